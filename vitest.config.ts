@@ -4,7 +4,7 @@ import { SuiteShares } from "./tools/suites/suite-shares.js";
 /** Left out of `make test`, which is to be quick: `make test-all` runs them too. */
 const LONG = [
   "test/abuse/**",
-  "test/chaos/fleet*.test.ts",
+  "test/chaos/fleet/fleet*.test.ts",
   "test/chaos/hostile-peers.test.ts",
   "test/chaos/provers.test.ts",
   "test/chaos/services.test.ts",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { Option } from "commander";
 import { loadAddon } from "../native/addon.js";
-import { readBackendFile } from "../server/prover/backend-file.js";
+import { readBackendFile } from "../server/prover/device/backend-file.js";
 import type { CommandModules } from "./io/command.js";
 import { addCommand, ending, exitCodes } from "./io/command.js";
 import { packageRoot } from "./io/package-root.js";

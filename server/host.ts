@@ -20,7 +20,7 @@ import type { Metrics } from "./metrics/metrics.js";
 import { createTransportMetrics } from "./net/metrics.js";
 import { addProcessMetrics } from "./metrics/process-metrics.js";
 import type { ProveConfig } from "./config/prove-config.js";
-import { Pages, ProbeServer } from "./rpc/pages.js";
+import { Pages, ProbeServer } from "./rpc/pages/pages.js";
 
 /** Time for open requests for pages to end when the host closes. */
 const CLOSE_MS = 500;

@@ -17,8 +17,8 @@ import type { Calls } from "./rpc/handlers.js";
 import { addAggregatorRoutes } from "./rpc/handlers.js";
 import type { AdminHandlers } from "./rpc/operator-handlers.js";
 import { addOperatorRoutes } from "./rpc/operator-handlers.js";
-import { LivePage } from "./rpc/live-page.js";
-import { Pages, ProbeServer } from "./rpc/pages.js";
+import { LivePage } from "./rpc/pages/live-page.js";
+import { Pages, ProbeServer } from "./rpc/pages/pages.js";
 import { RpcServer } from "./rpc/server.js";
 
 /** Only the service's own user may be the operator: a node must not end another node's sessions. */

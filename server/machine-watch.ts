@@ -10,8 +10,8 @@ import { limits } from "./limits.js";
 import type { Logger } from "./log/log.js";
 import { nodeConnectionsMax } from "./machine/connections.js";
 import type { Machine } from "./machine/machine.js";
-import { proverThreads } from "./prover/cores.js";
-import { bytesForStandby, proverCeilingBytes } from "./prover/device.js";
+import { proverThreads } from "./prover/device/cores.js";
+import { bytesForStandby, proverCeilingBytes } from "./prover/device/device.js";
 
 /** Peak memory of a prover of lean_pq with a few raw signatures, and the service's. */
 export const MEMORY_BYTES_MIN = 1.25 * 1024 ** 3;

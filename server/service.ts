@@ -34,7 +34,7 @@ import type { Addresses } from "./listeners.js";
 import type { TlsSourceModules } from "./net/tls-source.js";
 import { TlsSource } from "./net/tls-source.js";
 import { createTransportMetrics } from "./net/metrics.js";
-import { coresText } from "./prover/cores.js";
+import { coresText } from "./prover/device/cores.js";
 import { Schedules } from "./schedule/schedules.js";
 import { proofSystemNamed } from "./work/prover-description.js";
 import { Admission } from "./admission/admission.js";

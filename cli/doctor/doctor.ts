@@ -21,15 +21,15 @@ import {
   checkDeviceLock,
   checkVerification,
 } from "./prover-checks.js";
-import { deviceLockPath } from "../../server/prover/device.js";
-import type { DeviceConfig } from "../../server/prover/device.js";
-import { readBackendFile } from "../../server/prover/backend-file.js";
-import type { BackendName } from "../../server/prover/backend-file.js";
+import { deviceLockPath } from "../../server/prover/device/device.js";
+import type { DeviceConfig } from "../../server/prover/device/device.js";
+import { readBackendFile } from "../../server/prover/device/backend-file.js";
+import type { BackendName } from "../../server/prover/device/backend-file.js";
 import { grantableCores } from "../../server/machine/control-group.js";
 import { processLimit, readMachine } from "../../server/machine/machine.js";
 import type { Machine } from "../../server/machine/machine.js";
 import { standbyBytesMax, threadsText, usesLeanPq } from "../../server/machine-watch.js";
-import { missingCores, proverThreads } from "../../server/prover/cores.js";
+import { missingCores, proverThreads } from "../../server/prover/device/cores.js";
 import { packageRoot } from "../io/package-root.js";
 import { runtimeFolderOf, stateFolderOf } from "../run/folders.js";
 import { checkPolicy, checkTls } from "./file-checks.js";

@@ -3,9 +3,9 @@
  * service does, and reports how the library describes itself, or why it cannot be used.
  */
 import { fileURLToPath } from "node:url";
-import type { BackendName, BackendOptions } from "../../server/prover/backend-file.js";
-import type { DeviceConfig } from "../../server/prover/device.js";
-import { backendOf, proverOptions } from "../../server/prover/device.js";
+import type { BackendName, BackendOptions } from "../../server/prover/device/backend-file.js";
+import type { DeviceConfig } from "../../server/prover/device/device.js";
+import { backendOf, proverOptions } from "../../server/prover/device/device.js";
 import type { ForkedProverOptions } from "../../server/prover/forked-prover.js";
 import { forkProver } from "../../server/prover/forked-prover.js";
 import { proofSystemOf } from "../../server/work/prover-description.js";

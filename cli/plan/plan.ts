@@ -4,8 +4,8 @@
  * by the service's own rule. Pure: the same input gives the same answer.
  */
 import { lowDiscrepancy } from "../../server/low-discrepancy.js";
-import type { CostModel } from "../../server/work/cost-model.js";
-import { durationOf, LOGISTIC } from "../../server/work/cost-model.js";
+import type { CostModel } from "../../server/work/costs/cost-model.js";
+import { durationOf, LOGISTIC } from "../../server/work/costs/cost-model.js";
 import { GroupParts } from "../../server/work/parts.js";
 import type { Shape } from "../../server/work/shape.js";
 import { prospectOf } from "../../server/work/worth.js";

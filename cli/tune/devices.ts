@@ -1,6 +1,6 @@
 /** A layout as the setting `devices`, in the form in which `serve` takes it. Pure. */
-import { deviceSchema } from "../../server/prover/device.js";
-import type { DeviceConfig } from "../../server/prover/device.js";
+import { deviceSchema } from "../../server/prover/device/device.js";
+import type { DeviceConfig } from "../../server/prover/device/device.js";
 import type { Layout } from "./layouts.js";
 import { coreList } from "./topology.js";
 

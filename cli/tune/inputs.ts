@@ -1,6 +1,6 @@
 /** The inputs of the proofs that `tune` makes: the votes of a backend's calibration. Pure. */
 import { concat } from "../../server/bytes.js";
-import type { Calibration } from "../../server/prover/backend-file.js";
+import type { Calibration } from "../../server/prover/device/backend-file.js";
 import { foldOfAll } from "../../server/prover/prover.js";
 import type { ProofJob } from "../../server/prover/prover.js";
 import type { Shape } from "../../server/work/shape.js";

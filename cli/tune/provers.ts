@@ -11,19 +11,19 @@ import { loadAddon } from "../../native/addon.js";
 import { systemClock } from "../../server/clock.js";
 import { limits } from "../../server/limits.js";
 import { grantableCores } from "../../server/machine/control-group.js";
-import { readBackendFile, readCalibrationVotes } from "../../server/prover/backend-file.js";
+import { readBackendFile, readCalibrationVotes } from "../../server/prover/device/backend-file.js";
 import { confineService } from "../../server/prover/confinement.js";
-import { missingCores } from "../../server/prover/cores.js";
-import type { DeviceConfig } from "../../server/prover/device.js";
-import { backendOf, deviceLockPath, proverOptions } from "../../server/prover/device.js";
+import { missingCores } from "../../server/prover/device/cores.js";
+import type { DeviceConfig } from "../../server/prover/device/device.js";
+import { backendOf, deviceLockPath, proverOptions } from "../../server/prover/device/device.js";
 import {
   DeviceLockedError,
   lockDevice,
   lockHolder,
   unlockDevice,
-} from "../../server/prover/device-lock.js";
-import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
-import { fakePlan } from "../../server/prover/fake-plan.js";
+} from "../../server/prover/device/device-lock.js";
+import { fakeSignature, startFakeProver } from "../../server/prover/fake/fake.js";
+import { fakePlan } from "../../server/prover/fake/fake-plan.js";
 import { forkProver } from "../../server/prover/forked-prover.js";
 import type { Prover } from "../../server/prover/prover.js";
 import { makeRuntimeFolder, runtimeFolderOf } from "../run/folders.js";

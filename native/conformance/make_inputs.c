@@ -94,7 +94,7 @@ static void put_vote(const lp_raws *raws, size_t at) {
   put_hex("\"signature\": \"", raws->signatures + at * signature, signature, "\"");
 }
 
-/* As server/prover/backend-file.ts reads it. */
+/* As server/prover/device/backend-file.ts reads it. */
 static void write_calibration(const char *folder, const lp_raws *raws) {
   open_file(folder, "calibration.json");
   put_hex("{\"root\": \"", raws->of.root, LP_ROOT_BYTES, "\",\n");

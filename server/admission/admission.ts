@@ -16,7 +16,7 @@ import type { ProverDescription } from "../work/prover-description.js";
 import type { SkipReason } from "../reasons.js";
 import type { Recorder } from "../recording/recorder.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
-import type { Forecast } from "../schedule/admission-forecast.js";
+import type { Forecast } from "../schedule/forecast/admission-forecast.js";
 import type { Schedule, Schedules } from "../schedule/schedules.js";
 import type { NodeRecord, RequestRecord } from "../session/node-record.js";
 import { Nodes } from "../session/nodes.js";

@@ -4,9 +4,9 @@ import { folder, ms, oneOf, whole, addressText } from "./kinds.js";
 import { JsonError, parseJsonText } from "../json/json-text.js";
 import { defaults, limits } from "../limits.js";
 import { logLevels } from "../log/log.js";
-import { deviceSchema, overlappingDevices } from "../prover/device.js";
-import { fakeLimitsSchema } from "../prover/fake-limits.js";
-import { fakeFailuresSchema, fakeTimeSchema } from "../prover/fake-plan.js";
+import { deviceSchema, overlappingDevices } from "../prover/device/device.js";
+import { fakeLimitsSchema } from "../prover/fake/fake-limits.js";
+import { fakeFailuresSchema, fakeTimeSchema } from "../prover/fake/fake-plan.js";
 
 /** Text to a list of devices: `a,b` names two devices with defaults; `[` begins a list in JSON. */
 function deviceList(value: unknown, context: z.RefinementCtx): unknown {

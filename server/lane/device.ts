@@ -1,6 +1,6 @@
 /** What a lane is given of its device: how to start provers on it, and where its costs are kept. */
 import type { Prover, FoldInputs } from "../prover/prover.js";
-import type { CostStore } from "./cost-file.js";
+import type { CostStore } from "./costs/cost-file.js";
 
 export interface Device {
   /** Names the device in logs, metrics, its lock file and its cost file. */

@@ -6,8 +6,8 @@
  * milliseconds of the service's monotonic clock; a link to another machine has to convert them.
  */
 import type { ProverDescription } from "../work/prover-description.js";
-import type { Costs } from "../work/costs.js";
-import type { MemoryModel } from "../work/memory-model.js";
+import type { Costs } from "../work/costs/costs.js";
+import type { MemoryModel } from "../work/costs/memory-model.js";
 import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
 import type { Step } from "../work/submission.js";

@@ -14,7 +14,7 @@ import { proofSystemOf } from "../work/prover-description.js";
 import { AwakeClock } from "./awake-clock.js";
 import { Beat } from "./beat.js";
 import type { Device } from "./device.js";
-import { LaneAttempt } from "./lane-attempt.js";
+import { LaneAttempt } from "./prove/lane-attempt.js";
 import type {
   Assignment,
   FromLane,
@@ -26,11 +26,11 @@ import type {
 import type { HeldProver, LaneEffect, LaneEvent, LaneOptions, LaneState } from "./lane-events.js";
 import { whyNoStandby } from "./lane-standby.js";
 import { freshLane, transitionLane } from "./lane-state.js";
-import { LearnedCosts } from "./learned-costs.js";
-import type { Refresh } from "./learned-costs.js";
-import { Refresher } from "./refresher.js";
+import { LearnedCosts } from "./costs/learned-costs.js";
+import type { Refresh } from "./costs/learned-costs.js";
+import { Refresher } from "./costs/refresher.js";
 import { ProverSlots } from "./prover-slots.js";
-import { FailoverVerifier } from "./verifier.js";
+import { FailoverVerifier } from "./prove/verifier.js";
 
 export interface LaneModules {
   clock: Clock;

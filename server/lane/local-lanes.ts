@@ -13,8 +13,8 @@ import type { Device } from "./device.js";
 import { Lane } from "./lane.js";
 import type { FromLane, LaneListener, LaneProver, Post } from "./lane-messages.js";
 import type { LaneOptions } from "./lane-events.js";
-import type { Verifier } from "./verifier.js";
-import { FailoverVerifier } from "./verifier.js";
+import type { Verifier } from "./prove/verifier.js";
+import { FailoverVerifier } from "./prove/verifier.js";
 
 /** A verifier, and the description of the provers that it asks. */
 export interface ReadyVerifier {

@@ -5,7 +5,7 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { limits } from "../limits.js";
-import type { BackendOptions } from "./backend-file.js";
+import type { BackendOptions } from "./device/backend-file.js";
 import { ProverChild, type ChildEvents, type ChildWatch } from "./child-process.js";
 import type { LibraryLine } from "./child-stderr.js";
 import type { FatalCall } from "./fatal-call.js";

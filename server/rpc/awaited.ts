@@ -12,7 +12,7 @@ import { hasBit, indicesToBits } from "../../proto/bitlist.js";
 import { invalid, quoted, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { NodeRecord, RequestRecord, ResultEvent } from "../session/node-record.js";
-import { checkId } from "./call-context.js";
+import { checkId } from "./call/call-context.js";
 
 /** What a stream was asked for, by request id. */
 export interface Asked {

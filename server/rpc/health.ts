@@ -13,7 +13,7 @@ import {
 } from "../../proto/gen/grpc/health/v1/health_pb.js";
 import { create } from "@bufbuild/protobuf";
 import { quoted, Refusal } from "../errors.js";
-import type { CallContext } from "./call-context.js";
+import type { CallContext } from "./call/call-context.js";
 
 export class Health {
   private isServing = false;

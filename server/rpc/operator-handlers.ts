@@ -37,9 +37,9 @@ import type { FleetView } from "../lane/lane-hosts.js";
 import type { LaneReport, LaneRole, OperatorCommand } from "../lane/lane-messages.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";
 import type { Admission } from "../admission/admission.js";
-import type { CallContext } from "./call-context.js";
+import type { CallContext } from "./call/call-context.js";
 import type { Routes } from "./routes.js";
-import { deviceView, fleetView, sessionView } from "./operator-views.js";
+import { deviceView, fleetView, sessionView } from "./messages/operator-views.js";
 import type { ServiceStatus } from "./service-status.js";
 import { activityOf } from "./stream-activity.js";
 

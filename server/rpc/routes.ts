@@ -33,9 +33,9 @@ import {
 } from "../../proto/gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log/log.js";
-import { callOf } from "./call-admission.js";
-import type { AdmittedCall } from "./call-admission.js";
-import type { CallContext } from "./call-context.js";
+import { callOf } from "./call/call-admission.js";
+import type { AdmittedCall } from "./call/call-admission.js";
+import type { CallContext } from "./call/call-context.js";
 import type { Health } from "./health.js";
 import { Reflection } from "./reflection.js";
 import { codeNameOf, connectErrorOf, statusOf } from "./status.js";

@@ -9,14 +9,14 @@ import type { HttpRequest, HttpResponse } from "../net/http-listener.js";
 import { HttpListener } from "../net/http-listener.js";
 import type { ListenerModules, ListenerOptions } from "../net/listener.js";
 import type { Peer } from "../net/peer.js";
-import { CallAdmission } from "./call-admission.js";
-import type { CallAdmissionModules } from "./call-admission.js";
-import { countCall } from "./call-metrics.js";
+import { CallAdmission } from "./call/call-admission.js";
+import type { CallAdmissionModules } from "./call/call-admission.js";
+import { countCall } from "./call/call-metrics.js";
 import { Health } from "./health.js";
-import type { LivePage } from "./live-page.js";
-import type { Pages } from "./pages.js";
-import { answerDenied, answerText, answerUnimplemented, refuseMethod } from "./pages.js";
-import { credentialOf } from "./permission.js";
+import type { LivePage } from "./pages/live-page.js";
+import type { Pages } from "./pages/pages.js";
+import { answerDenied, answerText, answerUnimplemented, refuseMethod } from "./pages/pages.js";
+import { credentialOf } from "./call/permission.js";
 import { Routes } from "./routes.js";
 
 export interface RpcServerOptions extends Omit<ListenerOptions, "protocols"> {

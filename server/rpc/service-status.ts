@@ -3,8 +3,8 @@ import { create, equals } from "@bufbuild/protobuf";
 import type { Status } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { StatusSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { Changes } from "../changes.js";
-import type { StatusModules } from "./status-view.js";
-import { statusView } from "./status-view.js";
+import type { StatusModules } from "./messages/status-view.js";
+import { statusView } from "./messages/status-view.js";
 
 export class ServiceStatus {
   /** Announces each new status. */

@@ -17,9 +17,9 @@ import type { Clock } from "../clock.js";
 import { limits } from "../limits.js";
 import type { Schedules } from "../schedule/schedules.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";
-import type { FoldSize } from "./learned-costs-view.js";
-import { learnedCosts } from "./learned-costs-view.js";
-import { deviceView } from "./operator-views.js";
+import type { FoldSize } from "./messages/learned-costs-view.js";
+import { learnedCosts } from "./messages/learned-costs-view.js";
+import { deviceView } from "./messages/operator-views.js";
 import type { ServiceStatus } from "./service-status.js";
 import type { Reader } from "./stream-results.js";
 

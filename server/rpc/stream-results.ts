@@ -30,9 +30,9 @@ import type {
 } from "../session/node-record.js";
 import type { Asked } from "./awaited.js";
 import { askedOf, isOfEpoch, missingOf } from "./awaited.js";
-import type { CallContext } from "./call-context.js";
+import type { CallContext } from "./call/call-context.js";
 import type { ServiceStatus } from "./service-status.js";
-import { limitsView } from "./status-view.js";
+import { limitsView } from "./messages/status-view.js";
 
 /** What ends a stream or a waiting call from outside. */
 export interface Reader extends Pick<CallContext, "signal" | "draining"> {

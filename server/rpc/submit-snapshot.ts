@@ -22,10 +22,10 @@ import { priorityNames } from "../work/priority.js";
 import { offeredRates } from "../work/prover-description.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Envelope, SubmitAnswer } from "../work/submission.js";
-import { nodeIdOf } from "./call-context.js";
-import type { CallContext, HandlersModules, HandlersOptions } from "./call-context.js";
-import { snapshotLimits } from "./request-limits.js";
-import { stepsOf } from "./steps.js";
+import { nodeIdOf } from "./call/call-context.js";
+import type { CallContext, HandlersModules, HandlersOptions } from "./call/call-context.js";
+import { snapshotLimits } from "./call/request-limits.js";
+import { stepsOf } from "./messages/steps.js";
 
 type KnownPriority = Exclude<Priority, Priority.UNSPECIFIED>;
 

@@ -10,14 +10,14 @@ import type { Metrics } from "../metrics/metrics.js";
 import { removeDevice } from "../metrics/metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import type { Assignment, FromLink, LaneLink, LaneListener } from "../lane/lane-messages.js";
-import type { Duration } from "../work/cost-model.js";
-import { OPTIMISTIC_AT, PESSIMISTIC_AT } from "../work/cost-model.js";
+import type { Duration } from "../work/costs/cost-model.js";
+import { OPTIMISTIC_AT, PESSIMISTIC_AT } from "../work/costs/cost-model.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
 import { smallestShape } from "../work/shape.js";
 import type { FoldLimits } from "../work/fold-limits.js";
-import { Durations } from "./durations.js";
-import type { Future, LaneForecast, LaneOutlook } from "./forecast.js";
+import { Durations } from "./forecast/durations.js";
+import type { Future, LaneForecast, LaneOutlook } from "./forecast/forecast.js";
 import type { AdoptableWork, AttemptEnd, OperatedDevice } from "./lane-handle.js";
 import { LaneHandle, whyDown } from "./lane-handle.js";
 

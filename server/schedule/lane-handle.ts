@@ -13,12 +13,12 @@ import type {
   RunningProof,
 } from "../lane/lane-messages.js";
 import { phaseDetail } from "../lane/lane-messages.js";
-import { quantileOf } from "../work/cost-model.js";
+import { quantileOf } from "../work/costs/cost-model.js";
 import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
 import { shapeOf, smallestShape } from "../work/shape.js";
-import { review } from "./adoptions.js";
-import type { Adoption, AdoptMessage } from "./adoptions.js";
-import type { LaneCosts } from "./fleet-costs.js";
+import { review } from "./attempt/adoptions.js";
+import type { Adoption, AdoptMessage } from "./attempt/adoptions.js";
+import type { LaneCosts } from "./forecast/fleet-costs.js";
 import type { BeliefEffect, LaneBelief, LaneDuty } from "./lane-belief.js";
 import { abandon, assign, hear, unknownLane } from "./lane-belief.js";
 import type { CommandQueue } from "./operator-commands.js";

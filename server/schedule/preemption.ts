@@ -3,7 +3,7 @@
  * killed only if that group would otherwise start too late, and only once no lane can come free in
  * time by itself.
  */
-import type { LaneForecast } from "./forecast.js";
+import type { LaneForecast } from "./forecast/forecast.js";
 
 /** Longest time from the kill until the standby takes work: 60 to 250 ms, by the memory to free. */
 export const TAKEOVER_MS = 250;

@@ -9,7 +9,7 @@ import { AGGREGATION } from "../work/priority.js";
 import { shapeOf, smallestShape } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 import type { Dispatcher } from "./dispatcher.js";
-import type { GroupOutlook, GroupWorths } from "./group-worths.js";
+import type { GroupOutlook, GroupWorths } from "./forecast/group-worths.js";
 import { compareStanding, firstOf, usedProofsOf } from "./order.js";
 import type { Standing } from "./order.js";
 import type { Accounts } from "./usage.js";

@@ -3,7 +3,7 @@
  * the proof may be ready, and the probability of each, from the predicted duration. Pure.
  */
 import { limits } from "../limits.js";
-import type { Duration } from "./cost-model.js";
+import type { Duration } from "./costs/cost-model.js";
 import type { Shape } from "./shape.js";
 import type { Step } from "./submission.js";
 

@@ -5,8 +5,8 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { residentOf } from "../../tools/harness/processes.js";
-import { ServiceProcess } from "../../tools/harness/service-process.js";
+import { residentOf } from "../../tools/harness/processes/processes.js";
+import { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { limits } from "../../server/limits.js";
 import { Attacker } from "../../tools/bench/abuse/attack.js";
 import type { Attack } from "../../tools/bench/abuse/attack.js";

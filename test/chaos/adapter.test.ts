@@ -10,8 +10,8 @@ import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { TickAggregator, type SubmitOptions, type TickResult } from "../../client/index.js";
 import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { fakeSignature } from "../../server/prover/fake.js";
-import { ServiceProcess } from "../../tools/harness/service-process.js";
+import { fakeSignature } from "../../server/prover/fake/fake.js";
+import { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "../../tools/harness/vectors.js";
 
 const SLOT = 101;

@@ -4,7 +4,7 @@ import { FaultyBackend, memoryGroup } from "../../tools/harness/chaos-backend.js
 import { HealthWatch } from "./chaos-health.js";
 import { Oracle } from "./chaos-oracle.js";
 import { Site, until } from "./chaos-service.js";
-import type { ServiceProcess } from "../../tools/harness/service-process.js";
+import type { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { dataOf, groupsOfSlot, raws } from "../../tools/harness/vectors.js";
 
 const PROVED = ["PROVED"];

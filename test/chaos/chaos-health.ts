@@ -3,7 +3,7 @@ import { Client, credentials, status } from "@grpc/grpc-js";
 import { Health } from "../../proto/gen/grpc/health/v1/health_pb.js";
 import { create } from "@bufbuild/protobuf";
 import { HealthCheckRequestSchema } from "../../proto/gen/grpc/health/v1/health_pb.js";
-import { grpcMethodDefinition } from "../../tools/harness/grpc-js.js";
+import { grpcMethodDefinition } from "../../tools/harness/wire/grpc-js.js";
 
 const PROBE_EVERY_MS = 50;
 /** What an orchestrator waits for a probe by default, and how often in a row until it acts. */

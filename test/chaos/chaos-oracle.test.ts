@@ -1,10 +1,10 @@
 /** The judge of the chaos suite, judged: its books stay right when a proof comes past its fence. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { startFakeProver } from "../../server/prover/fake.js";
+import { startFakeProver } from "../../server/prover/fake/fake.js";
 import type { Service } from "../../server/service.js";
 import { Oracle } from "./chaos-oracle.js";
 import { until } from "./chaos-service.js";
-import { inventedGroup } from "../../tools/harness/contract.js";
+import { inventedGroup } from "../../tools/harness/wire/contract.js";
 import { startTestService } from "../helpers/start-service.js";
 
 const FENCE_MS = 1000;

@@ -8,10 +8,10 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { vi } from "vitest";
 import { loadAddon } from "../../native/addon.js";
-import type { BackendOptions } from "../../server/prover/backend-file.js";
-import { deviceLockPath } from "../../server/prover/device.js";
-import { allProcesses } from "../../tools/harness/processes.js";
-import { ServiceProcess } from "../../tools/harness/service-process.js";
+import type { BackendOptions } from "../../server/prover/device/backend-file.js";
+import { deviceLockPath } from "../../server/prover/device/device.js";
+import { allProcesses } from "../../tools/harness/processes/processes.js";
+import { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 /** Nothing here takes longer, on a loaded machine either. */

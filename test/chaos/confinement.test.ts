@@ -7,7 +7,7 @@ import { chmodSync, chownSync, readdirSync, readFileSync, readlinkSync, statSync
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { FaultyBackend } from "../../tools/harness/chaos-backend.js";
 import { Site } from "./chaos-service.js";
-import type { ServiceProcess } from "../../tools/harness/service-process.js";
+import type { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 
 const isRoot = process.getuid?.() === 0;
 /** Any other user: it owns nothing here. */

@@ -2,7 +2,7 @@
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { ServiceProcess } from "../../tools/harness/service-process.js";
+import { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { until } from "./chaos-service.js";
 

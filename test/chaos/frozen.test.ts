@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { costFilePath } from "../../server/lane/cost-file.js";
+import { costFilePath } from "../../server/lane/costs/cost-file.js";
 import { FaultyBackend } from "../../tools/harness/chaos-backend.js";
-import type { ServiceProcess } from "../../tools/harness/service-process.js";
+import type { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { dataOf, groupsOfSlot, raws } from "../../tools/harness/vectors.js";
 import { Oracle } from "./chaos-oracle.js";
 import { Site } from "./chaos-service.js";

@@ -1,7 +1,7 @@
 /** The real prover is timed once, and a service that starts again remembers how fast it is. */
 import { statSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { costFilePath } from "../../server/lane/cost-file.js";
+import { costFilePath } from "../../server/lane/costs/cost-file.js";
 import { Site, until } from "./chaos-service.js";
 
 let site: Site;

@@ -5,8 +5,8 @@ import { HealthWatch } from "./chaos-health.js";
 import { Oracle } from "./chaos-oracle.js";
 import { ChaosRandom } from "./chaos-random.js";
 import { Site, until } from "./chaos-service.js";
-import { isRunning } from "../../tools/harness/processes.js";
-import type { ServiceProcess } from "../../tools/harness/service-process.js";
+import { isRunning } from "../../tools/harness/processes/processes.js";
+import type { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { dataOf, raw, validatorCount } from "../../tools/harness/vectors.js";
 
 /** A proof of so many takes about 1.2 s on two cores. */

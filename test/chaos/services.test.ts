@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { HealthWatch } from "./chaos-health.js";
 import { Oracle } from "./chaos-oracle.js";
 import { Site, until } from "./chaos-service.js";
-import { isRunning } from "../../tools/harness/processes.js";
+import { isRunning } from "../../tools/harness/processes/processes.js";
 import { dataOf, groupsOfSlot, raws } from "../../tools/harness/vectors.js";
 
 function group(slot = 100, signers = 16) {

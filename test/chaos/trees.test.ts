@@ -1,7 +1,7 @@
 /** Real provers killed in the middle of a tree of jobs: one outcome, judged at the adapter. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { bitsToIndices } from "../../proto/bitlist.js";
-import type { ServiceProcess } from "../../tools/harness/service-process.js";
+import type { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { dataOf, raw } from "../../tools/harness/vectors.js";
 import { Oracle } from "./chaos-oracle.js";
 import { ChaosRandom } from "./chaos-random.js";

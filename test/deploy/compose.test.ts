@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { parsePolicy } from "../../server/access/policy-file.js";
-import { NATS_SERVER, startNats } from "../../tools/harness/nats.js";
+import { NATS_SERVER, startNats } from "../../tools/harness/processes/nats.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { composeSchema, HELM_TIMEOUT_MS, installHelm, installSchemas } from "./deploy-tools.js";
 import { missingTools } from "./missing-tools.js";

@@ -8,7 +8,7 @@ import { Command } from "commander";
 import { addProveOptions, readProveSettings } from "../../cli/run/prove-settings.js";
 import { addSettingsOptions, readSettings } from "../../cli/run/settings.js";
 import { sourcesOf } from "../../cli/run/settings-sources.js";
-import { Authority } from "../../tools/harness/authority.js";
+import { Authority } from "../../tools/harness/processes/authority.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 /** An absolute path, but not the slashes of a URL. */

@@ -7,7 +7,7 @@ import {
 import type { Service } from "../../server/service.js";
 import { Flood } from "../../tools/fuzz/flood.js";
 import { encoded } from "../../tools/fuzz/seeds.js";
-import { clientOver, outcomesOf } from "../../tools/harness/contract.js";
+import { clientOver, outcomesOf } from "../../tools/harness/wire/contract.js";
 import { proverPid, startRealService } from "../helpers/start-service.js";
 import * as vectors from "../../tools/harness/vectors.js";
 import type { GroupInit } from "../../tools/harness/vectors.js";

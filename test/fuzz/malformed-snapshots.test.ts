@@ -9,11 +9,11 @@ import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.
 import { parseConfig } from "../../server/config/config.js";
 import { limits } from "../../server/limits.js";
 import { createLog } from "../../server/log/log.js";
-import { startFakeProver } from "../../server/prover/fake.js";
+import { startFakeProver } from "../../server/prover/fake/fake.js";
 import type { Service } from "../../server/service.js";
 import { startService } from "../../server/service.js";
-import { clientOver, inventedGroup, outcomesOf } from "../../tools/harness/contract.js";
-import type { AggregatorClient } from "../../tools/harness/contract.js";
+import { clientOver, inventedGroup, outcomesOf } from "../../tools/harness/wire/contract.js";
+import type { AggregatorClient } from "../../tools/harness/wire/contract.js";
 import { Flood } from "../../tools/fuzz/flood.js";
 import { submitRequests } from "../../tools/fuzz/seeds.js";
 import { testMachine } from "../helpers/start-service.js";

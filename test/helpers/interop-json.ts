@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { fakeSignature } from "../../server/prover/fake.js";
+import { fakeSignature } from "../../server/prover/fake/fake.js";
 import { temporaryFolder } from "./temporary-folder.js";
 import {
   dataOf,

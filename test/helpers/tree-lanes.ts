@@ -1,6 +1,6 @@
 /** Lanes whose provers take two raw signatures in a proof, and what they answer to a job. */
 import type { Assignment } from "../../server/lane/lane-messages.js";
-import { fakeCosts } from "../../server/prover/fake-plan.js";
+import { fakeCosts } from "../../server/prover/fake/fake-plan.js";
 import type { FoldWork, LeftOut, ProofResult } from "../../server/work/group.js";
 import type { ProverDescription } from "../../server/work/prover-description.js";
 import type { Shape } from "../../server/work/shape.js";

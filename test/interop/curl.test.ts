@@ -1,6 +1,6 @@
 /** curl against the nodes' address: Connect's unary protocol is a plain POST of JSON. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startFakeProver } from "../../server/prover/fake.js";
+import { startFakeProver } from "../../server/prover/fake/fake.js";
 import type { Service } from "../../server/service.js";
 import { jsonFile, PARTICIPANTS_BASE64, submitSnapshotJson } from "../helpers/interop-json.js";
 import { hasProgram, mustRun } from "./interop-tools.js";

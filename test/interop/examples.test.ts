@@ -1,7 +1,7 @@
 /** The examples for curl and grpcurl, against the fake prover that accepts any signatures. */
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startFakeProver } from "../../server/prover/fake.js";
+import { startFakeProver } from "../../server/prover/fake/fake.js";
 import type { Service } from "../../server/service.js";
 import { startTestService } from "../helpers/start-service.js";
 import {

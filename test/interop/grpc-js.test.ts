@@ -9,7 +9,7 @@ import type {
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startFakeProver } from "../../server/prover/fake.js";
+import { startFakeProver } from "../../server/prover/fake/fake.js";
 import { limits } from "../../server/limits.js";
 import type { Service } from "../../server/service.js";
 import { PARTICIPANTS_BASE64, submitSnapshotJson } from "../helpers/interop-json.js";

@@ -1,7 +1,7 @@
 /** Python's grpcio, with code that grpcio-tools generates from the proto file. */
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startFakeProver } from "../../server/prover/fake.js";
+import { startFakeProver } from "../../server/prover/fake/fake.js";
 import type { Service } from "../../server/service.js";
 import { jsonFile, PARTICIPANTS_BASE64, submitSnapshotJson } from "../helpers/interop-json.js";
 import {

@@ -1,7 +1,7 @@
 /** grpcurl against the operator's listener: it knows the service from reflection alone. */
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startFakeProver } from "../../server/prover/fake.js";
+import { startFakeProver } from "../../server/prover/fake/fake.js";
 import type { Service } from "../../server/service.js";
 import {
   GRPCURL,

@@ -26,7 +26,7 @@ import {
 } from "./dockerfile.js";
 import type { Stage } from "./dockerfile.js";
 import { HADOLINT, INSTALL_TIMEOUT_MS, installHadolint, run } from "./interop-tools.js";
-import { ServiceProcess } from "../../tools/harness/service-process.js";
+import { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const checkout = process.cwd();

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { serviceRegistry } from "../../tools/metrics/exported.js";
-import { ServiceProcess } from "../../tools/harness/service-process.js";
+import { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { hasProgram, run } from "./interop-tools.js";
 

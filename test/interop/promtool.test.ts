@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, test } from "vitest";
 import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
+import { fakeSignature, startFakeProver } from "../../server/prover/fake/fake.js";
 import { dataOf, keyTable, publicKey, rootOf, snapshot } from "../../tools/harness/vectors.js";
 import { commandLine } from "../helpers/command-line.js";
 import { JOBS, queries, seriesOf } from "../helpers/dashboard.js";

@@ -6,8 +6,8 @@ import { closeSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadAddon } from "../../native/addon.js";
-import { lockDevice } from "../../server/prover/device-lock.js";
-import { readBackendFile } from "../../server/prover/backend-file.js";
+import { lockDevice } from "../../server/prover/device/device-lock.js";
+import { readBackendFile } from "../../server/prover/device/backend-file.js";
 import {
   proverEnvironment,
   startForkedProver,

@@ -6,10 +6,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
 import { loadAddon } from "../../native/addon.js";
 import { parseConfig } from "../../server/config/config.js";
-import { deviceLockPath } from "../../server/prover/device.js";
-import { lockDevice, unlockDevice } from "../../server/prover/device-lock.js";
+import { deviceLockPath } from "../../server/prover/device/device.js";
+import { lockDevice, unlockDevice } from "../../server/prover/device/device-lock.js";
 import { FaultyBackend } from "../../tools/harness/chaos-backend.js";
-import { childrenOf, isRunning } from "../../tools/harness/processes.js";
+import { childrenOf, isRunning } from "../../tools/harness/processes/processes.js";
 import { commandLine, MAIN, runUntil } from "../helpers/command-line.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 

@@ -7,7 +7,7 @@ import {
   VerifiedBy,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { startFakeProver } from "../../server/prover/fake.js";
+import { startFakeProver } from "../../server/prover/fake/fake.js";
 import type { Prover } from "../../server/prover/prover.js";
 import { ProverError } from "../../server/prover/prover.js";
 import type { Service } from "../../server/service.js";

@@ -2,11 +2,11 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { LeftOutReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { startFakeProver } from "../../server/prover/fake.js";
+import { startFakeProver } from "../../server/prover/fake/fake.js";
 import type { Service } from "../../server/service.js";
 import { startTestService } from "../helpers/start-service.js";
-import { clientOver, inventedData, outcomesOf } from "../../tools/harness/contract.js";
-import type { AggregatorClient } from "../../tools/harness/contract.js";
+import { clientOver, inventedData, outcomesOf } from "../../tools/harness/wire/contract.js";
+import type { AggregatorClient } from "../../tools/harness/wire/contract.js";
 import { bits } from "../../tools/harness/vectors.js";
 
 let service: Service;

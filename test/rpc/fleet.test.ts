@@ -32,7 +32,7 @@ import { snapshot as snapshotOf } from "../../tools/harness/vectors.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { listenTestService } from "../helpers/start-service.js";
-import { GatedProver } from "./gated-prover.js";
+import { GatedProver } from "./schedule/gated-prover.js";
 
 const CELL = "main";
 const node = { nodeId: "node-1" };

@@ -11,11 +11,11 @@ import {
   GetSessionResponseSchema,
   StreamResultsRequestSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { grpcMethodDefinition } from "../../tools/harness/grpc-js.js";
+import { grpcMethodDefinition } from "../../tools/harness/wire/grpc-js.js";
 import { invalid } from "../../server/errors.js";
-import type { CallContext } from "../../server/rpc/call-context.js";
-import type { BareServer } from "../../tools/harness/bare-server.js";
-import { startBareServer } from "../../tools/harness/bare-server.js";
+import type { CallContext } from "../../server/rpc/call/call-context.js";
+import type { BareServer } from "../../tools/harness/wire/bare-server.js";
+import { startBareServer } from "../../tools/harness/wire/bare-server.js";
 
 /** Every character that is encoded in one place or another. */
 const MESSAGE = `field: a/b?c=d&e "f" 100% <g> é 😀 #,;@+$'`;

@@ -19,7 +19,7 @@ import { claimsOf } from "../../server/work/group.js";
 import { fakeMerge } from "../../tools/harness/fake-merge.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { ScriptedDoor, workOf } from "../unit/fleet/scripted-door.js";
-import { GatedProver } from "./gated-prover.js";
+import { GatedProver } from "./schedule/gated-prover.js";
 
 const FAULTS = "lean_aggregator_server_lane_host_faults_total";
 const nowMs = () => systemClock.nowMs();

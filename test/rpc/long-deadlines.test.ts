@@ -7,8 +7,8 @@ import {
   StreamResultsRequestSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../server/service.js";
-import { clientOver, Gate, inventedGroup, nodeFor } from "../../tools/harness/contract.js";
-import { frame, pathOf, RawClient } from "../../tools/harness/raw-grpc.js";
+import { clientOver, Gate, inventedGroup, nodeFor } from "../../tools/harness/wire/contract.js";
+import { frame, pathOf, RawClient } from "../../tools/harness/wire/raw-grpc.js";
 import { snapshot } from "../../tools/harness/vectors.js";
 import { startTestService } from "../helpers/start-service.js";
 

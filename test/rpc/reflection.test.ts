@@ -7,9 +7,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ServerReflection } from "../../proto/gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as AlphaReflection } from "../../proto/gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { BareServer } from "../../tools/harness/bare-server.js";
-import { HeldClock, startBareServer } from "../../tools/harness/bare-server.js";
-import { RawClient } from "../../tools/harness/raw-grpc.js";
+import type { BareServer } from "../../tools/harness/wire/bare-server.js";
+import { HeldClock, startBareServer } from "../../tools/harness/wire/bare-server.js";
+import { RawClient } from "../../tools/harness/wire/raw-grpc.js";
 
 let bare: BareServer;
 beforeAll(async () => {

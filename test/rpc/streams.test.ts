@@ -15,10 +15,10 @@ import type {
   Outcome,
   StreamResultsResponse,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
-import { startBareServer } from "../../tools/harness/bare-server.js";
-import { frame, RawClient } from "../../tools/harness/raw-grpc.js";
-import type { RawCall } from "../../tools/harness/raw-grpc.js";
+import { fakeSignature, startFakeProver } from "../../server/prover/fake/fake.js";
+import { startBareServer } from "../../tools/harness/wire/bare-server.js";
+import { frame, RawClient } from "../../tools/harness/wire/raw-grpc.js";
+import type { RawCall } from "../../tools/harness/wire/raw-grpc.js";
 import { startTestService } from "../helpers/start-service.js";
 import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "../../tools/harness/vectors.js";
 

@@ -14,7 +14,12 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../server/limits.js";
 import type { Service } from "../../server/service.js";
-import { Gate, inventedData, inventedGroup, inventedRaw } from "../../tools/harness/contract.js";
+import {
+  Gate,
+  inventedData,
+  inventedGroup,
+  inventedRaw,
+} from "../../tools/harness/wire/contract.js";
 import { keyTable, snapshot } from "../../tools/harness/vectors.js";
 import type { GroupInit } from "../../tools/harness/vectors.js";
 import { metricValue } from "../helpers/metric-value.js";

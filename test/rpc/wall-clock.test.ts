@@ -19,9 +19,14 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Accepted, Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../server/service.js";
-import { clientOver, inventedGroup, requestIdOf, streamOf } from "../../tools/harness/contract.js";
-import { GatedProver } from "./gated-prover.js";
-import { frame, RawClient } from "../../tools/harness/raw-grpc.js";
+import {
+  clientOver,
+  inventedGroup,
+  requestIdOf,
+  streamOf,
+} from "../../tools/harness/wire/contract.js";
+import { GatedProver } from "./schedule/gated-prover.js";
+import { frame, RawClient } from "../../tools/harness/wire/raw-grpc.js";
 import { startTestService } from "../helpers/start-service.js";
 import { snapshot } from "../../tools/harness/vectors.js";
 import { holdWallClock, jumps, jumpWallClock, releaseWallClock } from "./wall-clock.js";

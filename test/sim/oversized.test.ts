@@ -5,10 +5,10 @@
  */
 import { expect, test } from "vitest";
 import { Random } from "../../tools/sim/random.js";
-import type { Scenario, SnapshotSpec } from "../../tools/sim-report/scenario.js";
-import { asksOf } from "../../tools/sim-report/scenario.js";
-import { ServiceRun } from "../../tools/sim-report/service-run.js";
-import { Truth } from "../../tools/sim-report/truth.js";
+import type { Scenario, SnapshotSpec } from "../../tools/sim-report/scenario/scenario.js";
+import { asksOf } from "../../tools/sim-report/scenario/scenario.js";
+import { ServiceRun } from "../../tools/sim-report/policies/service-run.js";
+import { Truth } from "../../tools/sim-report/scenario/truth.js";
 
 const SLOT_MS = 8000;
 const FIRST_SLOT = 2;

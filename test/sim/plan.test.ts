@@ -6,12 +6,12 @@ import { expect, test } from "vitest";
 import type { Network } from "../../cli/plan/network.js";
 import { groupsOf, stepsOf, subnetVotes } from "../../cli/plan/network.js";
 import { planOf } from "../../cli/plan/plan.js";
-import { freshCostModel, learn } from "../../server/work/cost-model.js";
-import type { GroupSpec } from "../../tools/sim-report/group-spec.js";
-import type { Scenario, SnapshotSpec } from "../../tools/sim-report/scenario.js";
-import { asksOf } from "../../tools/sim-report/scenario.js";
-import { ServiceRun } from "../../tools/sim-report/service-run.js";
-import { tableMs, Truth } from "../../tools/sim-report/truth.js";
+import { freshCostModel, learn } from "../../server/work/costs/cost-model.js";
+import type { GroupSpec } from "../../tools/sim-report/scenario/group-spec.js";
+import type { Scenario, SnapshotSpec } from "../../tools/sim-report/scenario/scenario.js";
+import { asksOf } from "../../tools/sim-report/scenario/scenario.js";
+import { ServiceRun } from "../../tools/sim-report/policies/service-run.js";
+import { tableMs, Truth } from "../../tools/sim-report/scenario/truth.js";
 
 /** The plan knows no learning, and draws other times: shares differ by at most this. */
 const OFF_MAX = 0.12;

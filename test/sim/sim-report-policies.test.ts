@@ -1,11 +1,11 @@
 /** What the schedule is compared with: baselines and optimum come to what was worked out by hand. */
 import { expect, test } from "vitest";
-import { firstCome, skipWhenBusy } from "../../tools/sim-report/baselines.js";
-import { gateway } from "../../tools/sim-report/gateway.js";
-import type { GroupSpec } from "../../tools/sim-report/group-spec.js";
-import { optimum } from "../../tools/sim-report/optimum.js";
-import type { Run } from "../../tools/sim-report/run.js";
-import { EXIT_MS, Truth } from "../../tools/sim-report/truth.js";
+import { firstCome, skipWhenBusy } from "../../tools/sim-report/policies/baselines.js";
+import { gateway } from "../../tools/sim-report/policies/gateway.js";
+import type { GroupSpec } from "../../tools/sim-report/scenario/group-spec.js";
+import { optimum } from "../../tools/sim-report/policies/optimum.js";
+import type { Run } from "../../tools/sim-report/measure/run.js";
+import { EXIT_MS, Truth } from "../../tools/sim-report/scenario/truth.js";
 import { exact, group, ONE_MS, scenario, snapshot } from "./tiny-scenario.js";
 
 const endings = ({ asks }: Run) => asks.map(({ ending }) => ending);

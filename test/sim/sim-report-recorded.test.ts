@@ -7,9 +7,9 @@ import { indicesToBits } from "../../proto/bitlist.js";
 import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { RecordingError } from "../../server/recording/read-recording.js";
 import { RecordingFiles } from "../../server/recording/recording-files.js";
-import { evaluate } from "../../tools/sim-report/evaluate.js";
-import { recordedScenario } from "../../tools/sim-report/recorded.js";
-import { inventedData } from "../../tools/harness/contract.js";
+import { evaluate } from "../../tools/sim-report/measure/evaluate.js";
+import { recordedScenario } from "../../tools/sim-report/scenario/recorded.js";
+import { inventedData } from "../../tools/harness/wire/contract.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
 const SNAPSHOTS = 10;

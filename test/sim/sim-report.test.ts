@@ -4,28 +4,32 @@
  */
 import { expect, test } from "vitest";
 import { ArgumentError, readArguments } from "../../tools/sim-report/arguments.js";
-import { firstCome } from "../../tools/sim-report/baselines.js";
-import type { Moment } from "../../tools/sim-report/counterfactual.js";
+import { firstCome } from "../../tools/sim-report/policies/baselines.js";
+import type { Moment } from "../../tools/sim-report/policies/counterfactual.js";
 import {
   groupWouldHaveMadeIt,
   snapshotWouldHaveMadeIt,
-} from "../../tools/sim-report/counterfactual.js";
-import type { BurstComparison } from "../../tools/sim-report/evaluate.js";
-import type { Evaluation } from "../../tools/sim-report/evaluate.js";
-import { compareWithOptimum, evaluate, policies } from "../../tools/sim-report/evaluate.js";
-import { judge } from "../../tools/sim-report/goals.js";
-import { jain, measure } from "../../tools/sim-report/measures.js";
-import { plots } from "../../tools/sim-report/plots.js";
-import type { AskResult, ProofRecord, RefusalRecord } from "../../tools/sim-report/run.js";
-import { notProved } from "../../tools/sim-report/run.js";
-import { asksOf, contentOfGroup } from "../../tools/sim-report/scenario.js";
-import { tables } from "../../tools/sim-report/tables.js";
-import { asMarkdown } from "../../tools/sim-report/text.js";
-import { quantile } from "../../tools/sim-report/statistics.js";
-import { wastedShare } from "../../tools/sim-report/total.js";
-import { tableMs, Truth, VERIFY_MS } from "../../tools/sim-report/truth.js";
-import { countVotes, votesOf, weightAt } from "../../tools/sim-report/votes.js";
-import { drawScenario, smallWorkloads, workloads } from "../../tools/sim-report/workloads.js";
+} from "../../tools/sim-report/policies/counterfactual.js";
+import type { BurstComparison } from "../../tools/sim-report/measure/evaluate.js";
+import type { Evaluation } from "../../tools/sim-report/measure/evaluate.js";
+import { compareWithOptimum, evaluate, policies } from "../../tools/sim-report/measure/evaluate.js";
+import { judge } from "../../tools/sim-report/measure/goals.js";
+import { jain, measure } from "../../tools/sim-report/measure/measures.js";
+import { plots } from "../../tools/sim-report/show/plots.js";
+import type { AskResult, ProofRecord, RefusalRecord } from "../../tools/sim-report/measure/run.js";
+import { notProved } from "../../tools/sim-report/measure/run.js";
+import { asksOf, contentOfGroup } from "../../tools/sim-report/scenario/scenario.js";
+import { tables } from "../../tools/sim-report/show/tables.js";
+import { asMarkdown } from "../../tools/sim-report/show/text.js";
+import { quantile } from "../../tools/sim-report/measure/statistics.js";
+import { wastedShare } from "../../tools/sim-report/measure/total.js";
+import { tableMs, Truth, VERIFY_MS } from "../../tools/sim-report/scenario/truth.js";
+import { countVotes, votesOf, weightAt } from "../../tools/sim-report/scenario/votes.js";
+import {
+  drawScenario,
+  smallWorkloads,
+  workloads,
+} from "../../tools/sim-report/scenario/workloads.js";
 import { exact, group, ONE_MS, range, scenario, snapshot } from "./tiny-scenario.js";
 
 test("a proof takes what was measured for its shape", () => {

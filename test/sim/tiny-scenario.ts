@@ -1,8 +1,8 @@
 /** Scenarios of a few groups, in which every duration is known. */
-import type { GroupSpec } from "../../tools/sim-report/group-spec.js";
-import type { Scenario, SnapshotSpec } from "../../tools/sim-report/scenario.js";
-import type { TruthOptions } from "../../tools/sim-report/truth.js";
-import { Truth, VERIFY_MS } from "../../tools/sim-report/truth.js";
+import type { GroupSpec } from "../../tools/sim-report/scenario/group-spec.js";
+import type { Scenario, SnapshotSpec } from "../../tools/sim-report/scenario/scenario.js";
+import type { TruthOptions } from "../../tools/sim-report/scenario/truth.js";
+import { Truth, VERIFY_MS } from "../../tools/sim-report/scenario/truth.js";
 
 export const exact: TruthOptions = {
   seed: 1,

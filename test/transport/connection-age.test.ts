@@ -2,7 +2,7 @@
 import { expect, test, vi } from "vitest";
 import { TickAggregator } from "../../client/adapter/tick-aggregator.js";
 import type * as Limits from "../../server/limits.js";
-import { Gate, inventedGroup } from "../../tools/harness/contract.js";
+import { Gate, inventedGroup } from "../../tools/harness/wire/contract.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { startTestService } from "../helpers/start-service.js";
 import { snapshot } from "../../tools/harness/vectors.js";

@@ -1,6 +1,6 @@
 /** The contract suites once more, over mutual TLS. */
 import { expect, test, vi } from "vitest";
-import type * as Contract from "../../tools/harness/contract.js";
+import type * as Contract from "../../tools/harness/wire/contract.js";
 import type * as StartService from "../helpers/start-service.js";
 import "../rpc/contract/contract.test.js";
 import "../rpc/contract/contract-content.test.js";
@@ -17,7 +17,7 @@ vi.mock("../helpers/start-service.js", async (original) => {
   return { ...real, startTestService };
 });
 
-vi.mock("../../tools/harness/contract.js", async (original) => {
+vi.mock("../../tools/harness/wire/contract.js", async (original) => {
   const real = await original<typeof Contract>();
   const { nodeContext } = await import("./mutual-tls.js");
   const clientOver: typeof real.clientOver = (service, protocol) => {

@@ -4,7 +4,7 @@ import { systemClock } from "../../server/clock.js";
 import { openNatsEngine } from "../../server/engine/nats-engine.js";
 import type { EngineTlsFiles } from "../../server/engine/nats-dial.js";
 import { filesOf } from "./certificates.js";
-import type { Authority, IssueOptions } from "../../tools/harness/authority.js";
+import type { Authority, IssueOptions } from "../../tools/harness/processes/authority.js";
 
 /** One line of the log. */
 export interface Logged {

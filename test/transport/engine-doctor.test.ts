@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { checkEngine } from "../../cli/doctor/engine-checks.js";
 import { parseConfig } from "../../server/config/config.js";
-import { startNats } from "../../tools/harness/nats.js";
-import type { Nats, NatsOptions } from "../../tools/harness/nats.js";
+import { startNats } from "../../tools/harness/processes/nats.js";
+import type { Nats, NatsOptions } from "../../tools/harness/processes/nats.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
-import { Authority } from "../../tools/harness/authority.js";
+import { Authority } from "../../tools/harness/processes/authority.js";
 import { filesOf } from "./certificates.js";
 import { userFiles } from "./engine-clients.js";
 

@@ -1,5 +1,5 @@
 /** One authority with a certificate for the service and one for a node, for suites over TLS. */
-import { Authority } from "../../tools/harness/authority.js";
+import { Authority } from "../../tools/harness/processes/authority.js";
 import { filesOf } from "./certificates.js";
 
 const authority = new Authority("fleet");

@@ -4,7 +4,7 @@ import { systemClock } from "../../server/clock.js";
 import type { Engine } from "../../server/engine/engine.js";
 import { openNatsEngine } from "../../server/engine/nats-engine.js";
 import { createLog } from "../../server/log/log.js";
-import { startNats } from "../../tools/harness/nats.js";
+import { startNats } from "../../tools/harness/processes/nats.js";
 import { engineContract } from "../helpers/engine-contract.js";
 
 const noTls = { ca: undefined, certificate: undefined, key: undefined };

@@ -14,11 +14,11 @@ import {
   StreamResultsResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type * as Limits from "../../server/limits.js";
-import { startBareServer } from "../../tools/harness/bare-server.js";
-import type { BareServer } from "../../tools/harness/bare-server.js";
+import { startBareServer } from "../../tools/harness/wire/bare-server.js";
+import type { BareServer } from "../../tools/harness/wire/bare-server.js";
 import { mutualTlsSettings, nodeContext } from "./mutual-tls.js";
 import { metricValue } from "../helpers/metric-value.js";
-import { frame, pathOf } from "../../tools/harness/raw-grpc.js";
+import { frame, pathOf } from "../../tools/harness/wire/raw-grpc.js";
 
 const ROOM = 3;
 vi.mock("../../server/limits.js", async (original) => {

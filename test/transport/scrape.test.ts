@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import type * as Limits from "../../server/limits.js";
 import { limits } from "../../server/limits.js";
 import type { Service } from "../../server/service.js";
-import { Gate } from "../../tools/harness/contract.js";
+import { Gate } from "../../tools/harness/wire/contract.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { listenTestService, startTestService } from "../helpers/start-service.js";
 

@@ -8,7 +8,7 @@ import { TickAggregator } from "../../client/adapter/tick-aggregator.js";
 import { callAdmin } from "../../client/rpc/operator-client.js";
 import { ConfigError } from "../../server/config/config-error.js";
 import { parseConfig } from "../../server/config/config.js";
-import { startFakeProver } from "../../server/prover/fake.js";
+import { startFakeProver } from "../../server/prover/fake/fake.js";
 import { underClosedMask } from "../../server/net/unix-socket.js";
 import type { Service } from "../../server/service.js";
 import { checkTls } from "../../cli/doctor/file-checks.js";
@@ -16,7 +16,7 @@ import { commandLine, freshPath } from "../helpers/command-line.js";
 import { files, mutualTlsSettings } from "./mutual-tls.js";
 import { listenTestService, startTestService } from "../helpers/start-service.js";
 import { snapshot } from "../../tools/harness/vectors.js";
-import { inventedGroup } from "../../tools/harness/contract.js";
+import { inventedGroup } from "../../tools/harness/wire/contract.js";
 
 const startProver = () => startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
 const ownTls = { ca: files.ca, certificate: files.node, key: files.nodeKey };

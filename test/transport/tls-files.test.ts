@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ConfigError } from "../../server/config/config-error.js";
 import { checkTlsFiles, readTlsFiles } from "../../server/net/tls-files.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
-import { Authority } from "../../tools/harness/authority.js";
+import { Authority } from "../../tools/harness/processes/authority.js";
 import { filesOf } from "./certificates.js";
 
 const DAY_MS = 86_400_000;

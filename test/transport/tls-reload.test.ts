@@ -11,11 +11,11 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Logger } from "../../server/log/log.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
-import { HeldClock, startBareServer } from "../../tools/harness/bare-server.js";
-import type { BareServer } from "../../tools/harness/bare-server.js";
-import { Authority } from "../../tools/harness/authority.js";
+import { HeldClock, startBareServer } from "../../tools/harness/wire/bare-server.js";
+import type { BareServer } from "../../tools/harness/wire/bare-server.js";
+import { Authority } from "../../tools/harness/processes/authority.js";
 import { filesOf } from "./certificates.js";
-import type { Identity } from "../../tools/harness/authority.js";
+import type { Identity } from "../../tools/harness/processes/authority.js";
 import { metricValue } from "../helpers/metric-value.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 

@@ -16,11 +16,11 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../server/limits.js";
 import type { Peer } from "../../server/net/peer.js";
-import { startBareServer } from "../../tools/harness/bare-server.js";
-import type { BareServer } from "../../tools/harness/bare-server.js";
-import { Authority } from "../../tools/harness/authority.js";
+import { startBareServer } from "../../tools/harness/wire/bare-server.js";
+import type { BareServer } from "../../tools/harness/wire/bare-server.js";
+import { Authority } from "../../tools/harness/processes/authority.js";
 import { filesOf } from "./certificates.js";
-import type { Identity } from "../../tools/harness/authority.js";
+import type { Identity } from "../../tools/harness/processes/authority.js";
 import { metricValue } from "../helpers/metric-value.js";
 
 const YEAR_MS = 365 * 86_400_000;

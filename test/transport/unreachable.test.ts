@@ -6,11 +6,11 @@ import { createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo, Server } from "node:net";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startFakeProver } from "../../server/prover/fake.js";
+import { startFakeProver } from "../../server/prover/fake/fake.js";
 import type { Service } from "../../server/service.js";
 import { commandInProcess, freshPath } from "../helpers/command-line.js";
 import { startTestService } from "../helpers/start-service.js";
-import { Authority } from "../../tools/harness/authority.js";
+import { Authority } from "../../tools/harness/processes/authority.js";
 import { filesOf } from "./certificates.js";
 import { files, mutualTlsSettings } from "./mutual-tls.js";
 

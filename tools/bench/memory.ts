@@ -1,7 +1,7 @@
 /** Measures resident memory of the server and its provers: idle, after proofs and snapshots. */
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { Priority } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { residentOf } from "../harness/processes.js";
+import { residentOf } from "../harness/processes/processes.js";
 import { child } from "../harness/vectors.js";
 import type { GroupInit, SnapshotInit } from "../harness/vectors.js";
 import { PROVABLE, provableGroup, snapshotOf, unprovableSnapshot } from "./inputs.js";

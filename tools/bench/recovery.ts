@@ -9,7 +9,7 @@ import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import type { DeviceStatus } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { ProverRole } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { DeviceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { residentOf } from "../harness/processes.js";
+import { residentOf } from "../harness/processes/processes.js";
 import { child, dataOf, raw } from "../harness/vectors.js";
 import type { GroupInit } from "../harness/vectors.js";
 import { provableGroup, snapshotOf } from "./inputs.js";

@@ -3,7 +3,7 @@ import type { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { SnapshotInit } from "../harness/vectors.js";
-import type { Took } from "./pairs.js";
+import type { Took } from "./overhead/pairs.js";
 
 const NODE = { nodeId: "bench", nodeEpoch: 1n };
 const BUDGETS = { deadlineMs: 60_000, fenceMs: 120_000 };

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ServiceProcess } from "../harness/service-process.js";
+import { ServiceProcess } from "../harness/processes/service-process.js";
 
 export interface BenchService {
   process: ServiceProcess;

@@ -9,7 +9,7 @@ import type { CommandSettings } from "../../cli/run/settings-sources.js";
 import { ConfigError } from "../../server/config/config-error.js";
 import { variableOf } from "../../server/config/parse.js";
 import { safeParse } from "../../server/json/safe-parse.js";
-import { deviceSchema } from "../../server/prover/device.js";
+import { deviceSchema } from "../../server/prover/device/device.js";
 
 /** From the root of the checkout. */
 export const CONFIG_DOCUMENT = "docs/operate/configuration.md";

@@ -1,5 +1,5 @@
 /** What a person, or a script, does to a fleet's processes: `kill door-0`. Pure but for `act`. */
-import type { Fleet } from "../harness/fleet-processes.js";
+import type { Fleet } from "../harness/processes/fleet-processes.js";
 
 const VERBS = ["kill", "stop", "freeze", "thaw", "start"] as const;
 export type Verb = (typeof VERBS)[number];

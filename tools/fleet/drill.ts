@@ -3,7 +3,7 @@
  * votes lost, and slots until all is well.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { Fleet } from "../harness/fleet-processes.js";
+import { Fleet } from "../harness/processes/fleet-processes.js";
 import { scenarios } from "./scenarios.js";
 import type { Scenario } from "./scenarios.js";
 import { madeUp } from "./snapshots.js";

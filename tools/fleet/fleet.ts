@@ -5,7 +5,7 @@
  */
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
-import { Fleet } from "../harness/fleet-processes.js";
+import { Fleet } from "../harness/processes/fleet-processes.js";
 import { act, readAct, readScript } from "./commands.js";
 import type { Act } from "./commands.js";
 import { committed, madeUp } from "./snapshots.js";

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Random } from "../sim/random.js";
-import { Authority } from "../harness/authority.js";
-import type { Identity } from "../harness/authority.js";
-import type { Fleet, FleetMember, FleetOptions } from "../harness/fleet-processes.js";
+import { Authority } from "../harness/processes/authority.js";
+import type { Identity } from "../harness/processes/authority.js";
+import type { Fleet, FleetMember, FleetOptions } from "../harness/processes/fleet-processes.js";
 
 const FAKE = ["--prover", "fake", "--fake-accepts", "any", "--fake-time", "300-500"];
 const DAY_MS = 86_400_000;

@@ -12,7 +12,7 @@ import {
   SubmitSnapshotRequestSchema,
   SubmitSnapshotResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { frame, RawClient } from "../harness/raw-grpc.js";
+import { frame, RawClient } from "../harness/wire/raw-grpc.js";
 import { Random } from "../sim/random.js";
 import { mutateBytes } from "./engine/mutate-bytes.js";
 import { protobufMutator } from "./engine/mutate-protobuf.js";

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BackendOptions } from "../../server/prover/backend-file.js";
+import type { BackendOptions } from "../../server/prover/device/backend-file.js";
 import { publicKey, raw } from "./vectors.js";
 
 export type Fault =

@@ -1,6 +1,6 @@
 /** Merges of which the fake prover takes every input for valid. */
 import { concat } from "../../server/bytes.js";
-import { fakeSignature, startFakeProver } from "../../server/prover/fake.js";
+import { fakeSignature, startFakeProver } from "../../server/prover/fake/fake.js";
 import { foldJob } from "../../server/prover/prover.js";
 import type { ComponentWork, MergeWork } from "../../server/work/group.js";
 

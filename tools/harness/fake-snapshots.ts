@@ -1,5 +1,5 @@
 /** Snapshots that the fake prover accepts as valid. */
-import { fakeSignature } from "../../server/prover/fake.js";
+import { fakeSignature } from "../../server/prover/fake/fake.js";
 import type { GroupInit } from "./vectors.js";
 import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "./vectors.js";
 

@@ -2,8 +2,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ComponentSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { KeyRole, ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { fakeSignature } from "../../server/prover/fake.js";
-import { inventedData, inventedRaw } from "./contract.js";
+import { fakeSignature } from "../../server/prover/fake/fake.js";
+import { inventedData, inventedRaw } from "./wire/contract.js";
 import { bits, keyTable, publicKey } from "./vectors.js";
 import type { GroupInit, KeyInit } from "./vectors.js";
 

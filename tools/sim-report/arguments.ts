@@ -1,7 +1,7 @@
 /** The command line of the report. */
 import { parseArgs } from "node:util";
-import type { Workload } from "./workloads.js";
-import { budgetsOverCost, smallWorkloads, workloads } from "./workloads.js";
+import type { Workload } from "./scenario/workloads.js";
+import { budgetsOverCost, smallWorkloads, workloads } from "./scenario/workloads.js";
 
 const help = `make sim-report ARGS="…": judges the schedule on virtual time against other orders and an optimum.
 

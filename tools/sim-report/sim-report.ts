@@ -7,15 +7,15 @@ import { join } from "node:path";
 import { RecordingError } from "../../server/recording/read-recording.js";
 import type { Arguments } from "./arguments.js";
 import { ArgumentError, readArguments } from "./arguments.js";
-import type { BurstComparison, Evaluation } from "./evaluate.js";
-import { compareWithOptimum, evaluate } from "./evaluate.js";
-import { judge } from "./goals.js";
-import { plots } from "./plots.js";
-import { recordedScenario } from "./recorded.js";
-import type { Findings } from "./tables.js";
-import { tables } from "./tables.js";
-import { asMarkdown, asTerminal, goalsAsTerminal } from "./text.js";
-import { drawScenario, smallWorkloads } from "./workloads.js";
+import type { BurstComparison, Evaluation } from "./measure/evaluate.js";
+import { compareWithOptimum, evaluate } from "./measure/evaluate.js";
+import { judge } from "./measure/goals.js";
+import { plots } from "./show/plots.js";
+import { recordedScenario } from "./scenario/recorded.js";
+import type { Findings } from "./show/tables.js";
+import { tables } from "./show/tables.js";
+import { asMarkdown, asTerminal, goalsAsTerminal } from "./show/text.js";
+import { drawScenario, smallWorkloads } from "./scenario/workloads.js";
 
 process.exitCode = await main(process.argv.slice(2));
 

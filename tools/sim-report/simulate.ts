@@ -2,12 +2,12 @@
  * Runs a scenario under a policy as a small discrete-event simulation, over the same arrivals and
  * true durations as the service. A policy proves whole groups, each once.
  */
-import type { Ask, Scenario, SnapshotSpec } from "./scenario.js";
-import { asksOfSnapshot, contentOfGroup } from "./scenario.js";
-import type { AskResult, ProofRecord, Run } from "./run.js";
-import { notProved } from "./run.js";
-import { EXIT_MS } from "./truth.js";
-import { votesOf } from "./votes.js";
+import type { Ask, Scenario, SnapshotSpec } from "./scenario/scenario.js";
+import { asksOfSnapshot, contentOfGroup } from "./scenario/scenario.js";
+import type { AskResult, ProofRecord, Run } from "./measure/run.js";
+import { notProved } from "./measure/run.js";
+import { EXIT_MS } from "./scenario/truth.js";
+import { votesOf } from "./scenario/votes.js";
 
 /** Decides who is heard and what an idle lane takes up; it ends each ask that it does not start. */
 export interface Policy {

@@ -1,6 +1,6 @@
 /** Votes that the simulated prover takes, in the way in which every version of the service takes them. */
 import type { SnapshotInit } from "../../client/index.js";
-import { fakeSignature } from "../../server/prover/fake.js";
+import { fakeSignature } from "../../server/prover/fake/fake.js";
 import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "../harness/vectors.js";
 
 /** The committed vectors have these slots. */

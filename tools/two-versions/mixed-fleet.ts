@@ -9,8 +9,8 @@ import { pathToFileURL } from "node:url";
 import { madeUp } from "../fleet/snapshots.js";
 import { VotesNode } from "../fleet/votes-node.js";
 import type { SlotAccount } from "../fleet/votes-node.js";
-import { Fleet } from "../harness/fleet-processes.js";
-import type { FleetMember } from "../harness/fleet-processes.js";
+import { Fleet } from "../harness/processes/fleet-processes.js";
+import type { FleetMember } from "../harness/processes/fleet-processes.js";
 
 const PROOF_MS = 700;
 const SLOT_MS = 2500;

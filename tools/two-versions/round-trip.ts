@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 import { TickAggregator, type TickResult } from "../../client/index.js";
 import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { ServiceProcess } from "../harness/service-process.js";
+import { ServiceProcess } from "../harness/processes/service-process.js";
 import { fakeGroups, fakeSnapshot } from "./fake-votes.js";
 
 const SLOTS = 6;

@@ -11,8 +11,8 @@ import type {
   LaneProver,
   OperatorCommand,
 } from "../../lane/lane-messages.js";
-import type { RateCosts } from "../../work/costs.js";
-import type { MemoryModel } from "../../work/memory-model.js";
+import type { RateCosts } from "../../work/costs/costs.js";
+import type { MemoryModel } from "../../work/costs/memory-model.js";
 import type { LeftOut, NotStartedReason, ProofResult, StopReason } from "../../work/group.js";
 import type { ProverDescription } from "../../work/prover-description.js";
 import type { Shape } from "../../work/shape.js";

@@ -17,8 +17,8 @@ import { HttpListener } from "../../../server/net/http-listener.js";
 import { createTransportMetrics } from "../../../server/net/metrics.js";
 import type { TlsSettings } from "../../../server/net/tls-files.js";
 import { TlsSource } from "../../../server/net/tls-source.js";
-import { callOf, CallAdmission } from "../../../server/rpc/call-admission.js";
-import { answerUnimplemented, refuseMethod } from "../../../server/rpc/pages.js";
+import { callOf, CallAdmission } from "../../../server/rpc/call/call-admission.js";
+import { answerUnimplemented, refuseMethod } from "../../../server/rpc/pages/pages.js";
 import { connectErrorOf } from "../../../server/rpc/status.js";
 
 /** How long calls may take to end when the server closes. */

@@ -7,8 +7,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { AggregatorService } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { tokenHash } from "../../../server/access/token.js";
 import { freshPath } from "../../helpers/command-line.js";
-import type { AggregatorClient } from "../../../tools/harness/contract.js";
-import { inventedGroup } from "../../../tools/harness/contract.js";
+import type { AggregatorClient } from "../../../tools/harness/wire/contract.js";
+import { inventedGroup } from "../../../tools/harness/wire/contract.js";
 import { snapshot } from "../../../tools/harness/vectors.js";
 
 /** What a cell says: served, not allowed, or by nobody known. */

@@ -9,10 +9,10 @@ import { AggregatorService } from "../../../proto/gen/lean/aggregator/v1/aggrega
 import { parsePolicy } from "../../../server/access/policy-file.js";
 import { tokenHash } from "../../../server/access/token.js";
 import type { Service } from "../../../server/service.js";
-import { HeldClock, startBareServer } from "../../../tools/harness/bare-server.js";
+import { HeldClock, startBareServer } from "../../../tools/harness/wire/bare-server.js";
 import { freshPath } from "../../helpers/command-line.js";
-import { Gate, inventedGroup, requestIdOf } from "../../../tools/harness/contract.js";
-import { frame, RawClient } from "../../../tools/harness/raw-grpc.js";
+import { Gate, inventedGroup, requestIdOf } from "../../../tools/harness/wire/contract.js";
+import { frame, RawClient } from "../../../tools/harness/wire/raw-grpc.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { snapshot } from "../../../tools/harness/vectors.js";
 

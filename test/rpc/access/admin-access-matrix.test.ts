@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { callAdmin, streamActivity } from "../../../client/rpc/operator-client.js";
 import { AggregatorError } from "../../../client/errors.js";
 import { AdminService, LogLevel } from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import type { Verdict } from "./access-matrix.js";
 import { parseMatrix, policyFile, tokenOf } from "./access-matrix.js";

@@ -7,8 +7,8 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Service } from "../../../server/service.js";
-import { Gate } from "../../../tools/harness/contract.js";
-import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
+import { Gate } from "../../../tools/harness/wire/contract.js";
+import { frame, pathOf, RawClient } from "../../../tools/harness/wire/raw-grpc.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 

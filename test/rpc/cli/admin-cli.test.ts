@@ -4,7 +4,7 @@ import { callAdmin } from "../../../client/rpc/operator-client.js";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import type { Service } from "../../../server/service.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
-import { GatedProver } from "../gated-prover.js";
+import { GatedProver } from "../schedule/gated-prover.js";
 import { commandLine } from "../../helpers/command-line.js";
 import { startTestService } from "../../helpers/start-service.js";
 

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { checkAddress } from "../../../cli/doctor/address-check.js";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import { freshPath } from "../../helpers/command-line.js";
 import { files, mutualTlsSettings } from "../../transport/mutual-tls.js";
 import { startTestService } from "../../helpers/start-service.js";

@@ -12,7 +12,7 @@ import {
 import { chmodSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import { freshPath, MAIN } from "../../helpers/command-line.js";
 import { jsonFile, submitSnapshotJson } from "../../helpers/interop-json.js";

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { submitCommand } from "../../../cli/submit.js";
 import { watchCommand } from "../../../cli/watch.js";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import type { Terminal } from "../../../cli/io/command.js";
 import { commandInProcess, fakeTerminal } from "../../helpers/command-line.js";

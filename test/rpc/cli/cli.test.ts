@@ -7,7 +7,7 @@ import {
   StreamResultsResponseSchema,
   SubmitSnapshotRequestSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import { limits } from "../../../server/limits.js";
 import type { Service } from "../../../server/service.js";
 import { commandLine, freshPath, MAIN, runUntil } from "../../helpers/command-line.js";

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
-import { ServiceProcess } from "../../../tools/harness/service-process.js";
-import type { ServeOptions } from "../../../tools/harness/service-process.js";
+import { ServiceProcess } from "../../../tools/harness/processes/service-process.js";
+import type { ServeOptions } from "../../../tools/harness/processes/service-process.js";
 import { hasProgram } from "../../interop/interop-tools.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 

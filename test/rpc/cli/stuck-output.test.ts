@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { closeSync, openSync, constants } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import { MAIN } from "../../helpers/command-line.js";
 import { fullPipe } from "../../helpers/full-pipe.js";

@@ -17,8 +17,8 @@ import {
   nodeFor,
   outcomesOf,
   protocolNames,
-} from "../../../tools/harness/contract.js";
-import type { AggregatorClient } from "../../../tools/harness/contract.js";
+} from "../../../tools/harness/wire/contract.js";
+import type { AggregatorClient } from "../../../tools/harness/wire/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { bits, keyTable, publicKey } from "../../../tools/harness/vectors.js";
 

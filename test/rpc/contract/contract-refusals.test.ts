@@ -15,8 +15,8 @@ import {
   inventedGroup,
   nodeFor,
   protocolNames,
-} from "../../../tools/harness/contract.js";
-import type { AggregatorClient } from "../../../tools/harness/contract.js";
+} from "../../../tools/harness/wire/contract.js";
+import type { AggregatorClient } from "../../../tools/harness/wire/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { keyTable, publicKey, snapshot } from "../../../tools/harness/vectors.js";
 

@@ -19,8 +19,8 @@ import {
   nodeFor,
   requestIdOf,
   protocolNames,
-} from "../../../tools/harness/contract.js";
-import type { AggregatorClient } from "../../../tools/harness/contract.js";
+} from "../../../tools/harness/wire/contract.js";
+import type { AggregatorClient } from "../../../tools/harness/wire/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { snapshot } from "../../../tools/harness/vectors.js";
 

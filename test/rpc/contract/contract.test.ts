@@ -21,8 +21,8 @@ import {
   outcomesOf,
   requestIdOf,
   protocolNames,
-} from "../../../tools/harness/contract.js";
-import type { AggregatorClient } from "../../../tools/harness/contract.js";
+} from "../../../tools/harness/wire/contract.js";
+import type { AggregatorClient } from "../../../tools/harness/wire/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { publicKey, snapshot } from "../../../tools/harness/vectors.js";
 

@@ -4,9 +4,9 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { HeldClock, startBareServer } from "../../../tools/harness/bare-server.js";
-import type { BareServer } from "../../../tools/harness/bare-server.js";
-import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
+import { HeldClock, startBareServer } from "../../../tools/harness/wire/bare-server.js";
+import type { BareServer } from "../../../tools/harness/wire/bare-server.js";
+import { frame, pathOf, RawClient } from "../../../tools/harness/wire/raw-grpc.js";
 
 const UNIMPLEMENTED = 12;
 const EMPTY = frame(new Uint8Array());

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import type { Service } from "../../../server/service.js";
-import { Gate, inventedGroup, nodeFor } from "../../../tools/harness/contract.js";
-import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
+import { Gate, inventedGroup, nodeFor } from "../../../tools/harness/wire/contract.js";
+import { frame, pathOf, RawClient } from "../../../tools/harness/wire/raw-grpc.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { snapshot } from "../../../tools/harness/vectors.js";
 

@@ -18,8 +18,8 @@ import {
   inventedData,
   inventedGroup,
   inventedRaw,
-} from "../../../tools/harness/contract.js";
-import type { AggregatorClient } from "../../../tools/harness/contract.js";
+} from "../../../tools/harness/wire/contract.js";
+import type { AggregatorClient } from "../../../tools/harness/wire/contract.js";
 import {
   blockRoot,
   keysOfBothRoles,

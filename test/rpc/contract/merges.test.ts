@@ -22,8 +22,8 @@ import {
   inventedGroup,
   inventedRaw,
   requestIdOf,
-} from "../../../tools/harness/contract.js";
-import type { AggregatorClient } from "../../../tools/harness/contract.js";
+} from "../../../tools/harness/wire/contract.js";
+import type { AggregatorClient } from "../../../tools/harness/wire/contract.js";
 import {
   blockRoot,
   keysOfBothRoles,

@@ -1,7 +1,7 @@
 /** What each call says to an invalid request: request, code and exact text. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import { startTestService } from "../../helpers/start-service.js";
 

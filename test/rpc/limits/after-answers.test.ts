@@ -4,10 +4,10 @@ import { create } from "@bufbuild/protobuf";
 import { afterEach, expect, test } from "vitest";
 import { GetSessionResponseSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Calls } from "../../../server/rpc/handlers.js";
-import { startBareServer } from "../../../tools/harness/bare-server.js";
-import type { BareOptions, BareServer } from "../../../tools/harness/bare-server.js";
+import { startBareServer } from "../../../tools/harness/wire/bare-server.js";
+import type { BareOptions, BareServer } from "../../../tools/harness/wire/bare-server.js";
 import { files } from "../../transport/mutual-tls.js";
-import { frame as grpcFrame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
+import { frame as grpcFrame, pathOf, RawClient } from "../../../tools/harness/wire/raw-grpc.js";
 import {
   callHeaders,
   FLAG,
@@ -16,7 +16,7 @@ import {
   headersFrame,
   RawConnection,
   settings,
-} from "../../../tools/harness/raw-http2.js";
+} from "../../../tools/harness/wire/raw-http2.js";
 
 const EMPTY = grpcFrame(new Uint8Array());
 

@@ -8,9 +8,9 @@ import {
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import type { Calls } from "../../../server/rpc/handlers.js";
-import { HeldClock, startBareServer } from "../../../tools/harness/bare-server.js";
-import { clientOver, Gate, requestIdOf } from "../../../tools/harness/contract.js";
-import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
+import { HeldClock, startBareServer } from "../../../tools/harness/wire/bare-server.js";
+import { clientOver, Gate, requestIdOf } from "../../../tools/harness/wire/contract.js";
+import { frame, pathOf, RawClient } from "../../../tools/harness/wire/raw-grpc.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { dataOf, snapshot } from "../../../tools/harness/vectors.js";
 

@@ -10,10 +10,10 @@ import {
   GetSessionResponseSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
-import { HeldClock, startBareServer } from "../../../tools/harness/bare-server.js";
-import type { BareServer } from "../../../tools/harness/bare-server.js";
+import { HeldClock, startBareServer } from "../../../tools/harness/wire/bare-server.js";
+import type { BareServer } from "../../../tools/harness/wire/bare-server.js";
 import { metricValue } from "../../helpers/metric-value.js";
-import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
+import { frame, pathOf, RawClient } from "../../../tools/harness/wire/raw-grpc.js";
 import {
   callHeaders,
   FLAG,
@@ -25,7 +25,7 @@ import {
   RawConnection,
   reset,
   settings,
-} from "../../../tools/harness/raw-http2.js";
+} from "../../../tools/harness/wire/raw-http2.js";
 
 const EMPTY = frame(new Uint8Array());
 const OK = 0;

@@ -7,10 +7,10 @@ import {
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { StreamResultsResponse } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
-import type { AggregatorClient } from "../../../tools/harness/contract.js";
-import { clientOver, inventedGroup, outcomesOf } from "../../../tools/harness/contract.js";
+import type { AggregatorClient } from "../../../tools/harness/wire/contract.js";
+import { clientOver, inventedGroup, outcomesOf } from "../../../tools/harness/wire/contract.js";
 import { SkippingClock } from "../../../tools/harness/skipping-clock.js";
 import { listenTestService } from "../../helpers/start-service.js";
 import { startTcpProxy } from "../tcp-proxy.js";

@@ -3,7 +3,12 @@ import { createHash } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
 import type { Service } from "../../../server/service.js";
-import { clientOver, Gate, inventedData, inventedGroup } from "../../../tools/harness/contract.js";
+import {
+  clientOver,
+  Gate,
+  inventedData,
+  inventedGroup,
+} from "../../../tools/harness/wire/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { bits, keyTable, snapshot } from "../../../tools/harness/vectors.js";
 import type { GroupInit } from "../../../tools/harness/vectors.js";

@@ -4,9 +4,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { startBareServer } from "../../../tools/harness/bare-server.js";
-import type { BareServer } from "../../../tools/harness/bare-server.js";
-import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
+import { startBareServer } from "../../../tools/harness/wire/bare-server.js";
+import type { BareServer } from "../../../tools/harness/wire/bare-server.js";
+import { frame, pathOf, RawClient } from "../../../tools/harness/wire/raw-grpc.js";
 import { dataOf, keyTable, raws, snapshot } from "../../../tools/harness/vectors.js";
 
 const [OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL] = [0, 3, 8, 12, 13];

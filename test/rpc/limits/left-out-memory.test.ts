@@ -1,9 +1,9 @@
 /** What outcomes name as left out is held for as long as they are retained, and counted as held. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
-import { clientOver, outcomesOf } from "../../../tools/harness/contract.js";
+import { clientOver, outcomesOf } from "../../../tools/harness/wire/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { dataOf } from "../../../tools/harness/vectors.js";
 

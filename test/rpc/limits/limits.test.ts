@@ -3,9 +3,9 @@ import { request as httpRequest } from "node:http";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
-import { HeldClock, startBareServer } from "../../../tools/harness/bare-server.js";
-import type { BareServer } from "../../../tools/harness/bare-server.js";
-import { frame, pathOf, RawClient } from "../../../tools/harness/raw-grpc.js";
+import { HeldClock, startBareServer } from "../../../tools/harness/wire/bare-server.js";
+import type { BareServer } from "../../../tools/harness/wire/bare-server.js";
+import { frame, pathOf, RawClient } from "../../../tools/harness/wire/raw-grpc.js";
 
 const RESOURCE_EXHAUSTED = 8;
 const DEADLINE_EXCEEDED = 4;

@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { unprovableSnapshot } from "../../../tools/bench/inputs.js";
 import type { BenchService } from "../../../tools/bench/with-service.js";
 import { withService } from "../../../tools/bench/with-service.js";
-import { residentOf } from "../../../tools/harness/processes.js";
-import { StreamNode } from "../../../tools/harness/stream-node.js";
+import { residentOf } from "../../../tools/harness/processes/processes.js";
+import { StreamNode } from "../../../tools/harness/wire/stream-node.js";
 import { runLoad } from "../../../tools/bench/load/run-load.js";
 
 const RESIDENT_BYTES_MAX = 600e6;

@@ -4,7 +4,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { expect, test } from "vitest";
 import { AggregatorService } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { dataOf, snapshot } from "../../../tools/harness/vectors.js";
 

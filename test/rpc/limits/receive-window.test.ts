@@ -4,7 +4,7 @@ import { connect as connectHttp2 } from "node:http2";
 import type { ClientHttp2Session } from "node:http2";
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import { freshPath } from "../../helpers/command-line.js";
 import { startTestService } from "../../helpers/start-service.js";

@@ -16,7 +16,7 @@ import { limits } from "../../../server/limits.js";
 import type { Service } from "../../../server/service.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
 import { startTestService } from "../../helpers/start-service.js";
-import { GatedProver } from "../gated-prover.js";
+import { GatedProver } from "../schedule/gated-prover.js";
 
 let prover: GatedProver;
 let service: Service;

@@ -5,7 +5,7 @@ import { callAdmin } from "../../../client/rpc/operator-client.js";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { AdminService } from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { parseConfig } from "../../../server/config/config.js";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import { freshPath } from "../../helpers/command-line.js";
 import { startTestService } from "../../helpers/start-service.js";

@@ -18,7 +18,7 @@ import {
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../../server/service.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
-import { GatedProver } from "../gated-prover.js";
+import { GatedProver } from "../schedule/gated-prover.js";
 import { startTestService } from "../../helpers/start-service.js";
 
 let prover: GatedProver;

@@ -1,6 +1,6 @@
 /** How the operator's listener serves the files of the live page. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import { startTestService } from "../../helpers/start-service.js";
 

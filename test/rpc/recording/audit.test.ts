@@ -9,13 +9,13 @@ import { Priority } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js
 import { AuditLog } from "../../../server/audit/audit-log.js";
 import { systemClock } from "../../../server/clock.js";
 import { createLog } from "../../../server/log/log.js";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
 import { listenTestService } from "../../helpers/start-service.js";
 import { metricValue } from "../../helpers/metric-value.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
-import { GatedProver } from "../gated-prover.js";
+import { GatedProver } from "../schedule/gated-prover.js";
 
 type Line = Record<string, unknown> & { kind: string };
 

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from "vitest";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { readRecording } from "../../../server/recording/read-recording.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
-import { ServiceProcess } from "../../../tools/harness/service-process.js";
+import { ServiceProcess } from "../../../tools/harness/processes/service-process.js";
 import { commandInProcess } from "../../helpers/command-line.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 import { ServedPlace, until } from "../serve/served.js";

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
-import { ServiceProcess } from "../../../tools/harness/service-process.js";
+import { ServiceProcess } from "../../../tools/harness/processes/service-process.js";
 import { commandLine } from "../../helpers/command-line.js";
 import { ServedPlace, until } from "./served.js";
 

@@ -1,7 +1,7 @@
 /** A service without `--engine` is one process that has nothing of an engine in memory. */
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { ServiceProcess } from "../../../tools/harness/service-process.js";
+import { ServiceProcess } from "../../../tools/harness/processes/service-process.js";
 
 /** Prints at the end which files of the NATS package were loaded, into standard error. */
 const REPORT = `data:text/javascript,${encodeURIComponent(`

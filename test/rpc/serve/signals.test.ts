@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
-import { ServiceProcess } from "../../../tools/harness/service-process.js";
+import { ServiceProcess } from "../../../tools/harness/processes/service-process.js";
 import { MAIN } from "../../helpers/command-line.js";
-import { Authority } from "../../../tools/harness/authority.js";
+import { Authority } from "../../../tools/harness/processes/authority.js";
 import { filesOf } from "../../transport/certificates.js";
 import { ServedPlace, takesSignals, until } from "./served.js";
 

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
-import { isRunning } from "../../../tools/harness/processes.js";
+import { isRunning } from "../../../tools/harness/processes/processes.js";
 import { MAIN } from "../../helpers/command-line.js";
 import { ServedPlace, until } from "./served.js";
 

@@ -20,7 +20,7 @@ import {
   type SubmitSnapshotRequest,
   type SubmitSnapshotResponse,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { grpcServiceDefinition } from "../../../tools/harness/grpc-js.js";
+import { grpcServiceDefinition } from "../../../tools/harness/wire/grpc-js.js";
 
 const HEARTBEAT_MS = 500;
 

@@ -10,7 +10,7 @@ import { bitsToIndices, encodeSszBitlist } from "../../../proto/bitlist.js";
 import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
 import { sha256 } from "../../../server/bytes.js";
 import { mayStart, messagesOf } from "../../../server/work/group.js";
-import { inventedData, inventedRaw } from "../../../tools/harness/contract.js";
+import { inventedData, inventedRaw } from "../../../tools/harness/wire/contract.js";
 import {
   blockRoot,
   keysOfBothRoles,

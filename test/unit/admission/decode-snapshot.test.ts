@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { Priority, SnapshotSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { bitsToIndices, encodeSszBitlist } from "../../../proto/bitlist.js";
 import { decodeSnapshot } from "../../../server/admission/decode-snapshot.js";
-import { inventedData, inventedGroup, inventedRaw } from "../../../tools/harness/contract.js";
+import { inventedData, inventedGroup, inventedRaw } from "../../../tools/harness/wire/contract.js";
 import { bits, keyTable, publicKey, snapshot } from "../../../tools/harness/vectors.js";
 import type { GroupInit } from "../../../tools/harness/vectors.js";
 import { foldOf } from "../../../tools/harness/decoded-group.js";

@@ -21,7 +21,7 @@ import {
   type SubmitSnapshotRequest,
   type SubmitSnapshotResponse,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { grpcServiceDefinition } from "../../../tools/harness/grpc-js.js";
+import { grpcServiceDefinition } from "../../../tools/harness/wire/grpc-js.js";
 
 type ResultsCall = ServerWritableStream<StreamResultsRequest, StreamResultsResponse>;
 type Answer = MessageInitShape<typeof SubmitSnapshotResponseSchema>;

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../../server/config/config.js";
 import { ConfigError } from "../../../server/config/config-error.js";
 import { checkEngineFiles } from "../../../server/engine/engine-files.js";
-import { Authority } from "../../../tools/harness/authority.js";
+import { Authority } from "../../../tools/harness/processes/authority.js";
 import { filesOf } from "../../transport/certificates.js";
 
 function problemsOf(settings: Record<string, unknown>): string[] {

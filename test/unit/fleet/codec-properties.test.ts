@@ -11,9 +11,9 @@ import {
   FleetMessageError,
 } from "../../../server/fleet/wire/codec.js";
 import { limits } from "../../../server/limits.js";
-import { learn, optimisticMs, pessimisticMs } from "../../../server/work/cost-model.js";
-import { modelOf } from "../../../server/work/costs.js";
-import * as examples from "../../../tools/harness/fleet-messages.js";
+import { learn, optimisticMs, pessimisticMs } from "../../../server/work/costs/cost-model.js";
+import { modelOf } from "../../../server/work/costs/costs.js";
+import * as examples from "../../../tools/harness/wire/fleet-messages.js";
 
 const sides = [
   ["FromHost", examples.fromHost.map(encodeFromHost), decodeFromHost],

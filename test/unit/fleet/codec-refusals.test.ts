@@ -25,7 +25,7 @@ import {
 } from "../../../server/fleet/wire/codec.js";
 import { limits } from "../../../server/limits.js";
 import { refusal } from "./refusal.js";
-import * as examples from "../../../tools/harness/fleet-messages.js";
+import * as examples from "../../../tools/harness/wire/fleet-messages.js";
 
 const { doorRun, hostRun, workDigest } = examples;
 const run = hostRun;

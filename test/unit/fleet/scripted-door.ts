@@ -19,7 +19,7 @@ import { CHUNK_BYTES } from "../../../server/fleet/wire/messages.js";
 import { subjects } from "../../../server/fleet/wire/subjects.js";
 import type { FoldWork, GroupWork } from "../../../server/work/group.js";
 import { inputDigest } from "../../../server/work/input-digest.js";
-import { fakeSignature } from "../../../server/prover/fake.js";
+import { fakeSignature } from "../../../server/prover/fake/fake.js";
 import { publicKey, rootOf } from "../../../tools/harness/vectors.js";
 
 type Without<M> = M extends ToHost ? Omit<M, "run" | "hostRun"> : never;

@@ -16,7 +16,7 @@ import {
   encodeToHost,
   UnknownKindError,
 } from "../../../server/fleet/wire/codec.js";
-import * as examples from "../../../tools/harness/fleet-messages.js";
+import * as examples from "../../../tools/harness/wire/fleet-messages.js";
 import { refusal } from "./refusal.js";
 
 /** The same message of another version: field 1, which is first. */

@@ -26,7 +26,7 @@ import {
   encodeVerdict,
   encodeWork,
 } from "../../../server/fleet/wire/codec.js";
-import * as examples from "../../../tools/harness/fleet-messages.js";
+import * as examples from "../../../tools/harness/wire/fleet-messages.js";
 
 interface Case {
   name: string;

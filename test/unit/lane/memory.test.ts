@@ -5,7 +5,7 @@ import { Lane } from "../../../server/lane/lane.js";
 import type { FromLane } from "../../../server/lane/lane-messages.js";
 import { createLog } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
-import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
+import { fakeSignature, startFakeProver } from "../../../server/prover/fake/fake.js";
 import { peakResidentBytes, resetPeak } from "../../../server/prover/peak-memory.js";
 import type { Prover } from "../../../server/prover/prover.js";
 import type { ProofResult } from "../../../server/work/group.js";

@@ -4,7 +4,7 @@ import { Lane } from "../../../server/lane/lane.js";
 import type { Assignment, FromLane, LaneReport } from "../../../server/lane/lane-messages.js";
 import { createLog } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Prover } from "../../../server/prover/prover.js";
 import type { ProofResult } from "../../../server/work/group.js";
 import { inputDigest } from "../../../server/work/input-digest.js";

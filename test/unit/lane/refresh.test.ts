@@ -5,11 +5,11 @@ import type { Assignment, FromLane } from "../../../server/lane/lane-messages.js
 import { createLog } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
 import type { Metrics } from "../../../server/metrics/metrics.js";
-import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
+import { fakeSignature, startFakeProver } from "../../../server/prover/fake/fake.js";
 import { foldOfAll } from "../../../server/prover/prover.js";
 import type { Prover } from "../../../server/prover/prover.js";
-import { predictMs } from "../../../server/work/cost-model.js";
-import { modelOf } from "../../../server/work/costs.js";
+import { predictMs } from "../../../server/work/costs/cost-model.js";
+import { modelOf } from "../../../server/work/costs/costs.js";
 import type { Shape } from "../../../server/work/shape.js";
 import { concat } from "../../../server/bytes.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";

@@ -1,11 +1,11 @@
 /** A library that is replaced by another revision while its device proves with the one before. */
 import { beforeEach, expect, test } from "vitest";
-import type { CostStore } from "../../../server/lane/cost-file.js";
+import type { CostStore } from "../../../server/lane/costs/cost-file.js";
 import { Lane } from "../../../server/lane/lane.js";
 import type { Announcement } from "../../../server/lane/lane-messages.js";
 import { createLog } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Prover } from "../../../server/prover/prover.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
 

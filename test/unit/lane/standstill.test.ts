@@ -4,13 +4,13 @@ import { AwakeClock } from "../../../server/lane/awake-clock.js";
 import { Beat } from "../../../server/lane/beat.js";
 import { Lane } from "../../../server/lane/lane.js";
 import type { Assignment, FromLane } from "../../../server/lane/lane-messages.js";
-import { LearnedCosts } from "../../../server/lane/learned-costs.js";
+import { LearnedCosts } from "../../../server/lane/costs/learned-costs.js";
 import { createLog } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
-import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
+import { fakeSignature, startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Prover } from "../../../server/prover/prover.js";
-import { freshCostModel, overrunMs, predictMs } from "../../../server/work/cost-model.js";
-import { modelOf } from "../../../server/work/costs.js";
+import { freshCostModel, overrunMs, predictMs } from "../../../server/work/costs/cost-model.js";
+import { modelOf } from "../../../server/work/costs/costs.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
 
 const key = new Uint8Array(32).fill(7);

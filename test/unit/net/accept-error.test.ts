@@ -5,7 +5,7 @@ import { expect, test, vi } from "vitest";
 import type { Logger } from "../../../server/log/log.js";
 import { Listener } from "../../../server/net/listener.js";
 import { createTransportMetrics } from "../../../server/net/metrics.js";
-import { HeldClock } from "../../../tools/harness/bare-server.js";
+import { HeldClock } from "../../../tools/harness/wire/bare-server.js";
 import { metricValue } from "../../helpers/metric-value.js";
 
 const servers: Server[] = [];

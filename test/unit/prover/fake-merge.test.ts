@@ -1,6 +1,6 @@
 /** The fake prover merges as the real one does: exactly the claims wanted, in their order. */
 import { beforeEach, expect, test } from "vitest";
-import { fakeSignature, startFakeProver } from "../../../server/prover/fake.js";
+import { fakeSignature, startFakeProver } from "../../../server/prover/fake/fake.js";
 import { foldedProof, foldJob } from "../../../server/prover/prover.js";
 import type { ClaimedProof, KeyClaim, ProofJob, Prover } from "../../../server/prover/prover.js";
 import type { Shape } from "../../../server/work/shape.js";

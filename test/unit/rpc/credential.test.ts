@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Credential } from "../../../server/access/policy.js";
 import { tokenHash } from "../../../server/access/token.js";
-import { credentialOf } from "../../../server/rpc/permission.js";
+import { credentialOf } from "../../../server/rpc/call/permission.js";
 import type { Peer } from "../../../server/net/peer.js";
 import { peerAt } from "../../../server/net/peer.js";
 

@@ -5,8 +5,8 @@ import {
   OutcomeStatus,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { LaneReport } from "../../../server/lane/lane-messages.js";
-import type { CostModel } from "../../../server/work/cost-model.js";
-import { freshCostModel } from "../../../server/work/cost-model.js";
+import type { CostModel } from "../../../server/work/costs/cost-model.js";
+import { freshCostModel } from "../../../server/work/costs/cost-model.js";
 import type { DecodedGroup, ProofResult } from "../../../server/work/group.js";
 import { BACKLOG } from "../../../server/work/priority.js";
 import { description, groupOfMerge, groupOfRaws, TestScheduler } from "../../helpers/scheduler.js";

@@ -12,7 +12,7 @@ import type {
   ToLane,
 } from "../../../server/lane/lane-messages.js";
 import { unknownLane } from "../../../server/schedule/lane-belief.js";
-import { FleetCosts } from "../../../server/schedule/fleet-costs.js";
+import { FleetCosts } from "../../../server/schedule/forecast/fleet-costs.js";
 import type { AttemptEnd } from "../../../server/schedule/lane-handle.js";
 import { LaneHandle } from "../../../server/schedule/lane-handle.js";
 import { groupOfRaws } from "../../helpers/scheduler.js";

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 import { checkPolicy } from "../../../cli/doctor/file-checks.js";
 import { valueIn } from "../../../server/files/json-file.js";
-import { readBackendFile, readCalibration } from "../../../server/prover/backend-file.js";
+import { readBackendFile, readCalibration } from "../../../server/prover/device/backend-file.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 
 const folder = temporaryFolder();

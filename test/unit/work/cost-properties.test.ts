@@ -1,7 +1,7 @@
 /** What holds of the cost model whatever it was taught, and how good it is on devices that behave. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { CostModel } from "../../../server/work/cost-model.js";
+import type { CostModel } from "../../../server/work/costs/cost-model.js";
 import {
   aged,
   freshCostModel,
@@ -10,7 +10,7 @@ import {
   optimisticMs,
   pessimisticMs,
   predictMs,
-} from "../../../server/work/cost-model.js";
+} from "../../../server/work/costs/cost-model.js";
 import type { Shape } from "../../../server/work/shape.js";
 import { Random } from "../../../tools/sim/random.js";
 

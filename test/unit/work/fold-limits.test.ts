@@ -1,7 +1,7 @@
 /** What one job may have, by a prover's limits and the operator's. */
 import { describe, expect, it } from "vitest";
-import { fakeLimitsSchema } from "../../../server/prover/fake-limits.js";
-import { startFakeProver, fakeSignature } from "../../../server/prover/fake.js";
+import { fakeLimitsSchema } from "../../../server/prover/fake/fake-limits.js";
+import { startFakeProver, fakeSignature } from "../../../server/prover/fake/fake.js";
 import { foldOfAll } from "../../../server/prover/prover.js";
 import {
   fitsOneJob,

@@ -1,7 +1,7 @@
 /** The part of a group that is worth most: how much of it, and which inputs. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Duration } from "../../../server/work/cost-model.js";
+import type { Duration } from "../../../server/work/costs/cost-model.js";
 import type { Part, PartRequest } from "../../../server/work/parts.js";
 import { LEAST_CHANCE } from "../../../server/work/worth.js";
 import { choosePart, GroupParts, isProof, rotationOf } from "../../../server/work/parts.js";

@@ -5,7 +5,7 @@ import { fitsOneJob, noFoldLimits } from "../../../server/work/fold-limits.js";
 import type { FoldLimits } from "../../../server/work/fold-limits.js";
 import { cut, Tree } from "../../../server/work/tree.js";
 import type { TreeEnd, TreeJob, TreeRequest } from "../../../server/work/tree.js";
-import { jobsOf, treeDuration } from "../../../server/work/tree-time.js";
+import { jobsOf, treeDuration } from "../../../server/work/costs/tree-time.js";
 
 const range = (count: number, from = 0) => Array.from({ length: count }, (_, at) => from + at);
 const TWO_FOUR = 0b10100;

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
-import type { Duration } from "../../../server/work/cost-model.js";
+import type { Duration } from "../../../server/work/costs/cost-model.js";
 import type { Step } from "../../../server/work/submission.js";
 import type { Horizon } from "../../../server/work/worth.js";
 import {

@@ -1,7 +1,7 @@
 /** An attack on a listener, and the attacker's connections. */
 import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
-import { PREFACE, RawConnection, settings } from "../../harness/raw-http2.js";
+import { PREFACE, RawConnection, settings } from "../../harness/wire/raw-http2.js";
 import type { ListenerName } from "./steady-client.js";
 
 /** The first bytes of an HTTP/2 client: preface and settings. */

@@ -1,7 +1,7 @@
 /** The attacks over HTTP/2. */
 import { gzipSync } from "node:zlib";
 import { limits } from "../../../server/limits.js";
-import { frame as message, pathOf } from "../../harness/raw-grpc.js";
+import { frame as message, pathOf } from "../../harness/wire/raw-grpc.js";
 import {
   callHeaders,
   FLAG,
@@ -15,7 +15,7 @@ import {
   reset,
   SETTING,
   settings,
-} from "../../harness/raw-http2.js";
+} from "../../harness/wire/raw-http2.js";
 import type { Attack } from "./attack.js";
 import { HELLO } from "./attack.js";
 

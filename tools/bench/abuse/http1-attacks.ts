@@ -1,6 +1,6 @@
 /** The attacks over HTTP/1.1, written as the bytes that are sent. */
 import { gzipSync } from "node:zlib";
-import { pathOf } from "../../harness/raw-grpc.js";
+import { pathOf } from "../../harness/wire/raw-grpc.js";
 import type { Attack } from "./attack.js";
 
 const text = (lines: readonly string[]) => Buffer.from(lines.join("\r\n"));

@@ -1,8 +1,8 @@
 /**
  * Connections that never finish what they start, each at another point. A listener must close all.
  */
-import { pathOf } from "../../harness/raw-grpc.js";
-import { callHeaders, headersFrame, PREFACE, RawConnection } from "../../harness/raw-http2.js";
+import { pathOf } from "../../harness/wire/raw-grpc.js";
+import { callHeaders, headersFrame, PREFACE, RawConnection } from "../../harness/wire/raw-http2.js";
 import { HELLO } from "./attack.js";
 import type { ListenerName } from "./steady-client.js";
 

@@ -10,7 +10,7 @@ import { create, toJsonString } from "@bufbuild/protobuf";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSnapshot } from "../../harness/fake-snapshots.js";
-import { pathOf } from "../../harness/raw-grpc.js";
+import { pathOf } from "../../harness/wire/raw-grpc.js";
 import type { ListenerName, Samples } from "./steady-client.js";
 
 const PACE_MS = 5;

@@ -1,7 +1,7 @@
 /** Submits groups in rounds at a given load, and counts how those that were accepted ended. */
 import { setTimeout as pause } from "node:timers/promises";
 import { SkipReason } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { StreamNode } from "../../harness/stream-node.js";
+import { StreamNode } from "../../harness/wire/stream-node.js";
 import { FULL, range, snapshotOf, votes } from "../crowd/votes.js";
 import { quantile } from "../statistics.js";
 import type { AcceptedOptions } from "./options.js";

@@ -9,7 +9,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
-import { ServiceProcess } from "../../harness/service-process.js";
+import { ServiceProcess } from "../../harness/processes/service-process.js";
 import { whileProving } from "../proof-load.js";
 import { withService } from "../with-service.js";
 import { countFailover, type Failover, type NodeLine } from "./failover.js";

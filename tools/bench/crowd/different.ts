@@ -1,5 +1,5 @@
 /** Nodes submit different votes at once: each gets a proof of its own, one after the other. */
-import { StreamNode } from "../../harness/stream-node.js";
+import { StreamNode } from "../../harness/wire/stream-node.js";
 import type { Scenario } from "./scenario.js";
 import {
   acceptedId,

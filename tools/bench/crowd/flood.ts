@@ -3,7 +3,7 @@
  * only for the proof that runs when its snapshot arrives.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { StreamNode } from "../../harness/stream-node.js";
+import { StreamNode } from "../../harness/wire/stream-node.js";
 import { Flooder } from "./flooder.js";
 import type { Ending, Scenario } from "./scenario.js";
 import {

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { AggregatorError } from "../../../client/index.js";
 import { BusyPolicy, SkipReason } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { StreamNode } from "../../harness/stream-node.js";
+import type { StreamNode } from "../../harness/wire/stream-node.js";
 import { isProved } from "../../../cli/io/outcome-line.js";
 import type { Ending } from "./scenario.js";
 import { ROOMY } from "./scenario.js";

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { PartialPolicy, Priority } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { StreamNode } from "../../harness/stream-node.js";
+import { StreamNode } from "../../harness/wire/stream-node.js";
 import type { Ending, Scenario } from "./scenario.js";
 import {
   acceptedId,

@@ -8,7 +8,7 @@ import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_p
 import type { BenchService } from "../with-service.js";
 import type { Row } from "../report.js";
 import { quantile } from "../statistics.js";
-import type { StreamNode } from "../../harness/stream-node.js";
+import type { StreamNode } from "../../harness/wire/stream-node.js";
 
 /** Deadline and fence that no proof of a scenario misses, in milliseconds. */
 export const ROOMY = { deadlineMs: 60_000, fenceMs: 120_000 };

@@ -1,7 +1,7 @@
 /** The snapshots of the crowd: real votes from the committed vectors, with a node's own numbers. */
 import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { bitsToIndices } from "../../../proto/bitlist.js";
-import type { StreamNode } from "../../harness/stream-node.js";
+import type { StreamNode } from "../../harness/wire/stream-node.js";
 import { dataOf, keyTable, publicKey, raws, snapshot } from "../../harness/vectors.js";
 import type { GroupInit, SnapshotInit } from "../../harness/vectors.js";
 

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SnapshotInit } from "../../../client/index.js";
 import { committed, madeUp } from "../../fleet/snapshots.js";
-import { Fleet } from "../../harness/fleet-processes.js";
-import { ServiceProcess } from "../../harness/service-process.js";
-import { StreamNode } from "../../harness/stream-node.js";
+import { Fleet } from "../../harness/processes/fleet-processes.js";
+import { ServiceProcess } from "../../harness/processes/service-process.js";
+import { StreamNode } from "../../harness/wire/stream-node.js";
 import { quantile } from "../statistics.js";
 
 /** Times with a lane of the service's own and with one over the engine, in milliseconds. */

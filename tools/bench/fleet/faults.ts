@@ -2,8 +2,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { TickAggregator } from "../../../client/index.js";
 import { committed, madeUp } from "../../fleet/snapshots.js";
-import { Fleet } from "../../harness/fleet-processes.js";
-import type { FleetOptions } from "../../harness/fleet-processes.js";
+import { Fleet } from "../../harness/processes/fleet-processes.js";
+import type { FleetOptions } from "../../harness/processes/fleet-processes.js";
 import { quantile } from "../statistics.js";
 
 const FENCE_MS = 8000;

@@ -2,8 +2,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Priority } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { madeUp } from "../../fleet/snapshots.js";
-import { Fleet } from "../../harness/fleet-processes.js";
-import { StreamNode } from "../../harness/stream-node.js";
+import { Fleet } from "../../harness/processes/fleet-processes.js";
+import { StreamNode } from "../../harness/wire/stream-node.js";
 
 const PROOF_MS = 2000;
 const GROUPS = 8;

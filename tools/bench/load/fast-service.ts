@@ -9,7 +9,7 @@ import { systemClock } from "../../../server/clock.js";
 import { addSettingsOptions, readSettings } from "../../../cli/run/settings.js";
 import { createLog } from "../../../server/log/log.js";
 import { readMachine } from "../../../server/machine/machine.js";
-import { startFakeProver } from "../../../server/prover/fake.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import { startService } from "../../../server/service.js";
 
 const command = addSettingsOptions(new Command());

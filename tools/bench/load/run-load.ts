@@ -11,9 +11,9 @@ import {
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { BenchService } from "../with-service.js";
-import { inventedGroup } from "../../harness/contract.js";
-import { residentOf } from "../../harness/processes.js";
-import { StreamNode } from "../../harness/stream-node.js";
+import { inventedGroup } from "../../harness/wire/contract.js";
+import { residentOf } from "../../harness/processes/processes.js";
+import { StreamNode } from "../../harness/wire/stream-node.js";
 import { keyTable, snapshot } from "../../harness/vectors.js";
 import type { MemorySample } from "./memory-series.js";
 import type { LoadOptions } from "./options.js";

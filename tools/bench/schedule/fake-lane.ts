@@ -7,7 +7,7 @@ import type {
   ToLane,
 } from "../../../server/lane/lane-messages.js";
 import { unknownLane } from "../../../server/schedule/lane-belief.js";
-import { freshCostModel, learn } from "../../../server/work/cost-model.js";
+import { freshCostModel, learn } from "../../../server/work/costs/cost-model.js";
 import type { GroupWork } from "../../../server/work/group.js";
 import { shapeOf } from "../../../server/work/shape.js";
 import { inputsOf } from "../../../server/work/group.js";

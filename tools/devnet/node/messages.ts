@@ -1,5 +1,5 @@
 /** What the orchestrator and a node's process say to each other. */
-import type { BackendOptions } from "../../../server/prover/backend-file.js";
+import type { BackendOptions } from "../../../server/prover/device/backend-file.js";
 import type { Intervals } from "./slot-time.js";
 import type { Mode } from "./aggregators/aggregator.js";
 import type { NodeRecord } from "./records.js";

@@ -5,8 +5,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePorts } from "../../harness/free-ports.js";
-import { ServiceProcess } from "../../harness/service-process.js";
+import { freePorts } from "../../harness/processes/free-ports.js";
+import { ServiceProcess } from "../../harness/processes/service-process.js";
 import { isServed } from "../node/aggregators/aggregator.js";
 import type { NodeSettings } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";

@@ -2,14 +2,14 @@
 import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
-import { readBackendFile } from "../../../server/prover/backend-file.js";
+import { readBackendFile } from "../../../server/prover/device/backend-file.js";
 import type { CryptoProcess } from "../crypto/crypto-process.js";
 import { isServed, type Mode } from "../node/aggregators/aggregator.js";
 import type { Intervals } from "../node/slot-time.js";
 import type { NodeSettings } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
 import { beginFault, endFault } from "./inject-fault.js";
-import { freePorts } from "../../harness/free-ports.js";
+import { freePorts } from "../../harness/processes/free-ports.js";
 import { Network } from "./network.js";
 import { RunFile, type RunRecord } from "./run-file.js";
 import type { Fault, Scenario } from "./scenario.js";

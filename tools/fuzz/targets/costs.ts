@@ -4,16 +4,16 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { limits } from "../../../server/limits.js";
-import { CostFiles, costFilePath } from "../../../server/lane/cost-file.js";
+import { CostFiles, costFilePath } from "../../../server/lane/costs/cost-file.js";
 import {
   freshCostModel,
   learn,
   optimisticMs,
   pessimisticMs,
   predictMs,
-} from "../../../server/work/cost-model.js";
-import { modelOf } from "../../../server/work/costs.js";
-import { peakBytes } from "../../../server/work/memory-model.js";
+} from "../../../server/work/costs/cost-model.js";
+import { modelOf } from "../../../server/work/costs/costs.js";
+import { peakBytes } from "../../../server/work/costs/memory-model.js";
 import { SkippingClock } from "../../harness/skipping-clock.js";
 import { mutateValue } from "../engine/mutate-value.js";
 import type { FuzzTarget } from "../engine/target.js";

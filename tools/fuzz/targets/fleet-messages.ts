@@ -30,8 +30,8 @@ import type { FromHost, RemoteResult, ToDoor } from "../../../server/fleet/wire/
 import { reportFor } from "../../../server/fleet/wire/report.js";
 import { resultFrom } from "../../../server/fleet/wire/result.js";
 import { limits } from "../../../server/limits.js";
-import { optimisticMs, pessimisticMs } from "../../../server/work/cost-model.js";
-import * as examples from "../../harness/fleet-messages.js";
+import { optimisticMs, pessimisticMs } from "../../../server/work/costs/cost-model.js";
+import * as examples from "../../harness/wire/fleet-messages.js";
 import { callInput, callOf, mutateCall } from "../call-input.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";

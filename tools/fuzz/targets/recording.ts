@@ -12,7 +12,7 @@ import { limits } from "../../../server/limits.js";
 import { readRecording, RecordingError } from "../../../server/recording/read-recording.js";
 import { RECORDING_VERSION } from "../../../server/recording/records.js";
 import { fakeSnapshot } from "../../harness/fake-snapshots.js";
-import { recordedScenario } from "../../sim-report/recorded.js";
+import { recordedScenario } from "../../sim-report/scenario/recorded.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
 

@@ -4,9 +4,9 @@
  */
 import { once } from "node:events";
 import { connect } from "node:net";
-import type { BareServer } from "../../harness/bare-server.js";
-import { startBareServer } from "../../harness/bare-server.js";
-import { frame, pathOf, RawClient } from "../../harness/raw-grpc.js";
+import type { BareServer } from "../../harness/wire/bare-server.js";
+import { startBareServer } from "../../harness/wire/bare-server.js";
+import { frame, pathOf, RawClient } from "../../harness/wire/raw-grpc.js";
 import type { FuzzTarget } from "../engine/target.js";
 import { holds } from "../engine/target.js";
 

@@ -7,8 +7,8 @@ import type { Shape } from "../../../server/work/shape.js";
 import { Random } from "../../sim/random.js";
 import type { Cores } from "../measured/core-costs.js";
 import { coreMs } from "../measured/core-costs.js";
-import type { SnapshotSpec } from "../scenario.js";
-import { hash } from "../truth.js";
+import type { SnapshotSpec } from "../scenario/scenario.js";
+import { hash } from "../scenario/truth.js";
 
 /** Called once for a group: with the validators of its proof (none of a merge), or without a proof. */
 export type Ended = (validators: readonly number[] | undefined) => void;

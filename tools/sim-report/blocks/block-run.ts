@@ -5,7 +5,7 @@
 import { fenceAtMs, intervalAtMs, stepsOf } from "../../../client/adapter/slot-times.js";
 import { Random } from "../../sim/random.js";
 import { VirtualClock } from "../../sim/virtual-clock.js";
-import { hash } from "../truth.js";
+import { hash } from "../scenario/truth.js";
 import { BodyOfBlock } from "./body-of-block.js";
 import type { BlockScenario, SlotResult } from "./block-scenario.js";
 import type { BlockProvers } from "./block-provers.js";

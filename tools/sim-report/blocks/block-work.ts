@@ -3,7 +3,7 @@ import type { ComponentWork, DecodedGroup, MergeWork } from "../../../server/wor
 import { decodedGroup } from "../../harness/decoded-group.js";
 import { rootNamed } from "../../sim/sim-keys.js";
 import { proofOf, SIGNATURE_BYTES } from "../../sim/sim-prover.js";
-import { keysOf } from "../reported-prover.js";
+import { keysOf } from "../policies/reported-prover.js";
 
 /** A message of which a proof is there, or the proposer's signature of its block. */
 export interface Message {

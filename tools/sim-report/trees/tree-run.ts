@@ -8,9 +8,9 @@ import type { FoldsOfProver } from "../../sim/sim-prover.js";
 import { SimProver } from "../../sim/sim-prover.js";
 import { proofMs } from "../blocks/block-provers.js";
 import { voteGroup } from "../blocks/block-work.js";
-import { toEnvelope } from "../to-submission.js";
-import { EXIT_MS, SETUP_MS, VERIFY_MS } from "../truth.js";
-import { virtualService } from "../virtual-service.js";
+import { toEnvelope } from "../scenario/to-submission.js";
+import { EXIT_MS, SETUP_MS, VERIFY_MS } from "../scenario/truth.js";
+import { virtualService } from "../policies/virtual-service.js";
 
 const CORES = 16;
 /** Signatures of the groups before the one that counts: devices learn what leaves and folds cost. */

@@ -26,7 +26,7 @@ import { ServiceStatus } from "../../../server/rpc/service-status.js";
 import { resultsOf } from "../../../server/rpc/stream-results.js";
 import { Schedules } from "../../../server/schedule/schedules.js";
 import type { SubmitAnswer, Submission } from "../../../server/work/submission.js";
-import { watchedSource } from "../../harness/watched-source.js";
+import { watchedSource } from "../../harness/processes/watched-source.js";
 import type { Snapshot } from "./snapshot.js";
 import type { SimProcess } from "./sim-process.js";
 

@@ -2,9 +2,9 @@
 import type { JobKind } from "../../../../native/addon.js";
 import type { LaneProver } from "../../../lane/lane-messages.js";
 import { limits } from "../../../limits.js";
-import { costBounds, isCovariance } from "../../../work/cost-bounds.js";
+import { costBounds, isCovariance } from "../../../work/costs/cost-bounds.js";
 import type { ProverDescription } from "../../../work/prover-description.js";
-import type { Peak } from "../../../work/memory-model.js";
+import type { Peak } from "../../../work/costs/memory-model.js";
 import type { Shape } from "../../../work/shape.js";
 import { atRate, kindOf } from "../../../work/shape.js";
 import type { FromHost, Held, Owner, SharedCosts, SharedPhase, SharedReport } from "../messages.js";

@@ -10,9 +10,9 @@ import type { LaneKind } from "../../../../cli/plan/plan.js";
 import { planOf } from "../../../../cli/plan/plan.js";
 import { serviceCosts, stateCosts, tableCosts } from "../../../../cli/plan/sources.js";
 import { DeviceSchema, ProofKind } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { costFilePath } from "../../../../server/lane/cost-file.js";
-import { freshCostModel, predictMs } from "../../../../server/work/cost-model.js";
-import { peakBytes } from "../../../../server/work/memory-model.js";
+import { costFilePath } from "../../../../server/lane/costs/cost-file.js";
+import { freshCostModel, predictMs } from "../../../../server/work/costs/cost-model.js";
+import { peakBytes } from "../../../../server/work/costs/memory-model.js";
 import { commandInProcess } from "../../../helpers/command-line.js";
 import { temporaryFolder } from "../../../helpers/temporary-folder.js";
 

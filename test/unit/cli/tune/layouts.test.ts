@@ -7,7 +7,7 @@ import type { LayoutFigures } from "../../../../cli/tune/measure.js";
 import { TimeLeft } from "../../../../cli/tune/time-left.js";
 import { coreList, coreNumbers, inOrder, readTopology } from "../../../../cli/tune/topology.js";
 import { parseConfig } from "../../../../server/config/config.js";
-import { deviceSchema } from "../../../../server/prover/device.js";
+import { deviceSchema } from "../../../../server/prover/device/device.js";
 
 const range = (count: number) => Array.from({ length: count }, (_, at) => at);
 const names = (cores: number, processors = 1) => layoutsOf(range(cores), processors).map(nameOf);

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Peer, SharedPhase } from "../../../../server/fleet/wire/messages.js";
 import { reportFor } from "../../../../server/fleet/wire/report.js";
-import * as examples from "../../../../tools/harness/fleet-messages.js";
+import * as examples from "../../../../tools/harness/wire/fleet-messages.js";
 
 const NOW_MS = 10_000;
 const door: Peer = { id: "door-0", run: examples.doorRun };

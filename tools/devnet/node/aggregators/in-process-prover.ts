@@ -5,7 +5,7 @@ import {
   Worker,
   type MessagePort,
 } from "node:worker_threads";
-import type { BackendOptions } from "../../../../server/prover/backend-file.js";
+import type { BackendOptions } from "../../../../server/prover/device/backend-file.js";
 import type { ProofJob } from "../../../../server/prover/prover.js";
 import type { VoteGroup } from "../../chain/freeze-votes.js";
 import type { KeyTables, MergeAsk } from "./body-merger.js";

@@ -5,7 +5,7 @@
 import { workerData, type MessagePort } from "node:worker_threads";
 import { loadAddon } from "../../../../native/addon.js";
 import type { ProofJob } from "../../../../server/prover/prover.js";
-import type { BackendOptions } from "../../../../server/prover/backend-file.js";
+import type { BackendOptions } from "../../../../server/prover/device/backend-file.js";
 
 export type ProveAnswer = { proof: Uint8Array; proveMs: number } | { error: string };
 

@@ -700,7 +700,7 @@ export const DescriptionSchema: GenMessage<Description> = /*@__PURE__*/
   messageDesc(file_lean_fleet_v1_fleet, 17);
 
 /**
- * The learned costs of the device of one kind of proof at one rate; see server/work/cost-model.ts.
+ * The learned costs of the device of one kind of proof at one rate; see server/work/costs/cost-model.ts.
  *
  * @generated from message lean.fleet.v1.Cost
  */
@@ -743,7 +743,7 @@ export const CostSchema: GenMessage<Cost> = /*@__PURE__*/
   messageDesc(file_lean_fleet_v1_fleet, 18);
 
 /**
- * The most memory that was measured of proofs of about this shape; see server/work/memory-model.ts.
+ * The most memory that was measured of proofs of about this shape; see server/work/costs/memory-model.ts.
  *
  * @generated from message lean.fleet.v1.Peak
  */

@@ -1,0 +1,182 @@
+/**
+ * One attempt on a lane: proves its group with the active prover, chooses the part of a fold that is worth
+ * most, and teaches the cost model how long the proof took. The lane owns the attempt until the attempt has
+ * ended or is abandoned.
+ */
+import type { Clock } from "../../clock.js";
+import type { Metrics } from "../../metrics/metrics.js";
+import type { ProofJob, Prover } from "../../prover/prover.js";
+import { durationOf, overrunMs, predictMs } from "../../work/costs/cost-model.js";
+import type { FoldLimits } from "../../work/fold-limits.js";
+import { fitsOneJob } from "../../work/fold-limits.js";
+import type {
+  ChildWork,
+  MergeWork,
+  NotStartedReason,
+  ProofResult,
+  Raws,
+} from "../../work/group.js";
+import { worthOfMerge } from "../../work/merge-worth.js";
+import { choosePart, isProof } from "../../work/parts.js";
+import type { Part, PartRules } from "../../work/parts.js";
+import type { Shape } from "../../work/shape.js";
+import { atRate, shapeOf } from "../../work/shape.js";
+import { prospectOf } from "../../work/worth.js";
+import type { AwakeClock } from "../awake-clock.js";
+import type { Assignment, RunningProof } from "../lane-messages.js";
+import type { LearnedCosts } from "../costs/learned-costs.js";
+import { proveGroup } from "./prove-group.js";
+import type { FailoverVerifier } from "./verifier.js";
+
+export interface LaneAttemptModules {
+  deviceId: string;
+  clock: Clock;
+  awake: AwakeClock;
+  metrics: Metrics;
+  costs: LearnedCosts;
+  verifier: FailoverVerifier;
+  /**
+   * Called when the proof begins; after the instant `overrunAtMs` of the clock `awake` its prover
+   * counts as hung.
+   */
+  onProofStarted(overrunAtMs: number): void;
+  /** What a fold may have: no other part is proved. */
+  foldLimits: FoldLimits;
+  /** Resident bytes that the prover may hold. */
+  ceilingBytes(): number;
+  /** True while a standby is being set up, which uses all cores of the device, as a proof does. */
+  isStandbyStarting(): boolean;
+}
+
+export class LaneAttempt {
+  /** The attempt's proof; null until the inputs are verified. */
+  proof: RunningProof | null = null;
+  /** When the proof began, on the clock `awake`. */
+  private proofAwakeAtMs = 0;
+  private hasProcess = false;
+  /** How the attempt ended; undefined until `run` resolves. */
+  result: ProofResult | undefined;
+
+  constructor(
+    readonly number: number,
+    private readonly assignment: Assignment,
+    private readonly modules: LaneAttemptModules,
+  ) {}
+
+  /** Number of provers that died or hung while they verified for this attempt. */
+  get deaths(): number {
+    return this.modules.verifier.deaths;
+  }
+
+  /** Makes the attempt; resolves once `result` is set, also when the attempt failed. */
+  async run(prover: Prover): Promise<void> {
+    this.hasProcess = prover.residentBytes() > 0;
+    this.result = await proveGroup(this.assignment.work, {
+      description: prover.description,
+      verifier: this.modules.verifier,
+      verifiedBy: () => (this.modules.verifier.lastAsked === prover ? "prover" : "standby"),
+      minInputs: this.assignment.minInputs,
+      choosePart: (raws, children) => this.choosePart(raws, children),
+      whyNotMerge: (merge) => this.whyNotMerge(merge),
+      prove: (job) => this.prove(prover, job),
+    });
+  }
+
+  /** Call it when the prover is killed: learns that the proof takes at least as long as it ran. */
+  abandon(): void {
+    if (this.proof === null) return;
+    const { awake, costs } = this.modules;
+    // While the service stood still, the prover may have proved or not: it ran at least this long.
+    costs.learnAtLeast(this.proof.shape, awake.nowMs() - this.proofAwakeAtMs);
+  }
+
+  private choosePart(raws: Raws, children: readonly ChildWork[]): Part | NotStartedReason {
+    const { mayShed, rotation } = this.assignment;
+    const rules = {
+      raws: raws.validators,
+      children: children.map(({ validators }) => validators),
+      rotation,
+      mayShed,
+      ...this.rules(),
+    };
+    const { foldLimits } = this.modules;
+    const isJob = (shape: Shape) => fitsOneJob(foldLimits, shape);
+    const isPossible = (shape: Shape) => isJob(shape) && this.fitsInMemory(shape);
+    const part = choosePart({ ...rules, isPossible });
+    if (part !== undefined && !isProof(part)) return part;
+    if (this.isTooLate()) return "deadline";
+    if (part !== undefined) return part;
+    return choosePart({ ...rules, isPossible: isJob }) === undefined ? "predicted_miss" : "memory";
+  }
+
+  private whyNotMerge(merge: MergeWork): NotStartedReason | undefined {
+    if (this.isTooLate()) return "deadline";
+    const best = worthOfMerge(merge, this.rules());
+    if (best === undefined) return "predicted_miss";
+    return this.fitsInMemory(best.shape) ? undefined : "memory";
+  }
+
+  /** How likely a proof that starts now is in time, and how likely it has to be. */
+  private rules(): Pick<PartRules, "prospectOf" | "leastChance"> {
+    const { work, steps, fenceAtMs, isExploration } = this.assignment;
+    const model = this.modules.costs.modelOf(shapeOf(work));
+    const nowMs = this.modules.clock.nowMs();
+    return {
+      prospectOf: (shape) => prospectOf({ steps, fenceAtMs }, nowMs, durationOf(model, shape)),
+      ...(isExploration && { leastChance: 0 }),
+    };
+  }
+
+  private isTooLate(): boolean {
+    const { deadlineAtMs, fenceAtMs, isFirstOfSession, isRetry } = this.assignment;
+    const nowMs = this.modules.clock.nowMs();
+    return nowMs >= fenceAtMs || (nowMs >= deadlineAtMs && !isFirstOfSession && !isRetry);
+  }
+
+  /** A prover without a process of its own, the fake one, takes no memory that counts. */
+  private fitsInMemory(shape: Shape): boolean {
+    const { costs, ceilingBytes } = this.modules;
+    if (!this.hasProcess) return true;
+    const ofRate = atRate(shape, this.assignment.work.logInvRate);
+    return costs.fitsInMemory(ofRate, ceilingBytes());
+  }
+
+  private async prove(prover: Prover, job: ProofJob) {
+    const { clock, awake, costs, metrics, deviceId, onProofStarted } = this.modules;
+    const { isStandbyStarting } = this.modules;
+    const { logInvRate } = job;
+    const { publicKeyBytes } = prover.description;
+    const raws = job.raws.reduce((sum, { keys }) => sum + keys.length / publicKeyBytes, 0);
+    const shape = atRate({ raws, children: job.children.length, ...messagesOf(job) }, logInvRate);
+    const startedAtMs = clock.nowMs();
+    this.proof = { startedAtMs, shape };
+    this.proofAwakeAtMs = awake.nowMs();
+    onProofStarted(this.proofAwakeAtMs + overrunMs(costs.modelOf(shape), shape));
+    const { stoodStillMs } = awake;
+    const wasDisturbed = isStandbyStarting();
+    const bytes = prover.residentBytes();
+    const proof = await prover.prove(job);
+    const proveMs = clock.nowMs() - startedAtMs;
+    // A prover that has kept more than the ceiling has leaked, and is replaced: no need of the shape.
+    if (prover.residentBytes() <= this.modules.ceilingBytes()) {
+      costs.learnPeak(shape, prover.peakBytes(), { bytes, setupBytes: costs.setupBytes ?? bytes });
+    }
+    // A proof beside the setup of a standby is slower than usual, and while the service stood still
+    // nobody knows when the proof was ready: nothing is learned from either.
+    const didStandStill = awake.stoodStillMs > stoodStillMs;
+    const isDisturbed = wasDisturbed || isStandbyStarting() || didStandStill;
+    if (!isDisturbed) {
+      const ratio = proveMs / predictMs(costs.modelOf(shape), shape);
+      metrics.costModelRatio.observe({ device: deviceId }, ratio);
+      costs.learn(shape, proveMs);
+    }
+    metrics.proofs.inc({ disturbed: isDisturbed ? "true" : "false" });
+    metrics.proveSeconds.observe(proveMs / 1000);
+    metrics.proverPeakBytes.set({ device: deviceId }, prover.peakBytes());
+    return { proof, proveMs };
+  }
+}
+
+function messagesOf({ kind, wanted }: ProofJob): Pick<Shape, "messages"> {
+  return kind === "merge" ? { messages: wanted.length } : {};
+}

@@ -1,0 +1,50 @@
+/**
+ * The folder in which a device's library may keep files. A library may run what it finds there, so
+ * nobody but the prover's user may write to it.
+ */
+import { chmodSync, chownSync, lstatSync, mkdirSync } from "node:fs";
+import { fileReason } from "../../files/file-reason.js";
+
+/** Folders that the service makes are for the prover's user alone. */
+const MODE = 0o700;
+/** The permission bits by which the group and others may write. */
+const OTHERS_WRITE = 0o022;
+
+export interface CacheOwner {
+  uid: number;
+  gid: number;
+}
+
+/**
+ * Makes the folder where it is missing; the folder above it must exist. Throws an `Error` that says
+ * why the path cannot be used, and what to do.
+ *
+ * @param owner user of the provers; undefined: the service's own
+ */
+export function openCacheFolder(path: string, owner: CacheOwner | undefined): void {
+  try {
+    const problem = problemOf(path, owner);
+    if (problem !== undefined) throw new Error(problem);
+  } catch (cause) {
+    const why = fileReason(cause, path);
+    throw new Error(`cannot use the cache folder ${path}: ${why}`, { cause });
+  }
+}
+
+/** Throws the system's error when the folder cannot be made. */
+function problemOf(path: string, owner: CacheOwner | undefined): string | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) {
+    mkdirSync(path, MODE);
+    chmodSync(path, MODE);
+    if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
+    return undefined;
+  }
+  if (!found.isDirectory()) return "it is not a folder: name another path";
+  const uid = owner?.uid ?? process.getuid?.();
+  if (uid === undefined) return undefined;
+  if (found.uid !== uid)
+    return `user ${found.uid} owns it: give it to user ${uid}, as which provers run`;
+  if ((found.mode & OTHERS_WRITE) === 0) return undefined;
+  return `other users may write to it: run 'chmod go-w ${path}'`;
+}

@@ -1,0 +1,246 @@
+/**
+ * A prover for simulation and tests: SHA-256 stands for signatures, and a proof takes the time that
+ * the options say. Its description says `fake`, and none of its proofs passes for a real one. For
+ * tests of clients it also accepts keys and signatures of any size, unchecked.
+ */
+import { createHash } from "node:crypto";
+import { fitsOneJob, foldLimitsOf } from "../../work/fold-limits.js";
+import type { Shape } from "../../work/shape.js";
+import { limits } from "../../limits.js";
+import { keyCountOf, ProverError, signerCountOf } from "../prover.js";
+import type {
+  ClaimedProof,
+  KeyClaim,
+  Prover,
+  ProofJob,
+  ProverExit,
+  SignatureVerdict,
+  SignedMessage,
+  SignedRaws,
+} from "../prover.js";
+import type { ProverDescription } from "../../work/prover-description.js";
+import type { FakeLimits } from "./fake-limits.js";
+import type { FakeFailure } from "./fake-plan.js";
+
+/** `own`: keys of 32 bytes with signatures of `fakeSignature`. `any`: all, of any size. */
+export type FakeAccepts = "own" | "any";
+
+export interface FakeProverOptions {
+  /** Which keys and signatures are taken. Default: `own`. */
+  accepts?: FakeAccepts;
+  /** What a fold may have; a job over it is refused. Default: anything. */
+  foldLimits?: FakeLimits | undefined;
+  /** Duration of a proof of this shape, in milliseconds; called once for each proof. */
+  proveMs: (shape: Shape) => number;
+  /** How the proof that begins fails; called once for each proof. Default: none fails. */
+  failure?: () => FakeFailure | undefined;
+  /** Resolves after that many milliseconds. */
+  sleep: (ms: number) => Promise<void>;
+}
+
+const KEY_BYTES = 32;
+const SIGNATURE_BYTES = 64;
+const DIGEST_BYTES = 32;
+const SLOT_BYTES = 4;
+const PREFIXES = { fold: Buffer.from("FAKE"), merge: Buffer.from("FAKM") } as const;
+
+const OWN: ProverDescription = {
+  backend: "fake",
+  scheme: "fake",
+  revision: "fake-1",
+  publicKeyBytes: KEY_BYTES,
+  signatureBytes: SIGNATURE_BYTES,
+  proofBytesMax: 0,
+  childrenMax: 0,
+  messagesMax: limits.mergeMessagesMax,
+  rates: 0x1ff, // 0 to 8; none of them changes what the fake prover makes
+  fake: true,
+};
+
+/** Another revision: its proofs name the SHA-256 of keys, so neither verifies the other's. */
+const ANY: ProverDescription = {
+  ...OWN,
+  revision: "fake-any-1",
+  publicKeyBytes: DIGEST_BYTES,
+  signatureBytes: DIGEST_BYTES,
+  anySize: true,
+};
+
+function sha256(...parts: readonly Uint8Array[]): Buffer {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}
+
+/** The key's signature, as the fake prover expects it: slot (u32 LE), sha256(key, root), zeros. */
+export function fakeSignature(key: Uint8Array, root: Uint8Array, slot: number): Uint8Array {
+  const signature = Buffer.alloc(SIGNATURE_BYTES);
+  signature.writeUInt32LE(slot, 0);
+  sha256(key, root).copy(signature, SLOT_BYTES);
+  return new Uint8Array(signature);
+}
+
+function split(packed: Uint8Array, itemBytes: number): Buffer[] {
+  return Array.from({ length: packed.length / itemBytes }, (_, i) =>
+    Buffer.from(packed.subarray(i * itemBytes, (i + 1) * itemBytes)),
+  );
+}
+
+function verdictOn(message: SignedMessage, key: Buffer, signature: Buffer): SignatureVerdict {
+  if (signature.readUInt32LE(0) !== message.slot) return "wrong_leaf";
+  const signed = signature.subarray(SLOT_BYTES, SLOT_BYTES + 32);
+  return signed.equals(sha256(key, message.root)) ? "ok" : "bad_signature";
+}
+
+/** Attests exactly these claims, in this order; the order of a claim's keys does not matter. */
+function proofOf(kind: ProofJob["kind"], claims: readonly KeyClaim[]): Buffer {
+  return Buffer.concat([PREFIXES[kind], ...claims.flatMap((claim) => bytesOf(claim))]);
+}
+
+function bytesOf({ root, keys }: KeyClaim): Buffer[] {
+  return [sha256(root), ...uniqueKeys([keys])];
+}
+
+function uniqueKeys(packed: readonly Uint8Array[]): Buffer[] {
+  const sorted = packed.flatMap((keys) => split(keys, KEY_BYTES)).sort(Buffer.compare);
+  return sorted.filter((key, i) => i === 0 || sorted[i - 1]?.equals(key) !== true);
+}
+
+/** The messages of the claims with the keys of each, in one text that is equal for equal claims. */
+function textOf(claims: readonly KeyClaim[]): string {
+  const byMessage = new Map<string, Uint8Array[]>();
+  for (const { root, slot, keys } of claims) {
+    const message = `${slot} ${Buffer.from(root).toString("hex")}`;
+    byMessage.set(message, [...(byMessage.get(message) ?? []), keys]);
+  }
+  const texts = [...byMessage].map(
+    ([message, keys]) => `${message} ${Buffer.concat(uniqueKeys(keys)).toString("hex")}`,
+  );
+  return texts.sort().join("\n");
+}
+
+/** Starts a fake prover, which is ready at once. */
+export function startFakeProver(options: FakeProverOptions): Prover {
+  return new FakeProver(options);
+}
+
+class FakeProver implements Prover {
+  readonly ready: Promise<ProverDescription>;
+  readonly description: ProverDescription;
+  readonly pid = undefined;
+  readonly exited: Promise<ProverExit>;
+
+  private state: "idle" | "proving" | "ended" = "idle";
+  private exit: (exit: ProverExit) => void = () => undefined;
+  /** Ends the sleep of the running proof. */
+  private interrupt: () => void = () => undefined;
+
+  constructor(private readonly options: FakeProverOptions) {
+    const { accepts, foldLimits = {} } = options;
+    this.description = { ...(accepts === "any" ? ANY : OWN), ...foldLimits };
+    this.ready = Promise.resolve(this.description);
+    this.exited = new Promise((resolve) => (this.exit = resolve));
+  }
+
+  residentBytes(): number {
+    return 0;
+  }
+
+  peakBytes(): number {
+    return 0;
+  }
+
+  /** Infinity, because a prover without a process is never silent. */
+  heardAtMs(): number {
+    return Infinity;
+  }
+
+  kill(): void {
+    this.end({ cause: "killed_by_us", detail: "killed by the service" });
+  }
+
+  private end(exit: ProverExit): void {
+    this.state = "ended";
+    this.interrupt();
+    this.exit(exit);
+  }
+
+  async verifySignatures(raws: SignedRaws): Promise<SignatureVerdict[]> {
+    this.assertAlive();
+    return this.verdicts(raws);
+  }
+
+  async verify(proof: ClaimedProof): Promise<boolean> {
+    this.assertAlive();
+    return this.attests(proof);
+  }
+
+  async prove(job: ProofJob): Promise<Uint8Array> {
+    this.assertAlive();
+    if (this.state === "proving") throw new ProverError("internal", "a proof is running already");
+    const proof = this.proofOf(job);
+    this.state = "proving";
+    const raws = job.raws.reduce((sum, { keys }) => sum + keys.length / KEY_BYTES, 0);
+    const shape = { raws, children: job.children.length };
+    const proveMs = this.options.proveMs(
+      job.kind === "fold" ? shape : { ...shape, messages: job.wanted.length },
+    );
+    const failure = this.options.failure?.();
+    try {
+      // Not a race with `exited`, which would keep each race in memory until the prover ends.
+      const killed = new Promise<void>((resolve) => (this.interrupt = resolve));
+      await (failure === "hang" ? killed : Promise.race([this.options.sleep(proveMs), killed]));
+    } finally {
+      if (this.state === "proving") this.state = "idle";
+    }
+    this.assertAlive();
+    if (failure === "error") throw new ProverError("internal", "a failure that was asked for");
+    if (failure === "death") this.end({ cause: "died", detail: "a death that was asked for" });
+    this.assertAlive();
+    return proof;
+  }
+
+  private verdicts(raws: SignedRaws): SignatureVerdict[] {
+    const count = signerCountOf(this.description, raws);
+    if (this.description.anySize === true) return Array.from({ length: count }, () => "ok");
+    const ofKeys = split(raws.signatures, SIGNATURE_BYTES);
+    return split(raws.keys, KEY_BYTES).map((key, i) =>
+      verdictOn(raws, key, ofKeys[i] ?? Buffer.alloc(SIGNATURE_BYTES)),
+    );
+  }
+
+  private attests({ kind, bytes, claims }: ClaimedProof): boolean {
+    for (const { keys } of claims) keyCountOf(this.description, keys);
+    return proofOf(kind, claims).equals(bytes);
+  }
+
+  private proofOf({ kind, raws, children, wanted }: ProofJob): Uint8Array {
+    if (raws.length === 0 && children.length === 0) {
+      throw new ProverError("refused", "nothing to prove");
+    }
+    if (kind === "fold") this.checkLimits(raws, children.length);
+    for (const each of raws) {
+      const bad = this.verdicts(each).findIndex((verdict) => verdict !== "ok");
+      if (bad !== -1) throw new ProverError("refused", `raw signature ${bad} does not verify`);
+    }
+    if (children.some((child) => !this.attests(child))) {
+      throw new ProverError("refused", "a child does not verify");
+    }
+    const given = [...raws, ...children.flatMap(({ claims }) => claims)];
+    if (textOf(given) !== textOf(wanted)) {
+      throw new ProverError("refused", "the claims wanted are not those of the inputs");
+    }
+    return new Uint8Array(proofOf(kind, wanted));
+  }
+
+  private checkLimits(raws: readonly SignedRaws[], children: number): void {
+    const signatures = raws.reduce((sum, { keys }) => sum + keys.length / KEY_BYTES, 0);
+    if (fitsOneJob(foldLimitsOf(this.description), { raws: signatures, children })) return;
+    const what = `${signatures} raw signatures and ${children} children`;
+    throw new ProverError("refused", `a fold of ${what} is over the limits`);
+  }
+
+  private assertAlive(): void {
+    if (this.state === "ended") throw new ProverError("died", "the fake prover has ended");
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * The trees of jobs in progress: which of their jobs is next, when one misses its fence, and when a tree's
+ * attempt ends. Each belongs to one attempt at the whole group, whose number is that of its first job.
+ */
+import type { Clock } from "../../clock.js";
+import type { MemoryBudget } from "../../memory-budget.js";
+import type { Metrics } from "../../metrics/metrics.js";
+import type { StopReason } from "../../work/group.js";
+import { fitsOneJob } from "../../work/fold-limits.js";
+import type { Shape } from "../../work/shape.js";
+import { shapeOf } from "../../work/shape.js";
+import type { TreeJob } from "../../work/tree.js";
+import { isBacklog, priorityOf } from "./attempt.js";
+import type { Attempt, Plan } from "./attempt.js";
+import type { Attempts } from "./attempts.js";
+import type { Dispatcher, NextAttempt } from "../dispatcher.js";
+import type { GroupWorths } from "../forecast/group-worths.js";
+import type { AdoptableWork } from "../lane-handle.js";
+import type { JobResult } from "./running-tree.js";
+import { RunningTree } from "./running-tree.js";
+
+export interface TreesModules {
+  clock: Clock;
+  metrics: Metrics;
+  dispatcher: Dispatcher;
+  memory: MemoryBudget;
+  worths: GroupWorths;
+  attempts: Attempts;
+  /** Called when jobs became ready or lanes idle, other than by the end of a job. */
+  wake(): void;
+}
+
+interface Running {
+  readonly tree: RunningTree;
+  /** The attempt at the whole group; undefined until the first job starts. */
+  attempt: Attempt | undefined;
+  attemptId: number;
+  cancelTimer: () => void;
+}
+
+export class Trees {
+  private readonly running = new Set<Running>();
+
+  constructor(private readonly modules: TreesModules) {}
+
+  /** Whether a job waits for a lane. */
+  get hasReady(): boolean {
+    for (const { tree } of this.running) if (tree.ready().length > 0) return true;
+    return false;
+  }
+
+  /**
+   * The first job of the planned attempt, if its group, or the part of it that is worth most, is over the
+   * limits of one job; else undefined.
+   */
+  begin(plan: Plan): NextAttempt | undefined {
+    const { dispatcher, memory, clock } = this.modules;
+    const { work } = plan.leader;
+    const sizes = dispatcher.describe();
+    const { foldLimits } = dispatcher;
+    if (work.kind === "merge" || sizes === undefined) return undefined;
+    if (plan.adopted !== null || fitsOneJob(foldLimits, shapeOf(work))) return undefined;
+    const { slot } = plan.first.session.submission;
+    const horizon = { ...plan.assignment, slot };
+    const part = this.modules.worths.part(horizon, plan.leader, work, clock.nowMs());
+    if (part === undefined) return undefined;
+    const shape = { raws: part.raws.length, children: part.children.length };
+    if (plan.assignment.mayShed && fitsOneJob(foldLimits, shape)) return undefined;
+    const { assignment } = plan;
+    const tree = new RunningTree(
+      { work, part, limits: foldLimits, assignment, sizes },
+      {
+        nowMs: () => clock.nowMs(),
+        predictMs: (job) => dispatcher.predictMs(job),
+        reserve: (bytes) => memory.reserve(bytes),
+      },
+    );
+    const [first] = tree.ready();
+    if (first === undefined) return undefined;
+    const running = { tree, attempt: undefined, attemptId: 0, cancelTimer: () => undefined };
+    return this.attemptOf(running, first, plan);
+  }
+
+  /**
+   * The job that is next, of a tree of a class as high as `priority` or higher; undefined when no job is ready.
+   * Folds come before leaves, and older trees before younger ones.
+   */
+  next(priority = Infinity): NextAttempt | undefined {
+    let best: { running: Running; job: TreeJob; class: number } | undefined;
+    for (const running of this.running) {
+      const [job] = running.tree.ready();
+      if (job === undefined || running.attempt === undefined) continue;
+      const own = { running, job, class: priorityOf(running.attempt) };
+      if (own.class > priority) continue;
+      const isBefore =
+        best === undefined ||
+        own.class < best.class ||
+        (own.class === best.class && job.kind === "fold" && best.job.kind === "leaf");
+      if (isBefore) best = own;
+    }
+    return best && this.attemptOf(best.running, best.job);
+  }
+
+  /** The latest start of the job that is next, of a class above backlog, with which it is in time. */
+  get startByMs(): number | undefined {
+    const starts = [...this.running].flatMap(({ tree, attempt }) => {
+      const [job] = tree.ready();
+      if (job === undefined || attempt === undefined || isBacklog(attempt)) return [];
+      const ms = this.modules.dispatcher.pessimisticMs(job.shape);
+      return [tree.fenceOf(job, fenceOf(attempt)) - ms];
+    });
+    return starts.length === 0 ? undefined : Math.min(...starts);
+  }
+
+  /** Takes a job of which another door proves or has proved the same work. */
+  adopt({ digest }: AdoptableWork): NextAttempt | undefined {
+    for (const running of this.running) {
+      const job = running.tree.ready().find((each) => running.tree.digestOf(each) === digest);
+      if (job !== undefined) return this.attemptOf(running, job);
+    }
+    return undefined;
+  }
+
+  /** The jobs that come before a group of this class, each with the instant before which it starts. */
+  ahead(priority: number): { shape: Shape; fenceAtMs: number }[] {
+    return [...this.running].flatMap(({ tree, attempt }) => {
+      if (attempt === undefined || priorityOf(attempt) > priority) return [];
+      const fenceAtMs = fenceOf(attempt);
+      return tree.ahead().map((shape) => ({ shape, fenceAtMs }));
+    });
+  }
+
+  /** How far the tree of the attempt is; undefined for an attempt at one job. */
+  progressOf(attemptId: number): { done: number; jobs: number } | undefined {
+    return this.of(attemptId)?.tree.progress;
+  }
+
+  /** Kills every job of the attempt; false for an attempt at one job. */
+  stop(attemptId: number, reason: StopReason): boolean {
+    const running = this.of(attemptId);
+    if (running === undefined) return false;
+    this.close(running, reason);
+    return true;
+  }
+
+  private of(attemptId: number): Running | undefined {
+    return [...this.running].find((each) => each.attemptId === attemptId);
+  }
+
+  private attemptOf(running: Running, job: TreeJob, first?: Plan): NextAttempt {
+    const { tree, attempt } = running;
+    const fenceAtMs = attempt === undefined ? (first?.assignment.fenceAtMs ?? 0) : fenceOf(attempt);
+    return {
+      ...tree.assignmentOf(job, fenceAtMs),
+      started: (number) => {
+        if (first !== undefined) this.start(number, running, first);
+        this.modules.attempts.jobStarted(number, running.attemptId);
+        tree.started(number, job);
+        this.watch(running);
+      },
+      finished: (number, result) => {
+        this.modules.attempts.jobEnded(number);
+        if (result.kind === "failed") this.modules.attempts.blame(running.attemptId, result.deaths);
+        const counted = tree.finished(number, result);
+        if (counted !== undefined) this.count(job, counted);
+        this.review(running);
+      },
+      lost: (number) => {
+        this.modules.attempts.jobEnded(number);
+        if (tree.lost(number) !== undefined) this.count(job, "lost");
+        this.watch(running);
+      },
+    };
+  }
+
+  private start(attemptId: number, running: Running, plan: Plan): void {
+    running.attemptId = attemptId;
+    this.running.add(running);
+    running.attempt = this.modules.attempts.start(attemptId, plan, running.tree);
+  }
+
+  private count({ kind }: TreeJob, result: JobResult): void {
+    this.modules.metrics.treeJobs.inc({ kind, result });
+  }
+
+  /** Ends the attempt once its tree has ended. */
+  private review(running: Running): void {
+    if (!this.running.has(running)) return;
+    const { end } = running.tree;
+    if (end === undefined) return this.watch(running);
+    this.close(running, "superseded");
+    const { attempts } = this.modules;
+    if (end.kind === "missed") attempts.missed(running.attemptId);
+    else attempts.finish(running.attemptId, end);
+  }
+
+  /** Kills the jobs that are left, and forgets the tree. */
+  private close(running: Running, reason: StopReason): void {
+    running.cancelTimer();
+    this.running.delete(running);
+    for (const { attempt, job } of running.tree.running()) {
+      running.tree.lost(attempt);
+      this.count(job, "stopped");
+      this.modules.attempts.jobEnded(attempt);
+      this.modules.dispatcher.kill(attempt, reason);
+    }
+    running.tree.close();
+  }
+
+  /** Sets the timer for the next fence of a job. */
+  private watch(running: Running): void {
+    running.cancelTimer();
+    const { tree, attempt } = running;
+    if (attempt === undefined || !this.running.has(running)) return;
+    const wholeAtMs = fenceOf(attempt);
+    const jobs = [...tree.ready(), ...tree.running().map(({ job }) => job)];
+    const fences = jobs.map((job) => tree.fenceOf(job, wholeAtMs)).filter((at) => at < wholeAtMs);
+    if (fences.length === 0) return;
+    const { clock } = this.modules;
+    running.cancelTimer = clock.at(Math.min(...fences), () => this.passed(running));
+  }
+
+  /** Leaves out the jobs of which the fence has passed. */
+  private passed(running: Running): void {
+    const { tree, attempt } = running;
+    if (attempt === undefined) return;
+    const { clock, dispatcher, attempts, wake } = this.modules;
+    const nowMs = clock.nowMs();
+    const wholeAtMs = fenceOf(attempt);
+    const isPast = (job: TreeJob) => {
+      const atMs = tree.fenceOf(job, wholeAtMs);
+      return atMs < wholeAtMs && atMs <= nowMs;
+    };
+    const late = tree.running().filter(({ job }) => isPast(job));
+    for (const job of tree.ready().filter(isPast)) {
+      this.count(job, "missed");
+      tree.leaveOut(job);
+    }
+    for (const { attempt: number, job } of late) {
+      this.count(job, "missed");
+      tree.missed(number);
+      attempts.jobEnded(number);
+      dispatcher.kill(number, "fence");
+    }
+    this.review(running);
+    wake();
+  }
+}
+
+/** The latest fence of those that wait now. */
+function fenceOf({ waiters, assignment }: Attempt): number {
+  const fences = waiters.map(({ session }) => session.submission.fenceAtMs);
+  return fences.length === 0 ? assignment.fenceAtMs : Math.max(...fences);
+}

@@ -1,0 +1,117 @@
+/** The devnet's ways to merge a body, over fake provers: what is asked, and when it is handed over. */
+import { expect, test, vi } from "vitest";
+import { KeyRole } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { fakeSignature, startFakeProver } from "../../../../server/prover/fake/fake.js";
+import { messageOf, participantsOf } from "../../../../tools/devnet/chain/containers.js";
+import { foldOf, mergeOf } from "../../../../tools/devnet/node/aggregators/in-process-jobs.js";
+import {
+  InlineMerger,
+  WorkerMerger,
+} from "../../../../tools/devnet/node/aggregators/in-process-merger.js";
+import type { MergeAsk } from "../../../../tools/devnet/node/aggregators/body-merger.js";
+import {
+  mergeInit,
+  mergeOptions,
+} from "../../../../tools/devnet/node/aggregators/service-merge.js";
+import { publicKey } from "../../../../tools/harness/vectors.js";
+import { playSlots } from "./devnet-chain.js";
+
+const keys = [0, 1, 2, 3].map((at) => publicKey(at));
+const proposalKeys = [10, 11, 12, 13].map((at) => publicKey(at));
+const tables = { keys, proposalKeys };
+
+const fakeProver = () => startFakeProver({ proveMs: () => 0, sleep: () => Promise.resolve() });
+
+/** A body of two messages with the fake prover's proofs, and the proposer's signature. */
+async function bodyAndSignature(): Promise<Required<Omit<MergeAsk, "slot">> & { slot: number }> {
+  const store = playSlots(1, 4);
+  const prover = fakeProver();
+  await prover.ready;
+  const body = [];
+  for (const [slot, voters] of [
+    [5, [0, 1]],
+    [6, [2, 3]],
+  ] as const) {
+    const data = store.voteData(slot);
+    const message = messageOf(data);
+    const raws = voters.map((validator) => ({
+      validator,
+      signature: fakeSignature(publicKey(validator), message, slot),
+    }));
+    const proof = await prover.prove(foldOf({ data, message, raws, children: [] }, keys));
+    body.push({ data, participants: participantsOf(voters), proof });
+  }
+  const root = new Uint8Array(32).fill(9);
+  const signature = fakeSignature(publicKey(11), root, 7);
+  return { slot: 7, body, signed: { root, validator: 1, signature } };
+}
+
+test("in its own process a node merges a body, with or without the proposer's signature", async () => {
+  const ask = await bodyAndSignature();
+  const prover = fakeProver();
+  await prover.ready;
+  for (const each of [ask, { ...ask, signed: null }]) {
+    const job = mergeOf(each, tables);
+    const bytes = await prover.prove(job);
+    expect(job.wanted).toHaveLength(each.signed === null ? 2 : 3);
+    expect(await prover.verify({ kind: "merge", bytes, claims: job.wanted })).toBe(true);
+  }
+  const job = mergeOf(ask, tables);
+  expect(job.wanted.map(({ slot }) => slot)).toEqual([5, 6, 7]);
+  expect(job.raws).toEqual([{ ...job.wanted[2], signatures: ask.signed?.signature }]);
+});
+
+test("inline has merged when it returns, and a failure is an end like any other", async () => {
+  const ask = await bodyAndSignature();
+  let fails = false;
+  const merger = new InlineMerger({
+    mergeBlocking: () => {
+      if (fails) throw new Error("no memory");
+      return new Uint8Array([4]);
+    },
+  });
+  expect(merger.startMerge(ask)).toBe("started");
+  expect(merger.takeMerged()).toMatchObject([{ ask, proof: new Uint8Array([4]), detail: "" }]);
+  fails = true;
+  merger.startMerge(ask);
+  expect(merger.takeMerged()).toMatchObject([{ ask, proof: null, detail: "no memory" }]);
+  expect(merger.takeMerged()).toEqual([]);
+});
+
+test("a worker's merge is handed over when it has ended", async () => {
+  const ask = await bodyAndSignature();
+  let end: (made: { proof: Uint8Array; proveMs: number }) => void = () => undefined;
+  const merger = new WorkerMerger({ merge: () => new Promise((resolve) => (end = resolve)) });
+  expect(merger.startMerge(ask)).toBe("started");
+  expect(merger.takeMerged()).toEqual([]);
+  end({ proof: new Uint8Array([4]), proveMs: 12 });
+  const [merged] = await vi.waitUntil(() => {
+    const taken = merger.takeMerged();
+    return taken.length > 0 && taken;
+  });
+  expect(merged).toEqual({ ask, proof: new Uint8Array([4]), proveMs: 12, detail: "", bad: [] });
+});
+
+test("to the service a merge has its components in the block's order", async () => {
+  const ask = await bodyAndSignature();
+  const { components, keys: table } = mergeInit(ask, tables);
+  expect(components.map((each) => ["data" in each, "proof" in each])).toEqual([
+    [true, true],
+    [true, true],
+    [false, false],
+  ]);
+  expect(components[2]).toMatchObject({ root: ask.signed?.root, slot: 7, role: KeyRole.PROPOSAL });
+  expect(table).toHaveLength(8);
+  expect(mergeInit({ ...ask, signed: null }, tables).keys).toHaveLength(4);
+});
+
+test("a body for a later slot goes with the votes, until that slot; a block is more urgent", async () => {
+  const ask = await bodyAndSignature();
+  const time = { genesisUnixMs: Date.now() - 7 * 12_000 + 5000, slotMs: 12_000, intervals: 5 };
+  const options = (signed: MergeAsk["signed"]) =>
+    mergeOptions({ ...ask, signed }, { ...time, intervals: 5 });
+  expect(options(null).priority).toBe("aggregation");
+  expect(options(null).fenceMs).toBeLessThanOrEqual(5000);
+  expect(options(ask.signed).priority).toBe("proposal");
+  expect(options(ask.signed).fenceMs).toBeGreaterThan(12_000);
+});

@@ -1,0 +1,289 @@
+/** The devnet's report: scenario files, what a run comes to, and what is judged of it. */
+import { readdirSync } from "node:fs";
+import { expect, test } from "vitest";
+import type { Mode } from "../../../../tools/devnet/node/aggregators/aggregator.js";
+import type { NodeRecord } from "../../../../tools/devnet/node/records.js";
+import { judge } from "../../../../tools/devnet/report/aims.js";
+import { markdown } from "../../../../tools/devnet/report/markdown.js";
+import { plot } from "../../../../tools/harness/plot.js";
+import { replays, type LagPoint } from "../../../../tools/devnet/report/counterfactual.js";
+import { quantiles } from "../../../../tools/devnet/report/quantiles.js";
+import { summarize } from "../../../../tools/devnet/report/summary.js";
+import { partsOf } from "../../../../tools/devnet/report/write-report.js";
+import type { Intervals } from "../../../../tools/devnet/node/slot-time.js";
+import { plannedRuns } from "../../../../tools/devnet/run/plan.js";
+import { runName } from "../../../../tools/devnet/run/run-mode.js";
+import type { RunHeader, RunRecord } from "../../../../tools/devnet/run/run-file.js";
+import { fitTo, isInside, readScenario, windowsOf } from "../../../../tools/devnet/run/scenario.js";
+
+const scenarios = "tools/devnet/scenarios";
+
+test("every scenario is well formed, and its faults leave time to recover between them", () => {
+  for (const name of readdirSync(scenarios)) {
+    const windows = windowsOf(readScenario(`${scenarios}/${name}`));
+    windows.forEach(({ from, to }, at) => {
+      expect(to, name).toBeGreaterThanOrEqual(from);
+      const next = windows[at + 1];
+      if (next !== undefined) expect(next.from, name).toBeGreaterThan(to);
+    });
+  }
+});
+
+test("a short run leaves out the faults that it has no time for", () => {
+  const scenario = readScenario(`${scenarios}/full.json`);
+  expect(fitTo(scenario, 1000).faults).toEqual(scenario.faults);
+  expect(fitTo(scenario, 50).faults.map(({ kind }) => kind)).toEqual(["freeze", "drop"]);
+  expect(fitTo(scenario, 5).faults).toEqual([]);
+  const [first] = windowsOf(scenario);
+  expect(first && isInside([first], first.to) && !isInside([first], first.to + 1)).toBe(true);
+});
+
+test("quantiles are by nearest rank", () => {
+  expect(quantiles([])).toEqual({ count: 0, mean: 0, p50: 0, p99: 0, max: 0 });
+  const values = Array.from({ length: 200 }, (_, at) => at + 1);
+  expect(quantiles(values)).toEqual({ count: 200, mean: 100.5, p50: 100, p99: 198, max: 200 });
+});
+
+function header(mode: Mode): RunHeader {
+  return {
+    kind: "run",
+    mode,
+    slots: 6,
+    slotMs: 4000,
+    intervals: 5,
+    seed: 1,
+    ownValidators: [
+      [0, 1],
+      [2, 3],
+    ],
+    lookaheadSlots: 1,
+    validators: 4,
+    nodes: 2,
+    folder: "out",
+    aggregators: [0],
+    scenario: {
+      name: "test",
+      about: "",
+      foldsChildren: false,
+      componentsMax: 0,
+      blockProofEvery: 0,
+      hasTwoViews: false,
+      recoverySlots: 1,
+      faults: [{ kind: "freeze", nodes: [1], slot: 2, untilSlot: 3 }],
+    },
+    machine: "a machine",
+    date: "2026-01-01",
+  };
+}
+
+function slotRecord(slot: number, tickMs: number, skips: Record<string, number>): RunRecord {
+  const ticks = [{ interval: 2, durationMs: tickMs, lateMs: 0 }];
+  const finalizedSlot = Math.max(0, slot - 3);
+  const chain = { headSlot: slot, justifiedSlot: finalizedSlot, finalizedSlot };
+  const sessions = { count: slot, seconds: 2 * slot };
+  return { node: 0, kind: "slot", slot, ...chain, ticks, skips, sessions };
+}
+
+function applied(submittedSlot: number, slot: number, validators: number[]): RunRecord {
+  const record: NodeRecord = {
+    kind: "applied",
+    slot,
+    submittedSlot,
+    message: `m${submittedSlot}`,
+    validators,
+    isLate: slot > submittedSlot,
+    atMs: slot * 4000 + 2000,
+  };
+  return { node: 0, ...record };
+}
+
+const voted = (slot: number, validator: number): RunRecord => ({
+  node: 1,
+  kind: "voted",
+  slot,
+  validator,
+  message: `m${slot}`,
+  atMs: slot * 4000 + 800,
+});
+const received = (slot: number, validators: number[], atMs: number): RunRecord => ({
+  node: 1,
+  kind: "received",
+  slot,
+  message: `m${slot}`,
+  validators,
+  atMs,
+});
+const proposed = (slot: number, lateMs = 0): RunRecord => ({
+  node: slot % 4 < 2 ? 0 : 1,
+  kind: "proposed",
+  slot,
+  attestations: 0,
+  atMs: slot * 4000 + lateMs,
+});
+
+function run(mode: Mode, tickMs: number, extra: RunRecord[] = []) {
+  const chain = [1, 3, 4, 6].map((slot) => ({ slot, proposer: slot % 4 }));
+  return summarize(header(mode), [
+    ...[1, 2, 3].map((slot) => slotRecord(slot, tickMs, { in_flight: slot })),
+    ...[4, 5, 6].map((slot) => slotRecord(slot, tickMs, { in_flight: slot === 6 ? 2 : 1 })),
+    ...[1, 2, 6].flatMap((slot) => [voted(slot, 0), voted(slot, 1)]),
+    applied(1, 1, [0, 1]),
+    applied(6, 7, [0]),
+    { node: 0, kind: "end", chain: chain.slice(0, 2), finalizedSlot: 3 },
+    { node: 1, kind: "end", chain, finalizedSlot: 3 },
+    { kind: "prover", busySeconds: 1, proofs: 1 },
+    { kind: "prover", busySeconds: 2, proofs: 3 },
+    { kind: "shutdown", what: "node 0", tookMs: 12 },
+    ...extra,
+  ]);
+}
+
+test("misses, skips and unrepresented votes are separated by the fault windows", () => {
+  const summary = run("remote", 3);
+  expect(summary.missed).toEqual({ inside: 1, outside: 1 }); // 2, and 5
+  // Counters 1, 2, 3, then a restart: 1, 1, 2. Slots 2, 3 and 4 are inside.
+  expect(summary.skips).toEqual(new Map([["in_flight", { inside: 3, outside: 2 }]]));
+  expect(summary.unrepresented).toEqual({ inside: 2, outside: 1 });
+  expect([summary.applied, summary.late, summary.nextSlot, summary.stale]).toEqual([2, 1, 1, 0]);
+  expect(summary.sessionMeanSeconds).toBe(2);
+  expect(summary.prover).toEqual({ busySeconds: 3, proofs: 4 });
+  expect(summary.lag.map(({ value }) => value)).toEqual([1, 2, 3, 3, 3, 3]);
+});
+
+test("votes are published when most other nodes have stored a proof, and counted by interval", () => {
+  const summary = run("remote", 3, [
+    received(1, [0], 4000 + 2399), // before interval 3
+    received(1, [1], 4000 + 2400),
+    received(6, [0], 24_000 + 3200), // after interval 4 has started
+    received(6, [1], 24_000 + 8000), // at the fence
+    { kind: "fates", votes: { proved: 3, shed: 0, stopped: 2 } },
+  ]);
+  expect(summary.fates).toEqual(new Map(Object.entries({ proved: 3, stopped: 2 })));
+  const part = { name: "test-5", summaries: [summary], aims: [] };
+  expect(markdown([part], "make devnet")).toContain("| proved | 3 |\n| stopped | 2 |");
+  expect(summary.votes).toEqual({ inside: 2, outside: 4 }); // slot 2, and slots 1 and 6
+  expect(summary.published).toEqual({
+    safeTarget: { inside: 0, outside: 1 },
+    accept: { inside: 0, outside: 2 },
+    fence: { inside: 0, outside: 3 },
+  });
+  expect(summary.withoutAggregate).toEqual({ inside: 1, outside: 0 });
+});
+
+test("the aggregator's own duties are those of its validators", () => {
+  const summary = run("inline", 900, [proposed(1, 2600), proposed(5, 0), proposed(6, 0)]);
+  // Slots 1, 4 and 5 are its validators' in turn; two of them cast three votes each.
+  expect(summary.proposals).toEqual({ due: 3, made: 2 });
+  expect(summary.proposalLateMs).toMatchObject({ p50: 0, max: 2600 });
+  expect(summary.ownVotes).toEqual({ due: 12, cast: 6, inTime: 6 });
+});
+
+test("finality lags by the least when votes are in time, and by more for each cause", () => {
+  const slots = 40;
+  const all = [0, 1, 2, 3];
+  const of = (publishedMs: number, castMs = 800) => {
+    const lag = { ...header("sidecar"), slots, lookaheadSlots: 0 };
+    const records = Array.from({ length: slots }, (_, at): RunRecord[] => {
+      const slot = at + 1;
+      const votes = all.map((validator) => {
+        return { ...voted(slot, validator), atMs: slot * 4000 + castMs };
+      });
+      return [...votes, received(slot, all, slot * 4000 + publishedMs), proposed(slot)];
+    });
+    return replays(lag, records.flat());
+  };
+  const last = (points: readonly LagPoint[]) => points.at(-1)?.value ?? 0;
+  const inTime = of(2300);
+  expect(last(inTime.least)).toBe(3);
+  expect([last(inTime.cast), last(inTime.published)]).toEqual([3, 3]);
+  const late = of(4100);
+  expect(last(late.cast)).toBe(3);
+  expect(last(late.published)).toBeGreaterThan(3);
+  expect(last(of(4100, 4050).cast)).toBeGreaterThan(3);
+});
+
+test("runs that differ in their seed only are taken together", () => {
+  const records = [voted(1, 0), applied(1, 1, [0])];
+  const of = (seed: number, intervals: Intervals, mode: Mode = "worker") => {
+    return { header: { ...header(mode), seed, intervals }, records };
+  };
+  const parts = partsOf([of(2, 5), of(1, 5), of(1, 4), of(1, 5, "sidecar")]);
+  expect(parts.map(({ name }) => name)).toEqual(["test-5", "test-4"]);
+  const longer = { ...of(3, 5), header: { ...header("worker"), slotMs: 6000 } };
+  expect(() => partsOf([of(1, 5), longer])).toThrow("other validators, slots' length or lookahead");
+  const [first] = parts;
+  expect(first?.summaries.map(({ header: { mode }, runs }) => [mode, runs])).toEqual([
+    ["worker", 2],
+    ["sidecar", 1],
+  ]);
+  expect(first?.summaries[0]).toMatchObject({ slots: 12, applied: 2, header: { seed: 1 } });
+});
+
+test("a seed shifts the faults, and each run has a file of its own", () => {
+  const env = {
+    ...{ SEED: "1,3", INTERVALS: "5,4", MODES: "worker,sidecar:50", SLOTS: "90", OUT: "o" },
+    SCENARIO: `${scenarios}/full.json`,
+  };
+  const runs = plannedRuns(env);
+  expect(runs.map(runName)).toEqual([
+    ...["full-worker-5-1", "full-sidecar-5-1", "full-worker-4-1", "full-sidecar-4-1"],
+    ...["full-worker-5-3", "full-sidecar-5-3", "full-worker-4-3", "full-sidecar-4-3"],
+  ]);
+  expect(runs.map(({ scenario }) => scenario.faults[0])).toMatchObject([
+    ...Array.from({ length: 4 }, () => ({ slot: 20, untilSlot: 26 })),
+    ...Array.from({ length: 4 }, () => ({ slot: 22, untilSlot: 28 })),
+  ]);
+  expect(() => plannedRuns({ ...env, INTERVALS: "6" })).toThrow("INTERVALS has 6");
+  expect(() => plannedRuns({ ...env, SEED: "0" })).toThrow("SEED has 0");
+  expect(() => plannedRuns({ ...env, MODES: "go" })).toThrow("go, which takes INTERVALS=5");
+});
+
+test("a broken rule differs from an aim that is not met", () => {
+  const isMet = (aims: ReturnType<typeof judge>, text: string) =>
+    aims.find((aim) => aim.text.includes(text))?.isMet;
+  const good = judge([run("inline", 900), run("remote", 3)]);
+  expect(good.filter((aim) => aim.isRule && !aim.isMet)).toEqual([]);
+  expect(isMet(good, "missed slots")).toBe(false);
+  expect(isMet(good, "lag outside fault windows no worse than inline")).toBe(true);
+  expect(isMet(good, "lower than inline")).toBe(false); // the same
+  const stale = judge([run("remote", 3, [applied(2, 4, [0])])]);
+  expect(isMet(stale, "two slots late")).toBe(false);
+  expect(isMet(judge([run("remote", 150)]), "aggregating interval")).toBe(false);
+  expect(isMet(judge([run("sidecar", 99)]), "aggregating interval")).toBe(true);
+});
+
+test("outside, lags are compared within one step of the slots that may be justified", () => {
+  const lag = (p99: number, mean = 3) => ({ count: 10, mean, p50: 3, p99, max: p99 });
+  const base = lag(12);
+  const isMet = (where: "lagInside" | "lagOutside", own: typeof base, its: typeof base) =>
+    judge([
+      { ...run("inline", 900), [where]: its },
+      { ...run("remote", 3), [where]: own },
+    ]).find(({ text }) => text.includes(where === "lagInside" ? "lower than" : "no worse than"))
+      ?.isMet;
+  const outside = (own: number, its: number) => isMet("lagOutside", lag(own), lag(its));
+  expect([outside(4, 3), outside(5, 3)]).toEqual([true, false]);
+  expect([outside(16, 12), outside(17, 12)]).toEqual([true, false]);
+  expect([outside(16, 13), outside(17, 13)]).toEqual([true, false]);
+  const inside = (own: number) => isMet("lagInside", lag(12, own), base);
+  expect([inside(2.9), inside(3), inside(3.1)]).toEqual([true, false, false]);
+});
+
+test("the report names what is not met, and its plots shade the fault windows", () => {
+  const summaries = [run("inline", 900), run("remote", 3)];
+  const part = { name: "test-5", summaries, aims: judge(summaries) };
+  const text = markdown([part], "make devnet");
+  expect(text).toContain("| remote: missed slots only inside fault windows | **no** |");
+  expect(text).toContain("| inline | 2, aggregate | 6 | 900.0 | 900.0 | 900.0 |");
+  expect(text).toContain("slot 2 until 3: freeze node 1");
+  const series = summaries.map(({ header: { mode }, aggregatingMs }) => ({
+    name: mode,
+    points: aggregatingMs.map(({ slot, value }) => ({ x: slot, value })),
+  }));
+  const form = { isLogarithmic: true, isLine: false };
+  const options = { title: "t", unit: "ms", xName: "slot", ...form };
+  const svg = plot(series, { ...options, windows: summaries[0]?.windows ?? [] });
+  expect(svg.match(/<circle/g)).toHaveLength(12);
+  expect(svg.match(/fill="#eee"/g)).toHaveLength(1);
+  expect(svg).not.toMatch(/NaN|undefined|Infinity/);
+});
