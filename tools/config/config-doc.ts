@@ -105,7 +105,7 @@ function settingRow(key: string, commands: readonly CommandSettings<unknown>[]):
   if (of === undefined || entry === undefined) throw new Error(`no command has the setting ${key}`);
   const [flags, description] = entry;
   const given = of.shownDefaults()[key];
-  const value = key === "hostId" ? "this machine's name" : String(given ?? "") || "none";
+  const value = String(given ?? "") || "none";
   return row([
     `\`${key}\``,
     `\`${flags}\``,
