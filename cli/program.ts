@@ -18,6 +18,7 @@ import { unknownVariables } from "./io/environment.js";
 import { addPlanCommand } from "./plan/command.js";
 import { addPolicyCommands } from "./policy.js";
 import { addProveCommand } from "./run/prove.js";
+import { addPageCommand } from "./replay/page.js";
 import { addReplayCommand } from "./replay/replay.js";
 import { addServeCommand } from "./run/serve.js";
 import { knownVariables } from "./run/settings.js";
@@ -95,6 +96,7 @@ export function createProgram(modules: CommandModules): Command {
   addExampleCommand(program, modules);
   addSubmitCommand(program, modules);
   addReplayCommand(program, modules);
+  addPageCommand(program, modules);
   addWatchCommand(program, modules);
   addVerifyCommand(program, modules);
   addInfoCommand(program, modules);

@@ -176,6 +176,8 @@ export const limits = {
   slotsCountedMax: 4096,
   /** Lines of the audit record that wait to be written; one that finds no room is lost, and counted. */
   auditPendingBytesMax: 4 * 1024 * 1024,
+  /** An answer of `StreamActivity` in a recording: 512 activities, and 64 devices with their costs. */
+  recordedAnswerBytesMax: 1024 * 1024,
   /** A file of a recording, which is read as a whole. */
   recordFileBytesMax: 1024 * 1024 * 1024,
   /** The input of a command: some thousand proofs in JSON. */
@@ -259,6 +261,10 @@ export const limits = {
   activityIdleMs: 1000,
   /** Time after which a stream sends the learned costs of the devices again. */
   activityCostsEveryMs: 5000,
+  /** The same of the stream that `--record` keeps: 1 KB a second and device while there is work. */
+  recordedActivityEveryMs: 1000,
+  recordedActivityIdleMs: 10_000,
+  recordedCostsEveryMs: 60_000,
   /** Connections of the operator's listener: a few people and scripts. */
   adminConnectionsMax: 16,
   /** Connections of the probes' listener: each probe or scraper has one for a short time. */

@@ -98,7 +98,7 @@ export interface ServiceModules {
   fleet?: FleetModules | undefined;
   /** Gets a line for each session, skip and act of the operator; the caller closes it. Default: none. */
   audit?: AuditLog | undefined;
-  /** Records requests and outcomes; the service closes it. Default: nothing is recorded. */
+  /** Records requests, outcomes and activity; the service closes it. Default: nothing is recorded. */
   recorder?: Recorder | undefined;
   /** Reads what the service may use of this machine. Called again while it runs. */
   readMachine(): Machine;
@@ -266,6 +266,13 @@ function startWork(
   return expire;
 }
 
+/** Kills the provers at once; resolves when they have ended. */
+async function endWork({ schedules, remote, lanes }: Working, fleet: FleetModules | undefined) {
+  schedules.close();
+  remote?.close();
+  await Promise.all([lanes.close(), fleet?.engine.close()]);
+}
+
 /** What the health checks and the service manager's watchdog look at. */
 function looksAt(
   admission: Admission,
@@ -330,11 +337,8 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     listeners.updateHealth();
   };
   const expire = startWork(parts, clock, admission, updateHealth);
-  const kill = async () => {
-    schedules.close();
-    remote?.close();
-    await Promise.all([parts.lanes.close(), modules.fleet?.engine.close()]);
-  };
+  operatorCalls.record(recorder);
+  const kill = () => endWork(parts, modules.fleet);
   // In this order: nothing new is accepted, sessions end, streams deliver and end, provers end.
   const close = async () => {
     log.info({}, "draining");
@@ -347,6 +351,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     await listeners.close();
     tls?.close();
     await kill();
+    await operatorCalls.close();
     await recorder?.close();
     log.info({}, "closed");
   };

@@ -42,6 +42,37 @@ export function summarize(folder: string): Recorded {
   return { then, snapshots, durationMs: Math.max(0, lastAtMs - firstAtMs), lost };
 }
 
+/** What the live page was shown, of one or several runs of a service. */
+export interface Seen {
+  /** Version of the service that was recorded last. */
+  service: string;
+  runs: number;
+  activities: number;
+  /** From the first to the last answer. */
+  durationMs: number;
+}
+
+/** Reads the recording as a whole. Throws a usage error when it is wrong or has nothing to show. */
+export function seenIn(folder: string): Seen {
+  const runs = new Set<string>();
+  let [service, activities, firstAtMs, lastAtMs] = ["", 0, Infinity, 0];
+  for (const each of recordsOf(folder)) {
+    if (each.kind === "recording") ({ service } = each);
+    if (each.kind !== "activity") continue;
+    runs.add(each.answer.run);
+    activities += each.answer.activities.length;
+    firstAtMs = Math.min(firstAtMs, each.atMs);
+    lastAtMs = Math.max(lastAtMs, each.atMs);
+  }
+  if (runs.size === 0) {
+    throw usageError(
+      `${folder} has nothing to show`,
+      "record for longer, or name another recording",
+    );
+  }
+  return { service, runs: runs.size, activities, durationMs: Math.max(0, lastAtMs - firstAtMs) };
+}
+
 function checkReplayable(folder: string, { content }: Recording): void {
   if (content === "full") return;
   throw usageError(

@@ -5,8 +5,8 @@
  */
 import type { Activity, Answer, Cost, Device, Event, Node, Size, VoteFates } from "./answer.js";
 
-/** How long ended groups and proofs are kept, in milliseconds. A recording is kept whole. */
-const KEPT_MS = 10 * 60_000;
+/** How long ended groups and proofs are kept, in milliseconds. */
+export const KEPT_MS = 10 * 60_000;
 const GROUPS_MAX = 5000;
 
 type Accepted = Extract<Event, { kind: "accepted" }>;
@@ -86,9 +86,9 @@ export class ActivityModel {
     if (answer.devices !== undefined) {
       this.devices = answer.devices;
       for (const { id, costs } of answer.devices) if (costs.length > 0) this.costs.set(id, costs);
+      this.nodes = answer.nodes;
     }
-    if (answer.devices !== undefined || answer.isRecorded) this.nodes = answer.nodes;
-    if (!answer.isRecorded) this.forgetBefore(answer.nowMs - KEPT_MS);
+    this.forgetBefore(answer.nowMs - KEPT_MS);
   }
 
   /** The group that the lane's attempt works on; undefined when it is not known. */
@@ -142,7 +142,7 @@ export class ActivityModel {
     if (group === undefined) return;
     const { atMs, status, reason, votes, proveMs } = ended;
     group.end = { atMs, status, reason, votes, proveMs };
-    // Of a recording: what its lanes did is not known.
+    // What its lane did is not known: the service had dropped it before it was read.
     if (group.provingAtMs === undefined && group.startedAtMs !== undefined && proveMs > 0) {
       group.provingAtMs = Math.max(group.startedAtMs, atMs - proveMs);
     }

@@ -1,12 +1,15 @@
 /** The live page: reads the stream into the model, draws it a few times a second, and takes keys. */
 import { ActivityModel } from "../model/activity-model.js";
+import type { Answer } from "../model/answer.js";
 import { describeGroup, describeLane } from "../model/describe.js";
 import { msText, words } from "../model/figures.js";
+import { Playback } from "../model/playback.js";
 import { drawDevices, drawFigures, drawLosses, drawNodes, item, legendItems } from "./cards.js";
 import { ShownTime, SPANS_MS } from "./clock.js";
 import type { CostAxis } from "./costs-chart.js";
 import { axisNames, drawCosts } from "./costs-chart.js";
 import { byId, html, svg } from "./dom.js";
+import { Player } from "./player.js";
 import { Selection } from "./pointer.js";
 import { answers, StreamError } from "./stream.js";
 import { Timeline } from "./timeline.js";
@@ -19,7 +22,11 @@ const CALM_DRAW_MS = 1000;
 const CARDS_MS = 500;
 
 class App {
-  private readonly model = new ActivityModel();
+  private readonly live = new ActivityModel();
+  /** Of a recording; empty when the page is live. */
+  private readonly playback = new Playback();
+  /** Undefined until a recording is read. */
+  private player: Player | undefined;
   private readonly time = new ShownTime();
   private readonly timeline = new Timeline(svgOf("chart"));
   private readonly selection: Selection;
@@ -41,6 +48,10 @@ class App {
     document.addEventListener("keydown", (event) => this.takeKey(event));
   }
 
+  private get model(): ActivityModel {
+    return this.player === undefined ? this.live : this.playback.model;
+  }
+
   start(): void {
     const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     void this.read();
@@ -53,15 +64,11 @@ class App {
     for (;;) {
       try {
         for await (const answer of answers(this.token, new AbortController().signal)) {
-          if (this.model.last !== undefined && this.model.last.run !== answer.run)
-            this.time.reset();
-          this.model.take(answer);
-          this.time.take(answer);
-          this.say(answer.isRecorded ? "a recording" : "live");
+          this.take(answer);
           byId("token-form").hidden = true;
           byId("notice").hidden = true;
         }
-        if (this.model.last?.isRecorded === true) return;
+        if (!this.playback.isEmpty) return this.play();
         this.say("the service closed the stream, reconnecting");
       } catch (error) {
         const needsToken = error instanceof StreamError && isOfCaller(error.code);
@@ -71,6 +78,26 @@ class App {
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
+  }
+
+  private take(answer: Answer): void {
+    const { live, playback, time } = this;
+    if (answer.isRecorded) {
+      playback.take(answer);
+      return this.say("reading the recording");
+    }
+    if (live.last !== undefined && live.last.run !== answer.run) time.reset();
+    live.take(answer);
+    time.take(answer);
+    this.say("live");
+  }
+
+  private play(): void {
+    this.player = new Player(this.playback, () => this.redraw());
+    this.time.recording = this.player.clock;
+    this.time.recording.play(performance.now());
+    this.say("a recording");
+    this.redraw();
   }
 
   private async askToken(message: string): Promise<void> {
@@ -100,11 +127,17 @@ class App {
   }
 
   private draw(): void {
-    const { model, time } = this;
-    const { last } = model;
-    if (last === undefined || document.hidden) return;
+    if (document.hidden) return;
+    const { time } = this;
     const span = time.span();
-    const isEmpty = model.groups.size === 0 && model.skips.length === 0;
+    if (this.player !== undefined) {
+      this.playback.show(span.nowMs);
+      this.player.draw();
+    }
+    const { model } = this;
+    if (model.last === undefined) return;
+    const isNothing = model.groups.size === 0 && model.skips.length === 0;
+    const isEmpty = isNothing && !model.last.isRecorded;
     byId("empty").hidden = !isEmpty;
     this.timeline.draw(model, span, this.selection.key);
     this.selection.show();
@@ -128,8 +161,9 @@ class App {
     const gaps = missed > 0 ? ` · ${missed} activities missed` : "";
     byId("names").textContent = `${last.service} · ${last.version} · run ${last.run}${gaps}`;
     const pause = byId("pause");
-    pause.textContent = this.time.isLive ? "Pause" : "Go live";
-    pause.setAttribute("aria-pressed", String(!this.time.isLive));
+    const { isGoing } = this.time;
+    pause.textContent = isGoing ? "Pause" : last.isRecorded ? "Play" : "Go live";
+    pause.setAttribute("aria-pressed", String(!isGoing));
     if (!isEmpty) return;
     byId("empty-command").textContent = "lean-aggregator example | lean-aggregator submit -";
     byId("empty-detail").textContent = last.detail === "" ? "" : `Not ready: ${last.detail}`;
@@ -192,6 +226,11 @@ class App {
 
   private togglePause(): void {
     this.time.toggle();
+    this.redraw();
+  }
+
+  /** Draws all at once, after an act of the user. */
+  private redraw(): void {
     this.cardsAtMs = -Infinity;
     this.draw();
   }
@@ -203,8 +242,9 @@ class App {
 
   private takeKey(event: KeyboardEvent): void {
     const { target, key, shiftKey } = event;
-    if (event.ctrlKey || event.metaKey || event.altKey || target instanceof HTMLInputElement)
-      return;
+    const isSlider = target instanceof HTMLInputElement && target.type === "range";
+    const isTyping = target instanceof HTMLInputElement && !isSlider;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping) return;
     const isButton = target instanceof HTMLButtonElement;
     if (key === " " && !isButton) this.togglePause();
     else if (key === "?") this.showHelp();
@@ -213,10 +253,9 @@ class App {
       this.setLength(this.time.lengthMs);
     } else if (shiftKey && key === "ArrowLeft") this.time.move(-0.25);
     else if (shiftKey && key === "ArrowRight") this.time.move(0.25);
-    else return;
+    else if (isSlider || this.player?.takeKey(key) !== true) return;
     event.preventDefault();
-    this.cardsAtMs = -Infinity;
-    this.draw();
+    this.redraw();
   }
 }
 

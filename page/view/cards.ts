@@ -91,12 +91,8 @@ function heat(share: number): Element {
 const quiet = (text: string) => html("span", { class: "quiet" }, text);
 
 export function drawDevices(element: HTMLElement, model: ActivityModel, { nowMs }: Span): void {
-  const { isRecorded } = model.last ?? {};
   if (model.devices.length === 0) {
-    const text =
-      isRecorded === true
-        ? "A recording does not say which device proved what."
-        : "No device: see 'lean-aggregator info', and the service's log.";
+    const text = "No device: see 'lean-aggregator info', and the service's log.";
     return element.replaceChildren(quiet(text));
   }
   const rows = model.devices.map((device) => {

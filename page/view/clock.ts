@@ -1,5 +1,6 @@
 /** Which stretch of time the page shows: the newest, live, or one that the user has stopped at. */
 import type { Answer } from "../model/answer.js";
+import type { PlayClock } from "../model/play-clock.js";
 import type { Span } from "./timeline.js";
 
 /** Lengths of time to choose from, in milliseconds. */
@@ -9,21 +10,22 @@ const AHEAD = 0.12;
 
 export class ShownTime {
   lengthMs = 30_000;
+  /** Of a recording, the instant that is played; undefined when the page is live. */
+  recording: PlayClock | undefined;
   /** Undefined while live. */
   private stoppedAtMs: number | undefined;
   /** The browser's clock less the service's: the least that was seen, which had the least delay. */
   private offsetMs = Infinity;
   private unixOffsetMs = 0;
-  private recordedEndMs: number | undefined;
 
-  get isLive(): boolean {
-    return this.stoppedAtMs === undefined;
+  /** Whether what is shown goes on. */
+  get isGoing(): boolean {
+    return this.recording?.isPlaying(performance.now()) ?? this.stoppedAtMs === undefined;
   }
 
-  take({ nowMs, nowUnixMs, isRecorded }: Answer): void {
+  take({ nowMs, nowUnixMs }: Answer): void {
     this.offsetMs = Math.min(this.offsetMs, performance.now() - nowMs);
     this.unixOffsetMs = nowUnixMs - nowMs;
-    if (isRecorded) this.recordedEndMs = nowMs;
   }
 
   /** Another run of the service has another clock. */
@@ -33,7 +35,7 @@ export class ShownTime {
   }
 
   nowMs(): number {
-    return this.recordedEndMs ?? performance.now() - this.offsetMs;
+    return this.recording?.at(performance.now()) ?? performance.now() - this.offsetMs;
   }
 
   span(): Span {
@@ -42,12 +44,19 @@ export class ShownTime {
     return { fromMs: toMs - this.lengthMs, toMs, nowMs, unixOffsetMs: this.unixOffsetMs };
   }
 
+  /** Stops, or goes on. */
   toggle(): void {
-    this.stoppedAtMs = this.isLive ? this.span().toMs : undefined;
+    const { recording, isGoing } = this;
+    if (recording === undefined) this.stoppedAtMs = isGoing ? this.span().toMs : undefined;
+    else if (isGoing) recording.pause(performance.now());
+    else recording.play(performance.now());
   }
 
   /** Moves what is shown by a share of its length; later than live is live. */
   move(share: number): void {
+    if (this.recording !== undefined) {
+      return this.recording.seek(this.nowMs() + share * this.lengthMs, performance.now());
+    }
     const toMs = this.span().toMs + share * this.lengthMs;
     const latestMs = this.nowMs() + this.lengthMs * AHEAD;
     this.stoppedAtMs = toMs >= latestMs ? undefined : toMs;

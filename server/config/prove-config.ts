@@ -25,7 +25,7 @@ const settings = z.strictObject({
 });
 
 /** The name of this machine without its domain. */
-function hostIdOfMachine(): string {
+export function hostIdOfMachine(): string {
   return hostname().split(".", 1)[0] ?? "";
 }
 

@@ -4,13 +4,22 @@
  */
 import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { fromBinary } from "@bufbuild/protobuf";
+import type { StreamActivityResponse } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import { StreamActivityResponseSchema } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import type { SubmitSnapshotRequest } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fileReason } from "../files/file-reason.js";
 import { safeParse, placeOf } from "../json/safe-parse.js";
 import { limits } from "../limits.js";
-import type { LostRecord, OutcomeRecord, Recording, SubmissionRecord } from "./records.js";
+import type {
+  ActivityRecord,
+  LostRecord,
+  OutcomeRecord,
+  Recording,
+  SubmissionRecord,
+} from "./records.js";
 import { recordingFile, recordSchema } from "./records.js";
 
 /** A snapshot as recorded, with its request. */
@@ -18,7 +27,13 @@ export interface RecordedSubmission extends SubmissionRecord {
   request: SubmitSnapshotRequest;
 }
 
-export type ReadRecord = Recording | RecordedSubmission | OutcomeRecord | LostRecord;
+/** What the live page was shown. */
+export interface RecordedAnswer extends ActivityRecord {
+  answer: StreamActivityResponse;
+}
+
+export type ReadRecord =
+  Recording | RecordedSubmission | RecordedAnswer | OutcomeRecord | LostRecord;
 
 /** Says which file is wrong, where, and why. */
 export class RecordingError extends Error {
@@ -58,7 +73,7 @@ function* readFile(path: string): Generator<ReadRecord, void, undefined> {
     if (at === 0 && record.kind !== "recording") {
       throw new RecordingError(`${path} is no recording: its first record is a ${record.kind}`);
     }
-    if (record.kind !== "submission") {
+    if (!("bytes" in record)) {
       yield record;
       at = end + 1;
       continue;
@@ -66,7 +81,10 @@ function* readFile(path: string): Generator<ReadRecord, void, undefined> {
     const bodyEnd = end + 1 + record.bytes;
     if (bodyEnd >= bytes.length) return;
     if (bytes[bodyEnd] !== NEWLINE) throw wrong(path, at, "its bytes do not end where it says");
-    yield { ...record, request: requestOf(path, at, bytes.subarray(end + 1, bodyEnd)) };
+    const body = { path, at, bytes: bytes.subarray(end + 1, bodyEnd) };
+    yield record.kind === "submission"
+      ? { ...record, request: messageOf(SubmitSnapshotRequestSchema, body) }
+      : { ...record, answer: messageOf(StreamActivityResponseSchema, body) };
     at = bodyEnd + 1;
   }
 }
@@ -86,13 +104,16 @@ function lineAt(path: string, bytes: Buffer, at: number, end: number) {
   throw wrong(path, at, `${place === "" ? "" : `${place}: `}${issue?.message ?? "it is wrong"}`);
 }
 
-function requestOf(path: string, at: number, bytes: Buffer): SubmitSnapshotRequest {
+/** The message that follows the record at byte `at`. */
+function messageOf<D extends DescMessage>(
+  schema: D,
+  { path, at, bytes }: { path: string; at: number; bytes: Buffer },
+): MessageShape<D> {
   try {
     // A view that is no Buffer, whose `slice` copies.
-    const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return fromBinary(SubmitSnapshotRequestSchema, view);
+    return fromBinary(schema, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   } catch {
-    throw wrong(path, at, "its bytes are not a SubmitSnapshotRequest");
+    throw wrong(path, at, `its bytes are not a ${schema.name}`);
   }
 }
 

@@ -1,10 +1,12 @@
 /**
- * Records requests and the ends of their groups in a folder, for `lean-aggregator replay` and the
- * judge of the schedule. A call only puts its record into a queue; it is encoded and written after
+ * Records requests, the ends of their groups and what the live page is shown in a folder, for
+ * `lean-aggregator replay` and `page`, and for the judge of the schedule. A call only puts its record into a queue; it is encoded and written after
  * the call has been answered. Bounded in bytes and files: the oldest file goes. What cannot be
  * written ends the recording with one line in the log, and never a call.
  */
-import { toBinary } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { StreamActivityResponseSchema } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import type {
   Component,
   Group,
@@ -23,7 +25,13 @@ import type { Logger } from "../log/log.js";
 import type { DecodedGroup } from "../work/group.js";
 import { shapeOf } from "../work/shape.js";
 import type { Envelope, SubmitAnswer } from "../work/submission.js";
-import type { AnyRecord, OutcomeRecord, Recording, SubmissionRecord } from "./records.js";
+import type {
+  ActivityRecord,
+  AnyRecord,
+  OutcomeRecord,
+  Recording,
+  SubmissionRecord,
+} from "./records.js";
 import { RECORDING_VERSION } from "./records.js";
 import { RecordingFiles } from "./recording-files.js";
 
@@ -91,6 +99,11 @@ export class Recorder {
     this.startedAtMs = clock.nowMs();
   }
 
+  /** False once it is closed, or nothing more can be written. */
+  get isOpen(): boolean {
+    return this.state === "open";
+  }
+
   submitted({ request, received, envelope, answer }: Submitted): void {
     if (this.state !== "open") return;
     const size = received?.length ?? envelope.bytes;
@@ -140,6 +153,17 @@ export class Recorder {
       votes: group.votes,
     };
     this.add({ line, heldBytes: ENTRY_BYTES });
+  }
+
+  /** Resolves once the answer of `StreamActivity` is written, or the recording is stopped. */
+  async seen(answer: MessageInitShape<typeof StreamActivityResponseSchema>): Promise<void> {
+    if (this.state !== "open") return;
+    const atMs = this.instant(answer.nowMs ?? 0);
+    const line: ActivityRecord = { kind: "activity", atMs, bytes: 0 };
+    const body = () =>
+      toBinary(StreamActivityResponseSchema, create(StreamActivityResponseSchema, answer));
+    this.add({ line, body, heldBytes: ENTRY_BYTES });
+    await this.writing;
   }
 
   /** Writes what waits, and closes the file. Never rejects. */

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { limits } from "../limits.js";
 
 /** Raised with every change that an older reader would misread. */
-export const RECORDING_VERSION = 1;
+export const RECORDING_VERSION = 2;
 /** A file of a recording, in the order in which they were written. */
 export const recordingFile = /^[0-9]{8}\.rec$/;
 
@@ -66,13 +66,28 @@ const outcome = z.object({
   votes: count,
 });
 
+/** What the live page was shown, for `lean-aggregator page`. */
+const activity = z.object({
+  kind: z.literal("activity"),
+  atMs: instant,
+  /** Size of the `StreamActivityResponse` in binary that follows. */
+  bytes: count.max(limits.recordedAnswerBytesMax),
+});
+
 /** Requests that came faster than they could be written, and are missing. */
 const lost = z.object({ kind: z.literal("lost"), atMs: instant, requests: count });
 
-export const recordSchema = z.discriminatedUnion("kind", [head, submission, outcome, lost]);
+export const recordSchema = z.discriminatedUnion("kind", [
+  head,
+  submission,
+  outcome,
+  activity,
+  lost,
+]);
 
 export type Recording = z.infer<typeof head>;
 export type SubmissionRecord = z.infer<typeof submission>;
 export type OutcomeRecord = z.infer<typeof outcome>;
+export type ActivityRecord = z.infer<typeof activity>;
 export type LostRecord = z.infer<typeof lost>;
 export type AnyRecord = z.infer<typeof recordSchema>;

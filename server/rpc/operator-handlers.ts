@@ -37,11 +37,14 @@ import type { FleetView } from "../lane/lane-hosts.js";
 import type { LaneReport, LaneRole, OperatorCommand } from "../lane/lane-messages.js";
 import type { OperatedDevice } from "../schedule/lane-handle.js";
 import type { Admission } from "../admission/admission.js";
+import type { Recorder } from "../recording/recorder.js";
 import type { CallContext } from "./call/call-context.js";
 import type { Routes } from "./routes.js";
 import { deviceView, fleetView, sessionView } from "./messages/operator-views.js";
 import type { ServiceStatus } from "./service-status.js";
-import { activityOf } from "./stream-activity.js";
+import { recordActivity } from "./record-activity.js";
+import type { ServiceNames } from "./stream-activity.js";
+import { activityOf, livePace } from "./stream-activity.js";
 
 /** A lane in this process confirms a command at once, one elsewhere in its next report. */
 const CONFIRM_MS_MAX = 5000;
@@ -90,13 +93,28 @@ export function addOperatorRoutes(routes: Routes, calls: AdminHandlers): void {
 }
 
 export class AdminHandlers {
+  private readonly names: ServiceNames;
+  /** Ends the recording of activity; undefined when nothing is recorded. */
+  private endRecording: (() => Promise<void>) | undefined;
   /** Open `StreamActivity` calls. */
   private looking = 0;
 
   constructor(
-    private readonly options: AdminHandlersOptions,
+    { instance: run, serviceId, version: serverVersion }: AdminHandlersOptions,
     private readonly modules: AdminHandlersModules,
-  ) {}
+  ) {
+    this.names = { run, serviceId, serverVersion };
+  }
+
+  /** Keeps what the live page is shown in the recording, if there is one, until `close`. */
+  record(recorder: Recorder | undefined): void {
+    this.endRecording = recorder && recordActivity(this.names, { ...this.modules, recorder });
+  }
+
+  /** Resolves once the recording has all activity. Idempotent. */
+  async close(): Promise<void> {
+    await this.endRecording?.();
+  }
 
   listSessions() {
     const { admission, schedules, clock } = this.modules;
@@ -190,7 +208,6 @@ export class AdminHandlers {
     call: OperatorsCall & Pick<CallContext, "credential">,
   ) {
     const { access } = this.modules;
-    const { instance: run, serviceId, version: serverVersion } = this.options;
     if (this.looking >= limits.activityStreamsMax) {
       const detail = `${limits.activityStreamsMax} streams of activity are open: close one`;
       throw new Refusal("resource_exhausted", "", detail);
@@ -202,7 +219,8 @@ export class AdminHandlers {
     this.looking++;
     try {
       const reader = { ...call, revoked: grant.signal };
-      yield* activityOf(request, reader, { serviceId, run, serverVersion }, this.modules);
+      const asked = { noFollow: request.noFollow, pace: livePace };
+      yield* activityOf(asked, reader, this.names, this.modules);
       grant.signal.throwIfAborted();
     } finally {
       this.looking--;

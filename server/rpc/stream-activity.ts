@@ -49,8 +49,23 @@ export interface ServiceNames {
 
 type Answer = MessageInitShape<typeof StreamActivityResponseSchema>;
 
+/** How often a reader is answered, in milliseconds. */
+export interface ActivityPace {
+  /** Time between two answers; and the longest when nothing happens. */
+  everyMs: number;
+  idleMs: number;
+  /** Time after which the learned costs of the devices are sent again. */
+  costsEveryMs: number;
+}
+
+export const livePace: ActivityPace = {
+  everyMs: limits.activityEveryMs,
+  idleMs: limits.activityIdleMs,
+  costsEveryMs: limits.activityCostsEveryMs,
+};
+
 export async function* activityOf(
-  { noFollow }: StreamActivityRequest,
+  { noFollow, pace }: Pick<StreamActivityRequest, "noFollow"> & { pace: ActivityPace },
   reader: Reader,
   names: ServiceNames,
   modules: StreamActivityModules,
@@ -66,7 +81,7 @@ export async function* activityOf(
       const { records, missed, next } = activity.take(from, limits.activitiesPerAnswerMax);
       from = next;
       const isAll = !activity.has(next);
-      const hasCosts = isAll && startedAtMs >= costsAtMs + limits.activityCostsEveryMs;
+      const hasCosts = isAll && startedAtMs >= costsAtMs + pace.costsEveryMs;
       if (hasCosts) costsAtMs = startedAtMs;
       const state = isAll ? stateOf(modules, startedAtMs, hasCosts) : {};
       const times = { nowMs: startedAtMs, nowUnixMs: clock.unixMs() };
@@ -74,10 +89,10 @@ export async function* activityOf(
       yield { ...names, ...times, status, activities: records, missed: BigInt(missed), ...state };
       if (!isAll) continue;
       if (noFollow || signal.aborted) return;
-      await nextChange([], signal, { clock, atMs: startedAtMs + limits.activityEveryMs });
-      const idleUntilMs = startedAtMs + limits.activityIdleMs;
+      await nextChange([], signal, { clock, atMs: startedAtMs + pace.everyMs });
+      const idleUntilMs = startedAtMs + pace.idleMs;
       while (!activity.has(from) && clock.nowMs() < idleUntilMs && !signal.aborted) {
-        const atMs = Math.min(idleUntilMs, clock.nowMs() + limits.activityEveryMs);
+        const atMs = Math.min(idleUntilMs, clock.nowMs() + pace.everyMs);
         await nextChange([], signal, { clock, atMs });
       }
     }

@@ -120,3 +120,18 @@ test("what cannot be written ends the recording with one line in the log", async
   const msg = "recording stopped, the service goes on: free space and restart";
   expect(lines).toMatchObject([{ level: "error", folder, requests: 2, msg }]);
 });
+
+test("what the live page is shown is kept with its instant, in shapes as well", async () => {
+  const folder = join(temporaryFolder(), "recording");
+  const { recorder } = recorderIn(folder, "shapes");
+  const activities = [
+    { atMs: 5, event: { case: "skipped", value: { nodeId: "node-1" } } },
+  ] as const;
+  await recorder.seen({ nowMs: performance.now(), run: "one", activities: [...activities] });
+  const [, record] = [...readRecording(folder)];
+  if (record?.kind !== "activity") throw new Error("nothing was recorded");
+  expect(record.answer.activities[0]?.event).toMatchObject({ value: { nodeId: "node-1" } });
+  await recorder.close();
+  await recorder.seen({ nowMs: 0, run: "two" });
+  expect([...readRecording(folder)]).toHaveLength(2);
+});

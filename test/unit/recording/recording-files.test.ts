@@ -103,7 +103,7 @@ test("an invalid recording is named with its file, place and fault", async () =>
   const cases: [string | Buffer, RegExp][] = [
     ["{}\n", /record at byte 0 is wrong: kind: expected/],
     ["nonsense\n", /its line is not JSON/],
-    [line({ ...head, version: 99 }), /version: expected 1: made by another version/],
+    [line({ ...head, version: 99 }), /version: expected 2: made by another version/],
     [line(lost(1)), /its first record is a lost/],
     [Buffer.concat([line(head), line(submission(-1))]), /bytes: expected at least 0/],
     [Buffer.concat([line(head), line(submission(1e9))]), /bytes: expected at most/],

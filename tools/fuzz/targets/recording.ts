@@ -7,6 +7,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { StreamActivityResponseSchema } from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import { readRecording, RecordingError } from "../../../server/recording/read-recording.js";
@@ -33,6 +34,11 @@ function seed(): Uint8Array {
   const budgets = { deadlineMs: 750, fenceMs: 6400, bytes: body.length };
   const answer = { principal: "anonymous", answer: "accepted", reason: "", ...budgets };
   const took = { queueMs: 1, proveMs: 900, attempts: 1, raws: 2, children: 0 };
+  const activities = [
+    { atMs: 1, event: { case: "skipped", value: { nodeId: "node-1" } } },
+  ] as const;
+  const shown = { nowMs: 2, run: "one", activities: [...activities] };
+  const seen = toBinary(StreamActivityResponseSchema, create(StreamActivityResponseSchema, shown));
   const ended = { group: 0, status: "proved", reason: "", proved: [2, 0], votes: 2 };
   return Buffer.concat([
     line({ kind: "recording", version: RECORDING_VERSION, ...who }),
@@ -40,6 +46,9 @@ function seed(): Uint8Array {
     body,
     Buffer.from("\n"),
     line({ kind: "outcome", ...of, ...took, ...ended }),
+    line({ kind: "activity", atMs: 1e12, bytes: seen.length }),
+    seen,
+    Buffer.from("\n"),
   ]);
 }
 
@@ -57,8 +66,10 @@ export const target: FuzzTarget = {
         writeFileSync(path, input);
         orWrong(() => {
           for (const record of readRecording(folder)) {
-            if (record.kind !== "submission") continue;
-            holds(record.bytes <= limits.snapshotBytesMax, "a request is within its limit");
+            if (!("bytes" in record)) continue;
+            const isRequest = record.kind === "submission";
+            const most = isRequest ? limits.snapshotBytesMax : limits.recordedAnswerBytesMax;
+            holds(record.bytes <= most, `a ${record.kind} is within its limit`);
           }
         });
         orWrong(() => {

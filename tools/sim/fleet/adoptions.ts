@@ -2,6 +2,12 @@
  * What becomes of the proofs that run when their door dies: a later door adopts them, or the work is
  * proved once more, or nobody asks for it again.
  */
+export interface RunningProof {
+  /** Of the work, as in `Assign`. */
+  readonly digest: string;
+  readonly device: string;
+}
+
 export interface AdoptionCounts {
   adopted: number;
   repeated: number;
@@ -11,31 +17,30 @@ export interface AdoptionCounts {
 type Fate = keyof AdoptionCounts;
 
 export class Adoptions {
-  /** By the text of the proof: of a tree each job has one. */
-  private readonly fates = new Map<string, Fate>();
+  private readonly fates = new Map<string, { device: string; fate: Fate }>();
 
-  orphaned(proof: string): void {
-    this.fates.set(proof, "unasked");
+  orphaned({ digest, device }: RunningProof): void {
+    this.fates.set(digest, { device, fate: "unasked" });
   }
 
-  /** A door has asked for the attempt at this proof, or for the proof. */
-  adopted(proof: string): void {
-    this.note(proof, "adopted");
+  /** A door has asked for the attempt at this work, or for its proof. */
+  adopted(digest: string): void {
+    this.note(digest, "adopted");
   }
 
-  /** This proof has started. */
-  proved(proof: string): void {
-    this.note(proof, "repeated");
+  /** A proof of this work has started. */
+  proved(digest: string): void {
+    this.note(digest, "repeated");
   }
 
   get counts(): AdoptionCounts {
     const counts = { adopted: 0, repeated: 0, unasked: 0 };
-    for (const fate of this.fates.values()) counts[fate]++;
+    for (const { fate } of this.fates.values()) counts[fate]++;
     return counts;
   }
 
-  private note(proof: string, fate: Fate): void {
-    const known = this.fates.get(proof);
-    if (known !== undefined && known !== "repeated") this.fates.set(proof, fate);
+  private note(digest: string, fate: Fate): void {
+    const known = this.fates.get(digest);
+    if (known !== undefined && known.fate !== "repeated") known.fate = fate;
   }
 }

@@ -1,1 +1,0 @@
-export { siteConfig as default } from "../../../dist/tools/site/site-config.js";
