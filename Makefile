@@ -103,6 +103,19 @@ metrics-doc: build
 config-doc: build
 	@node dist/tools/config/write-config-doc.js
 
+# The pages of docs/reference, from the command line, the proto files, and the codes and reasons.
+.PHONY: reference
+reference: build
+	@node dist/tools/reference/write-reference.js
+
+# The documentation site, from the documents as they stand, into out/docs.
+.PHONY: docs docs-serve
+docs: build
+	@npx vitepress build tools/site
+
+docs-serve: docs
+	@npx vitepress preview tools/site --host 127.0.0.1 --port 4173
+
 # The changes of the adapter's machine that its vectors do not find: test/vectors/MUTANTS.md. 10 min.
 # ARGS="--mutate client/machine/tries.ts" for one file.
 mutate: setup

@@ -23,6 +23,7 @@ import type { LibraryLine } from "../../server/prover/child-stderr.js";
 import type { FatalCall } from "../../server/prover/fatal-call.js";
 import { FatalCalls } from "../../server/prover/fatal-calls.js";
 import { startFakeProver } from "../../server/prover/fake/fake.js";
+import { fakeDeviceOptions } from "../../server/prover/fake/fake-device.js";
 import { fakeCosts, fakePlan, planText } from "../../server/prover/fake/fake-plan.js";
 import type { FoldInputs } from "../../server/prover/prover.js";
 import { usageError } from "../io/command.js";
@@ -151,23 +152,22 @@ function logLine(log: Logger, device: string, { level, text, dropped }: LibraryL
 }
 
 function fakeDevices(config: DeviceSettings, log: Logger): Device[] {
-  const { fakeAccepts: accepts = "own", fakeLimits: foldLimits } = config;
+  const { fakeAccepts: accepts = "own" } = config;
   const unchecked = accepts === "any" ? ", and no key or signature is checked" : "";
   log.warn(
     { accepts, ...planText(config) },
     `the prover is fake: it simulates proofs, and no result is a proof${unchecked}`,
   );
   const sleep = (ms: number) => delay(ms, undefined);
-  const costStore = {
-    load: () => ({ costs: fakeCosts(config, systemClock.nowMs()), memory: [] }),
-    save: () => undefined,
-  };
-  return config.devices.map(({ id }, at) => {
-    const plan = fakePlan(config, at);
+  return config.devices.map(({ id, fake }, at) => {
+    const { prover, plan: settings } = fakeDeviceOptions(config, fake);
+    const costs = () => fakeCosts(settings, systemClock.nowMs());
+    const plan = fakePlan(settings, at);
     return {
       id,
-      costStore,
-      startProver: () => startFakeProver({ accepts, foldLimits, ...plan, sleep }),
+      backend: { library: "fake", config: JSON.stringify(prover) },
+      costStore: { load: () => ({ costs: costs(), memory: [] }), save: () => undefined },
+      startProver: () => startFakeProver({ ...prover, ...plan, sleep }),
     };
   });
 }

@@ -5,7 +5,6 @@ import { variableOf } from "../../server/config/parse.js";
 import { logLevels } from "../../server/log/log.js";
 import type { ProveConfig } from "../../server/config/prove-config.js";
 import {
-  hostIdOfMachine,
   parseProveConfig,
   proveDefaults,
   proveSettingKeys,
@@ -43,7 +42,7 @@ export const proveSettings: CommandSettings<ProveConfig> = {
     runtimeDir: "see below",
     stateDir: "see below",
     engineCa: "those of Node.js",
-    hostId: `${hostIdOfMachine()}, this machine's name`,
+    hostId: "this machine's name",
   }),
   parse: parseProveConfig,
   unknownIn: (env) => unknownVariables(env, proveVariables),

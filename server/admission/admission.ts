@@ -257,8 +257,8 @@ export class Admission {
     // Their queued groups end when this snapshot is accepted.
     const superseded = submission.shouldReplace ? inWay : [];
     const forecast = queue.forecast(submission, superseded);
-    // With an idle device the forecast does not decide: the lane itself decides what it can start.
-    if (!dispatcher.isIdle && !forecast.isInTime) return predictedMiss(submission, forecast);
+    // With an idle device for it the forecast does not decide: the lane itself decides what it can start.
+    if (!forecast.hasIdleLane && !forecast.isInTime) return predictedMiss(submission, forecast);
 
     const node = this.enter(submission.nodeId, submission.nodeEpoch);
     const share = memory.reserve(bytesToHold(submission));
@@ -283,7 +283,7 @@ export class Admission {
     );
     const predictedFinishMs = Math.round(finishAtMs - submission.receivedAtMs);
     const accepted = { ...submission.accepted, predictedFinishMs };
-    const cameToIdle = dispatcher.isIdle;
+    const cameToIdle = forecast.hasIdleLane;
     const session = this.sessions.open(submission, { prover, node, accepted, share, cameToIdle });
     metrics.accepted.inc();
     this.nodeSnapshots.count(submission.nodeId, "accepted");

@@ -126,9 +126,20 @@ export function checkFake(
     if (config.prover === "fake" || config[key] === undefined) continue;
     problem(key, `only the fake prover takes it: set {prover} to fake, or leave {${key}} out`);
   }
-  const { fakeTime, fakeSeed } = config;
+  const { fakeTime, fakeSeed, devices } = config;
+  const odd = devices.find(({ fake }) => config.prover !== "fake" && fake !== undefined);
+  if (odd !== undefined) {
+    const what = `device ${odd.id} has "fake", which only the fake prover takes`;
+    problem("devices", `${what}: set {prover} to fake, or leave it out`);
+  }
+  const sized = devices.find(({ fake }) => fake?.publicKeyBytes ?? fake?.signatureBytes);
+  if (sized !== undefined && config.fakeAccepts === "any") {
+    const what = `device ${sized.id} has sizes in "fake"`;
+    problem("devices", `${what}, but {fakeAccepts} is any: leave one of them out`);
+  }
   if (config.prover !== "fake" || fakeSeed === undefined) return;
-  if (fakeTime === undefined || fakeTime.minMs === fakeTime.maxMs) {
+  const times = [fakeTime, ...devices.map(({ fake }) => fake?.time)];
+  if (times.every((time) => time === undefined || time.minMs === time.maxMs)) {
     problem("fakeSeed", "no time is random: set {fakeTime} to a range such as 100-900");
   }
 }

@@ -25,7 +25,7 @@ const settings = z.strictObject({
 });
 
 /** The name of this machine without its domain. */
-export function hostIdOfMachine(): string {
+function hostIdOfMachine(): string {
   return hostname().split(".", 1)[0] ?? "";
 }
 

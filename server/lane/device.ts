@@ -7,7 +7,7 @@ export interface Device {
   readonly id: string;
   /** Number of cores that its provers use; undefined where that is not known. */
   readonly cores?: number | undefined;
-  /** What its provers load; undefined for provers without a library, such as the fake one. */
+  /** What its provers load, equal for devices with the same provers; undefined where not known. */
   readonly backend?: { readonly library: string; readonly config: string } | undefined;
   /** Begins to set a prover up; returns at once. */
   startProver(): Prover;

@@ -146,7 +146,7 @@ export class Dispatcher implements LaneListener {
     this.adopt(adoptFrom);
     let nothingUpTo = -1;
     for (const lane of this.source.hasWaiting ? this.idleLanes() : []) {
-      const { messagesMax = 0 } = lane.report.description ?? {};
+      const { messagesMax } = lane;
       if (messagesMax <= nothingUpTo) continue;
       const next = this.source.next(messagesMax, this.idle.size === 1);
       if (next === undefined) {
@@ -194,7 +194,13 @@ export class Dispatcher implements LaneListener {
 
   /** Whether some lane waits for work. */
   get isIdle(): boolean {
-    return this.idle.size > 0;
+    return this.isIdleFor(0);
+  }
+
+  /** Whether a lane waits for work that merges so many messages; 0: any lane. */
+  isIdleFor(messages: number): boolean {
+    for (const { messagesMax } of this.idle) if (messages <= messagesMax) return true;
+    return false;
   }
 
   /** A text for people that says why each lane takes no work. */
@@ -254,7 +260,7 @@ export class Dispatcher implements LaneListener {
       isTaken: lane.duty.kind === "taken",
       adoptable: lane.report.adoptable,
       hasStandby: lane.report.isStandbyReady,
-      messagesMax: lane.report.description?.messagesMax ?? 0,
+      messagesMax: lane.messagesMax,
       freeAtMs: lane.freeAt(nowMs),
     }));
   }

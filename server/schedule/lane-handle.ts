@@ -99,6 +99,11 @@ export class LaneHandle implements OperatedDevice {
     return this.link.deviceId;
   }
 
+  /** Messages of a merge that its prover takes; 0: it cannot merge. */
+  get messagesMax(): number {
+    return this.report.description?.messagesMax ?? 0;
+  }
+
   /** Cores of its provers; undefined where they are not known. */
   get cores(): number | undefined {
     return this.link.cores;

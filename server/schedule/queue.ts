@@ -6,12 +6,12 @@
 import type { Clock } from "../clock.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics } from "../metrics/metrics.js";
-import { workOf } from "../session/session.js";
 import type { Session } from "../session/session.js";
 import type { SessionsOfSystem } from "../session/sessions.js";
 import { mayStart } from "../work/group.js";
-import type { GroupWork, ProofResult, StopReason } from "../work/group.js";
+import type { ProofResult, StopReason } from "../work/group.js";
 import { BACKLOG } from "../work/priority.js";
+import { messagesOf } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 import { AdmissionForecast } from "./forecast/admission-forecast.js";
 import type { Forecast } from "./forecast/admission-forecast.js";
@@ -122,7 +122,7 @@ export class GroupQueue implements AttemptSource {
 
   next(messagesMax: number, isLastLane: boolean): NextAttempt | undefined {
     const suited = this.waiting.all().filter((each) => {
-      const fits = isTakenBy(workOf(each.waiter), messagesMax);
+      const fits = messagesOf(each.shape) <= messagesMax;
       return fits && !(each.isAhead && isLastLane && this.isHeld(each));
     });
     const taken = takeNext(suited, this.timesOvertaken);
@@ -165,9 +165,8 @@ export class GroupQueue implements AttemptSource {
     if (!this.hasWaiting || !this.attempts.hasPreemptible()) return;
     const urgent = this.urgent();
     if (urgent === undefined) return;
-    const { startByMs, work } = urgent;
-    const forecast = dispatcher.forecast();
-    const lanes = forecast.filter(({ messagesMax }) => !work || isTakenBy(work, messagesMax));
+    const { startByMs, messages } = urgent;
+    const lanes = dispatcher.forecast().filter(({ messagesMax }) => messages <= messagesMax);
     const decision = preemption(clock.nowMs(), startByMs, lanes, (attemptId) =>
       this.attempts.isPreemptible(attemptId),
     );
@@ -189,14 +188,19 @@ export class GroupQueue implements AttemptSource {
     this.heldUntilMs = Infinity;
   }
 
-  /** The latest start of what is next above backlog; undefined when nothing above it waits. */
-  private urgent(): { startByMs: number; work?: GroupWork } | undefined {
+  /**
+   * The latest start of what is next above backlog, and the messages that it merges, 0 for a fold; undefined
+   * when nothing above it waits.
+   */
+  private urgent(): { startByMs: number; messages: number } | undefined {
     const first = this.waiting.first();
     const isUrgent = first !== undefined && first.priority !== BACKLOG;
     const ofGroup = isUrgent ? this.waiting.startByMs(first.waiter) : Infinity;
     const ofTrees = this.trees.startByMs ?? Infinity;
-    if (isUrgent && ofGroup <= ofTrees) return { startByMs: ofGroup, work: workOf(first.waiter) };
-    return ofTrees === Infinity ? undefined : { startByMs: ofTrees };
+    if (isUrgent && ofGroup <= ofTrees) {
+      return { startByMs: ofGroup, messages: messagesOf(first.shape) };
+    }
+    return ofTrees === Infinity ? undefined : { startByMs: ofTrees, messages: 0 };
   }
 
   /** Ends the session's waiting for the attempt; an attempt without waiters is killed. */
@@ -223,9 +227,4 @@ export class GroupQueue implements AttemptSource {
       this.timesOvertaken = { ...this.timesOvertaken, ahead: 0 };
     }
   }
-}
-
-/** Whether a prover that merges so many messages takes this work. */
-function isTakenBy(work: GroupWork, messagesMax: number): boolean {
-  return work.kind === "fold" || work.components.length <= messagesMax;
 }

@@ -14,6 +14,11 @@ export interface Shape {
   readonly messages?: number;
 }
 
+/** Messages that a proof of this shape merges; 0: it is a fold. */
+export function messagesOf({ messages = 0 }: Pick<Shape, "messages">): number {
+  return messages;
+}
+
 /** Whether a proof of this shape is a fold or a merge. */
 export function kindOf({ messages }: Pick<Shape, "messages">): JobKind {
   return messages === undefined ? "fold" : "merge";

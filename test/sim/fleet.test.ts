@@ -4,8 +4,13 @@
  * all of them meet. A failure prints the command that replays it, and the end of its event log.
  */
 import { expect, test } from "vitest";
-import type { ScenarioName } from "../../tools/sim/fleet/scenarios.js";
-import { isScenario, replayCommand, runFleet, scenarios } from "../../tools/sim/fleet/scenarios.js";
+import type { ScenarioName } from "../../tools/sim/fleet/plans/scenarios.js";
+import {
+  isScenario,
+  replayCommand,
+  runFleet,
+  scenarios,
+} from "../../tools/sim/fleet/plans/scenarios.js";
 
 const SCHEDULES = process.env["LONG"] === "0" ? 50 : 300;
 const BATCH = 50;

@@ -69,6 +69,9 @@ const DEVICE_FIELDS: Readonly<Record<keyof typeof deviceSchema.shape, string>> =
   cacheFolder: "Where its library may keep such files. Default: it is given none",
   prover: "A prover of this project: lean_pq, the default, or lean_multisig",
   backend: "Another library: `library`, `config` and, if it has one, `calibration`",
+  fake:
+    "With `prover` fake: `scheme`, `revision`, `publicKeyBytes` and `signatureBytes` that its provers " +
+    "stand for, and its own `time`, `failures` and `limits`, as `fakeTime` and so on. It needs no `cores`",
 };
 
 export function configDocument(): string {
@@ -102,7 +105,7 @@ function settingRow(key: string, commands: readonly CommandSettings<unknown>[]):
   if (of === undefined || entry === undefined) throw new Error(`no command has the setting ${key}`);
   const [flags, description] = entry;
   const given = of.shownDefaults()[key];
-  const value = key === "hostId" ? "this machine's name" : String(given ?? "") || "none";
+  const value = String(given ?? "") || "none";
   return row([
     `\`${key}\``,
     `\`${flags}\``,
@@ -140,5 +143,5 @@ function expectedOfDevice(field: string): string {
   return afterExpected(issue.message);
 }
 
-const isObject = (field: string) => ["env", "backend"].includes(field);
+const isObject = (field: string) => ["env", "backend", "fake"].includes(field);
 const afterExpected = (text: string) => text.replace(/^.*?expected /, "");

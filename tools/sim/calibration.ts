@@ -1,6 +1,6 @@
 /** The proof by which simulated devices are timed before they take work. */
 import type { FoldInputs } from "../../server/prover/prover.js";
-import { KEY_BYTES } from "./sim-keys.js";
+import { KEY_BYTES } from "./work/sim-keys.js";
 import { SIGNATURE_BYTES } from "./sim-prover.js";
 
 const root = new Uint8Array(32).fill(0xca);

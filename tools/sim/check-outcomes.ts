@@ -1,8 +1,10 @@
 /** What must hold of all that was read once every session has ended. */
-import { mergeFaults } from "./merge-faults.js";
+import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { foldFaults } from "./work/fold-faults.js";
+import { mergeFaults } from "./work/merge-faults.js";
 import type { Submission } from "../../server/work/submission.js";
 import type { ReadOutcome, ResultReader } from "./result-reader.js";
-import { validatorsOf } from "./sim-group.js";
+import { validatorsOf } from "./work/sim-group.js";
 
 /** `readers`: of each node one that follows its events, then one that resumes. */
 export function checkOutcomes(
@@ -46,10 +48,14 @@ function checkOutcome(
     const faults = mergeFaults({ ...group, work }, outcome);
     return faults.map((fault) => `${requestId}/${groupIndex}: ${fault}`);
   }
+  const isProved = [OutcomeStatus.PROVED, OutcomeStatus.PROVED_LATE].includes(outcome.status);
   const own = validatorsOf(group);
   const isOwn = participants.every((validator) => own.has(validator));
   return [
     ...(isOwn ? [] : [`${requestId}/${groupIndex} names another node's validators`]),
+    ...(isProved ? foldFaults(work, outcome) : []).map(
+      (fault) => `${requestId}/${groupIndex}: ${fault}`,
+    ),
     ...(isCut && !submission.mayShed ? [`${requestId}/${groupIndex} was cut, forbidden`] : []),
   ];
 }

@@ -14,7 +14,7 @@ import {
 import { bitsToIndices } from "../../proto/bitlist.js";
 import { askedOf, missingOf } from "../../server/rpc/awaited.js";
 import type { NodeRecord, RequestRecord, ResultEvent } from "../../server/session/node-record.js";
-import type { NodeEpochs } from "./group-source.js";
+import type { NodeEpochs } from "./work/group-source.js";
 import type { Random } from "./random.js";
 import type { VirtualClock } from "./virtual-clock.js";
 

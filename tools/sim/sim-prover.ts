@@ -14,7 +14,7 @@ import type {
 import type { ProverDescription } from "../../server/work/prover-description.js";
 import { ProverError } from "../../server/prover/prover.js";
 import type { Shape } from "../../server/work/shape.js";
-import { KEY_BYTES, messagesName } from "./sim-keys.js";
+import { KEY_BYTES, messagesName } from "./work/sim-keys.js";
 import type { VirtualClock } from "./virtual-clock.js";
 
 export const SIGNATURE_BYTES = 4;
@@ -39,8 +39,15 @@ export const DESCRIPTION: ProverDescription = {
 export interface ProverWitness {
   started(prover: SimProver): void;
   /** `name`: of its work, see `workName`. */
-  proofStarted(prover: SimProver, name: string): void;
+  proofStarted(prover: SimProver, name: string, job: StartedJob): void;
   ended(prover: SimProver): void;
+}
+
+/** What one proof is of. */
+export interface StartedJob {
+  shape: Shape;
+  /** The text of the proof that it makes. */
+  proof: string;
 }
 
 /** The limits of one fold, as a prover describes them. */
@@ -161,18 +168,19 @@ export class SimProver implements Prover {
   async prove({ kind, raws, children, wanted }: ProofJob): Promise<Uint8Array> {
     if (this.phase !== "serving") await this.work(0);
     this.name = messagesName(wanted);
-    this.witness.proofStarted(this, this.name);
     this.isProving = true;
     const signatures = Buffer.concat(raws.map((each) => each.signatures));
     const inputs = { raws: signatures.length / SIGNATURE_BYTES, children: children.length };
     const shape = kind === "fold" ? inputs : { ...inputs, messages: wanted.length };
+    const proof = proofOf(wanted);
+    this.witness.proofStarted(this, this.name, { shape, proof: Buffer.from(proof).toString() });
     const tookMs = this.options.proveMs(shape, this.name);
     this.peak = this.options.residentBytes() + (this.options.proofBytes?.(shape) ?? 0);
     const isPoisoned = signatures.some((byte, at) => at % SIGNATURE_BYTES === 0 && byte === POISON);
     if (isPoisoned) this.clock.at(this.clock.nowMs() + tookMs / 2, () => this.die("poison"));
     // A killed process computes until it has really ended.
     await this.work(tookMs, () => (this.isProving = false));
-    return proofOf(wanted);
+    return proof;
   }
 
   /** Takes its time, unless the process falls silent or ends first. */

@@ -57,8 +57,8 @@ export function drawWeather(random: Random): Weather {
   };
 }
 
-/** In every second run as the backend has it; else small leaves, folded in twos and fours, or as many as there are. */
-function drawFolds(random: Random): FoldsOfProver {
+/** In every second run without limits; else small leaves, folded in twos and fours, or as many as there are. */
+export function drawFolds(random: Random): FoldsOfProver {
   if (random.chance(0.5)) return {};
   const rawsMax = random.pick([3, 8, 16]);
   const separatesRaws = random.chance(0.7);

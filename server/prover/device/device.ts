@@ -11,6 +11,7 @@ import type { LibraryLine } from "../child-stderr.js";
 import type { FatalCall } from "../fatal-call.js";
 import { limits } from "../../limits.js";
 import { lockDevice, unlockDevice } from "./device-lock.js";
+import { fakeDeviceSchema } from "../fake/fake-device.js";
 import { forkProver, proverEnvironment } from "../forked-prover.js";
 import type { ForkedProverOptions } from "../forked-prover.js";
 import type { Prover } from "../prover.js";
@@ -96,6 +97,11 @@ const deviceFields = z.strictObject({
       calibration: z.string(file).min(1, file).optional(),
     })
     .optional(),
+  /**
+   * What its fake provers stand for, with `prover` of the service "fake": the name and sizes of a proof
+   * system, and times, failures and limits of its own. Such a device uses no cores.
+   */
+  fake: fakeDeviceSchema.optional(),
 });
 
 export const deviceSchema = deviceFields.superRefine((device, context) => {
@@ -118,7 +124,8 @@ export function overlappingDevices(devices: readonly DeviceConfig[]): string | u
   const twice = ids.find((id, at) => ids.indexOf(id) !== at);
   if (twice !== undefined) return `two devices are named ${twice}: give each its own name`;
   const owners = new Map<number, string>();
-  for (const { id, cores: own } of devices) {
+  for (const { id, cores: own, fake } of devices) {
+    if (fake !== undefined) continue;
     if (own.length === 0 && devices.length > 1) {
       return `device ${id} uses all cores: give each of several devices its own "cores"`;
     }

@@ -23,8 +23,11 @@ export interface FakeTime {
   childMs: number;
 }
 
-/** `error`: the prover reports an error. `death`: its process ends. `hang`: it never answers. */
-const FAILURES = ["error", "death", "hang"] as const;
+/**
+ * `error`: the prover reports an error. `death`: its process ends. `hang`: it never answers. `invalid`:
+ * its proof does not verify.
+ */
+const FAILURES = ["error", "death", "hang", "invalid"] as const;
 export type FakeFailure = (typeof FAILURES)[number];
 
 const DEFAULT_TIME: FakeTime = { minMs: 200, maxMs: 200, rawMs: 0, childMs: 0 };

@@ -19,15 +19,23 @@ import type {
   SignedRaws,
 } from "../prover.js";
 import type { ProverDescription } from "../../work/prover-description.js";
+import { proofSystemOf } from "../../work/prover-description.js";
 import type { FakeLimits } from "./fake-limits.js";
 import type { FakeFailure } from "./fake-plan.js";
 
-/** `own`: keys of 32 bytes with signatures of `fakeSignature`. `any`: all, of any size. */
+/** `own`: keys of one size with signatures of `fakeSignature`. `any`: all, of any size. */
 export type FakeAccepts = "own" | "any";
+
+/** The proof system that a fake prover stands for; what is left out is that of `accepts`. */
+export type FakeSystem = Partial<
+  Pick<ProverDescription, "scheme" | "revision" | "publicKeyBytes" | "signatureBytes">
+>;
 
 export interface FakeProverOptions {
   /** Which keys and signatures are taken. Default: `own`. */
   accepts?: FakeAccepts;
+  /** Name and sizes of the proof system. Default: "fake" with a revision for each `accepts`. */
+  system?: FakeSystem | undefined;
   /** What a fold may have; a job over it is refused. Default: anything. */
   foldLimits?: FakeLimits | undefined;
   /** Duration of a proof of this shape, in milliseconds; called once for each proof. */
@@ -38,18 +46,18 @@ export interface FakeProverOptions {
   sleep: (ms: number) => Promise<void>;
 }
 
-const KEY_BYTES = 32;
-const SIGNATURE_BYTES = 64;
 const DIGEST_BYTES = 32;
 const SLOT_BYTES = 4;
+/** Size of the smallest signature: slot and SHA-256. */
+export const FAKE_SIGNATURE_BYTES_MIN = SLOT_BYTES + DIGEST_BYTES;
 const PREFIXES = { fold: Buffer.from("FAKE"), merge: Buffer.from("FAKM") } as const;
 
 const OWN: ProverDescription = {
   backend: "fake",
   scheme: "fake",
   revision: "fake-1",
-  publicKeyBytes: KEY_BYTES,
-  signatureBytes: SIGNATURE_BYTES,
+  publicKeyBytes: 32,
+  signatureBytes: 64,
   proofBytesMax: 0,
   childrenMax: 0,
   messagesMax: limits.mergeMessagesMax,
@@ -57,7 +65,7 @@ const OWN: ProverDescription = {
   fake: true,
 };
 
-/** Another revision: its proofs name the SHA-256 of keys, so neither verifies the other's. */
+/** Its proofs name the SHA-256 of keys. */
 const ANY: ProverDescription = {
   ...OWN,
   revision: "fake-any-1",
@@ -72,12 +80,30 @@ function sha256(...parts: readonly Uint8Array[]): Buffer {
   return hash.digest();
 }
 
-/** The key's signature, as the fake prover expects it: slot (u32 LE), sha256(key, root), zeros. */
-export function fakeSignature(key: Uint8Array, root: Uint8Array, slot: number): Uint8Array {
-  const signature = Buffer.alloc(SIGNATURE_BYTES);
+/**
+ * The key's signature of a root, as the fake provers of a scheme expect it: slot (u32 LE), the SHA-256
+ * of key, root and scheme, and zeros up to the scheme's size.
+ *
+ * @param of scheme and size. Default: those of fake provers without a `system`
+ */
+export function fakeSignature(
+  key: Uint8Array,
+  root: Uint8Array,
+  slot: number,
+  of: Pick<ProverDescription, "scheme" | "signatureBytes"> = OWN,
+): Uint8Array {
+  const signature = Buffer.alloc(of.signatureBytes);
   signature.writeUInt32LE(slot, 0);
-  sha256(key, root).copy(signature, SLOT_BYTES);
+  signedBy(key, root, of).copy(signature, SLOT_BYTES);
   return new Uint8Array(signature);
+}
+
+function signedBy(
+  key: Uint8Array,
+  root: Uint8Array,
+  { scheme }: Pick<ProverDescription, "scheme">,
+): Buffer {
+  return sha256(key, root, Buffer.from(scheme));
 }
 
 function split(packed: Uint8Array, itemBytes: number): Buffer[] {
@@ -86,35 +112,48 @@ function split(packed: Uint8Array, itemBytes: number): Buffer[] {
   );
 }
 
-function verdictOn(message: SignedMessage, key: Buffer, signature: Buffer): SignatureVerdict {
+function verdictOn(
+  of: ProverDescription,
+  message: SignedMessage,
+  key: Buffer,
+  signature: Buffer,
+): SignatureVerdict {
   if (signature.readUInt32LE(0) !== message.slot) return "wrong_leaf";
-  const signed = signature.subarray(SLOT_BYTES, SLOT_BYTES + 32);
-  return signed.equals(sha256(key, message.root)) ? "ok" : "bad_signature";
+  const signed = signature.subarray(SLOT_BYTES, FAKE_SIGNATURE_BYTES_MIN);
+  return signed.equals(signedBy(key, message.root, of)) ? "ok" : "bad_signature";
 }
 
-/** Attests exactly these claims, in this order; the order of a claim's keys does not matter. */
-function proofOf(kind: ProofJob["kind"], claims: readonly KeyClaim[]): Buffer {
-  return Buffer.concat([PREFIXES[kind], ...claims.flatMap((claim) => bytesOf(claim))]);
+/**
+ * Attests exactly these claims, in this order; the order of a claim's keys does not matter. Contains
+ * the proof system's name, so that no prover of another one verifies it.
+ */
+function proofOf(
+  of: ProverDescription,
+  kind: ProofJob["kind"],
+  claims: readonly KeyClaim[],
+): Buffer {
+  const name = Buffer.from(proofSystemOf(of));
+  const bytesOf = ({ root, keys }: KeyClaim) => [sha256(root, name), ...uniqueKeys(of, [keys])];
+  return Buffer.concat([PREFIXES[kind], ...claims.flatMap(bytesOf)]);
 }
 
-function bytesOf({ root, keys }: KeyClaim): Buffer[] {
-  return [sha256(root), ...uniqueKeys([keys])];
-}
-
-function uniqueKeys(packed: readonly Uint8Array[]): Buffer[] {
-  const sorted = packed.flatMap((keys) => split(keys, KEY_BYTES)).sort(Buffer.compare);
+function uniqueKeys(
+  { publicKeyBytes }: ProverDescription,
+  packed: readonly Uint8Array[],
+): Buffer[] {
+  const sorted = packed.flatMap((keys) => split(keys, publicKeyBytes)).sort(Buffer.compare);
   return sorted.filter((key, i) => i === 0 || sorted[i - 1]?.equals(key) !== true);
 }
 
 /** The messages of the claims with the keys of each, in one text that is equal for equal claims. */
-function textOf(claims: readonly KeyClaim[]): string {
+function textOf(of: ProverDescription, claims: readonly KeyClaim[]): string {
   const byMessage = new Map<string, Uint8Array[]>();
   for (const { root, slot, keys } of claims) {
     const message = `${slot} ${Buffer.from(root).toString("hex")}`;
     byMessage.set(message, [...(byMessage.get(message) ?? []), keys]);
   }
   const texts = [...byMessage].map(
-    ([message, keys]) => `${message} ${Buffer.concat(uniqueKeys(keys)).toString("hex")}`,
+    ([message, keys]) => `${message} ${Buffer.concat(uniqueKeys(of, keys)).toString("hex")}`,
   );
   return texts.sort().join("\n");
 }
@@ -136,8 +175,8 @@ class FakeProver implements Prover {
   private interrupt: () => void = () => undefined;
 
   constructor(private readonly options: FakeProverOptions) {
-    const { accepts, foldLimits = {} } = options;
-    this.description = { ...(accepts === "any" ? ANY : OWN), ...foldLimits };
+    const { accepts, system = {}, foldLimits = {} } = options;
+    this.description = { ...(accepts === "any" ? ANY : OWN), ...system, ...foldLimits };
     this.ready = Promise.resolve(this.description);
     this.exited = new Promise((resolve) => (this.exit = resolve));
   }
@@ -180,7 +219,7 @@ class FakeProver implements Prover {
     if (this.state === "proving") throw new ProverError("internal", "a proof is running already");
     const proof = this.proofOf(job);
     this.state = "proving";
-    const raws = job.raws.reduce((sum, { keys }) => sum + keys.length / KEY_BYTES, 0);
+    const raws = this.signersOf(job.raws);
     const shape = { raws, children: job.children.length };
     const proveMs = this.options.proveMs(
       job.kind === "fold" ? shape : { ...shape, messages: job.wanted.length },
@@ -197,21 +236,22 @@ class FakeProver implements Prover {
     if (failure === "error") throw new ProverError("internal", "a failure that was asked for");
     if (failure === "death") this.end({ cause: "died", detail: "a death that was asked for" });
     this.assertAlive();
-    return proof;
+    return failure === "invalid" ? new Uint8Array(PREFIXES[job.kind]) : proof;
   }
 
   private verdicts(raws: SignedRaws): SignatureVerdict[] {
     const count = signerCountOf(this.description, raws);
     if (this.description.anySize === true) return Array.from({ length: count }, () => "ok");
-    const ofKeys = split(raws.signatures, SIGNATURE_BYTES);
-    return split(raws.keys, KEY_BYTES).map((key, i) =>
-      verdictOn(raws, key, ofKeys[i] ?? Buffer.alloc(SIGNATURE_BYTES)),
+    const { publicKeyBytes, signatureBytes } = this.description;
+    const ofKeys = split(raws.signatures, signatureBytes);
+    return split(raws.keys, publicKeyBytes).map((key, i) =>
+      verdictOn(this.description, raws, key, ofKeys[i] ?? Buffer.alloc(signatureBytes)),
     );
   }
 
   private attests({ kind, bytes, claims }: ClaimedProof): boolean {
     for (const { keys } of claims) keyCountOf(this.description, keys);
-    return proofOf(kind, claims).equals(bytes);
+    return proofOf(this.description, kind, claims).equals(bytes);
   }
 
   private proofOf({ kind, raws, children, wanted }: ProofJob): Uint8Array {
@@ -227,14 +267,18 @@ class FakeProver implements Prover {
       throw new ProverError("refused", "a child does not verify");
     }
     const given = [...raws, ...children.flatMap(({ claims }) => claims)];
-    if (textOf(given) !== textOf(wanted)) {
+    if (textOf(this.description, given) !== textOf(this.description, wanted)) {
       throw new ProverError("refused", "the claims wanted are not those of the inputs");
     }
-    return new Uint8Array(proofOf(kind, wanted));
+    return new Uint8Array(proofOf(this.description, kind, wanted));
+  }
+
+  private signersOf(raws: readonly SignedRaws[]): number {
+    return raws.reduce((sum, each) => sum + signerCountOf(this.description, each), 0);
   }
 
   private checkLimits(raws: readonly SignedRaws[], children: number): void {
-    const signatures = raws.reduce((sum, { keys }) => sum + keys.length / KEY_BYTES, 0);
+    const signatures = this.signersOf(raws);
     if (fitsOneJob(foldLimitsOf(this.description), { raws: signatures, children })) return;
     const what = `${signatures} raw signatures and ${children} children`;
     throw new ProverError("refused", `a fold of ${what} is over the limits`);

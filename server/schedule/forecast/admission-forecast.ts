@@ -2,7 +2,7 @@
 import type { Clock } from "../../clock.js";
 import type { Session } from "../../session/session.js";
 import { mayStart } from "../../work/group.js";
-import { shapeOf, smallestPart } from "../../work/shape.js";
+import { messagesOf, shapeOf, smallestPart } from "../../work/shape.js";
 import { BACKLOG } from "../../work/priority.js";
 import type { Submission } from "../../work/submission.js";
 import { LEAST_CHANCE_AT, worthlessFromMs } from "../../work/worth.js";
@@ -21,6 +21,8 @@ export interface Forecast {
   finishAtMs: number;
   /** Whether the start is before the deadline and the finish before it is worthless. */
   isInTime: boolean;
+  /** Whether a lane is idle that takes one of the snapshot's groups. */
+  hasIdleLane: boolean;
 }
 
 /** An attempt in progress on lane number `nth`; its end is predicted by the deviation there. */
@@ -33,6 +35,8 @@ interface SharedAttempt {
 /** What is the same in all scenarios. */
 interface AdmissionOutlook {
   readonly submission: Submission;
+  /** Messages that a lane has to merge for one of the groups at least; 0: there is a fold. */
+  readonly messages: number;
   readonly lanes: readonly LaneOutlook[];
   /** For each lane, whether its attempt would be preempted for the snapshot. */
   readonly isPreempted: readonly boolean[];
@@ -63,36 +67,44 @@ export class AdmissionForecast {
     const worthlessAtMs = worthlessFromMs(submission);
     const head = submission.groups.find(mayStart);
     const nowMs = clock.nowMs();
-    if (head === undefined) return { startAtMs: nowMs, finishAtMs: nowMs, isInTime: true };
-    const lanes = this.modules.dispatcher.outlook();
-    const isPreempted = lanes.map((lane) => this.isPreemptedFor(submission, lane));
+    const { dispatcher } = this.modules;
+    const messages = leastMessages(submission);
+    const hasIdleLane = dispatcher.isIdleFor(messages);
+    if (head === undefined) {
+      return { startAtMs: nowMs, finishAtMs: nowMs, isInTime: true, hasIdleLane };
+    }
+    const lanes = dispatcher.outlook();
+    const isPreempted = lanes.map((lane) => this.isPreemptedFor(submission, messages, lane));
     const shared = this.sharedAttempts(submission, lanes);
     const before = waiting.before(submission, head, superseded);
-    const outlook = { submission, lanes, isPreempted, shared, before };
-    let soonest: Forecast = { startAtMs: Infinity, finishAtMs: Infinity, isInTime: false };
+    const outlook = { submission, messages, lanes, isPreempted, shared, before };
+    let soonest = { startAtMs: Infinity, finishAtMs: Infinity };
     for (const future of futures) {
       const { startAtMs, finishAtMs } = this.inFuture(future, outlook);
       const isInTime = startAtMs < deadlineAtMs && finishAtMs < worthlessAtMs;
-      if (isInTime) return { startAtMs, finishAtMs, isInTime };
-      if (finishAtMs < soonest.finishAtMs) soonest = { startAtMs, finishAtMs, isInTime };
+      if (isInTime) return { startAtMs, finishAtMs, isInTime, hasIdleLane };
+      if (finishAtMs < soonest.finishAtMs) soonest = { startAtMs, finishAtMs };
     }
-    return soonest;
+    return { ...soonest, isInTime: false, hasIdleLane };
   }
 
   private inFuture(
     future: Future,
-    { submission, lanes, isPreempted, shared, before }: AdmissionOutlook,
+    { submission, messages, lanes, isPreempted, shared, before }: AdmissionOutlook,
   ): Pick<Forecast, "startAtMs" | "finishAtMs"> {
     const nowMs = this.modules.clock.nowMs();
     if (shared.length > 0) return soonestIn(future, shared);
 
     const free = lanes.map((lane, nth) => {
-      const freeAtMs = lane.freeAtMs(future(nth));
-      return isPreempted[nth] === true ? Math.min(freeAtMs, nowMs + TAKEOVER_MS) : freeAtMs;
+      const { messagesMax } = lane;
+      const ownAtMs = lane.freeAtMs(future(nth));
+      const atMs = isPreempted[nth] === true ? Math.min(ownAtMs, nowMs + TAKEOVER_MS) : ownAtMs;
+      return { freeAtMs: atMs, messagesMax };
     });
     const inQueue: Future = (nth) => future(lanes.length + nth);
     const ahead = this.ahead(submission, before, inQueue);
-    const startAtMs = startAfter(nowMs, free, ahead, submission.deadlineAtMs);
+    const enoughAtMs = submission.deadlineAtMs;
+    const startAtMs = startAfter(nowMs, free, ahead, { messages, enoughAtMs });
     // A part starts that has the least chance, so the snapshot is not skipped for a longer one.
     const ownMs = this.smallestMs(submission, Math.min(inQueue(before.length), LEAST_CHANCE_AT));
     return { startAtMs, finishAtMs: startAtMs + ownMs };
@@ -127,9 +139,13 @@ export class AdmissionForecast {
     });
   }
 
-  private isPreemptedFor({ priority }: Submission, { attempt, hasStandby }: LaneOutlook): boolean {
+  private isPreemptedFor(
+    { priority }: Submission,
+    messages: number,
+    { attempt, hasStandby, messagesMax }: LaneOutlook,
+  ): boolean {
     if (priority === BACKLOG || !hasStandby || attempt === undefined) return false;
-    return this.modules.attempts.isPreemptible(attempt);
+    return messagesMax >= messages && this.modules.attempts.isPreemptible(attempt);
   }
 
   /** The jobs that come before: those of trees in progress, then those of waiting groups. */
@@ -141,13 +157,14 @@ export class AdmissionForecast {
     const { dispatcher, trees } = this.modules;
     for (const { shape, fenceAtMs } of trees.ahead(priority)) {
       const costMs = dispatcher.quantileMs(shape, future(0));
-      yield { costMs, latestStartAtMs: fenceAtMs - costMs };
+      yield { messages: 0, costMs, latestStartAtMs: fenceAtMs - costMs };
     }
     for (const [nth, { waiter, shape }] of waiting.entries()) {
       const { deadlineAtMs, fenceAtMs } = waiter.session.submission;
       for (const job of dispatcher.jobsOf(shape)) {
         const costMs = dispatcher.quantileMs(job, future(nth));
-        yield { costMs, latestStartAtMs: Math.min(deadlineAtMs, fenceAtMs - costMs) };
+        const latestStartAtMs = Math.min(deadlineAtMs, fenceAtMs - costMs);
+        yield { messages: messagesOf(job), costMs, latestStartAtMs };
       }
     }
   }
@@ -158,6 +175,11 @@ export class AdmissionForecast {
     const costs = shapes.map((shape) => this.modules.dispatcher.quantileMs(shape, deviations));
     return Math.min(...costs);
   }
+}
+
+function leastMessages({ groups }: Submission): number {
+  const all = groups.filter(mayStart).map(({ work }) => messagesOf(shapeOf(work)));
+  return all.length === 0 ? 0 : Math.min(...all);
 }
 
 /** Start and predicted end, in this scenario, of the attempt that ends first. */

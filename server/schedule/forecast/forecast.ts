@@ -64,8 +64,13 @@ export interface LaneForecast extends Omit<LaneOutlook, "freeAtMs"> {
   freeAtMs: number;
 }
 
+/** When a lane takes work again, and the messages of a merge that it takes. */
+export type FreeLane = Pick<LaneForecast, "freeAtMs" | "messagesMax">;
+
 /** A waiting group that comes before the group of which the start is predicted. */
 export interface Ahead {
+  /** Messages that it merges: only lanes that merge so many take it. 0: a fold. */
+  messages: number;
   /** Duration of the group's proof in this scenario, in ms. */
   costMs: number;
   /** The group starts only before this instant. */
@@ -74,23 +79,45 @@ export interface Ahead {
 
 /**
  * Returns the instant at which a lane is free for a group that comes after all of `ahead`; Infinity
- * without lanes. Once every lane is busy until `enoughAtMs`, returns without looking further.
+ * where no lane takes it. Once every lane that does is busy until `enoughAtMs`, returns without looking further.
  *
- * @param freeAtMs when each lane takes work again, as in `LaneForecast`
+ * @param messages messages that the group merges; 0: a fold
  */
 export function startAfter(
   nowMs: number,
-  freeAtMs: readonly number[],
+  lanes: readonly FreeLane[],
   ahead: Iterable<Ahead>,
-  enoughAtMs = Infinity,
+  { messages = 0, enoughAtMs = Infinity }: { messages?: number; enoughAtMs?: number } = {},
 ): number {
-  const free = new Earliest(freeAtMs.map((atMs) => Math.max(nowMs, atMs)));
-  for (const { costMs, latestStartAtMs } of ahead) {
-    const startAtMs = free.first;
-    if (startAtMs >= enoughAtMs) return startAtMs;
-    if (startAtMs < latestStartAtMs) free.replaceFirst(startAtMs + costMs);
+  const free = new FreeLanes(nowMs, lanes);
+  for (const { costMs, latestStartAtMs, messages: before } of ahead) {
+    if (free.firstFor(messages).first >= enoughAtMs) break;
+    const taken = free.firstFor(before);
+    if (taken.first < latestStartAtMs) taken.replaceFirst(taken.first + costMs);
   }
-  return free.first;
+  return free.firstFor(messages).first;
+}
+
+/** When lanes are free, apart for each number of messages that they merge: there are few. */
+class FreeLanes {
+  private readonly kinds: readonly { messagesMax: number; free: Earliest }[];
+
+  constructor(nowMs: number, lanes: readonly FreeLane[]) {
+    const kinds = new Set(lanes.map(({ messagesMax }) => messagesMax));
+    this.kinds = [...kinds].map((messagesMax) => {
+      const own = lanes.filter((lane) => lane.messagesMax === messagesMax);
+      return { messagesMax, free: new Earliest(own.map((lane) => Math.max(nowMs, lane.freeAtMs))) };
+    });
+  }
+
+  /** The lanes of which one is free first, of those that merge so many messages. */
+  firstFor(messages: number): Earliest {
+    let best = none;
+    for (const { messagesMax, free } of this.kinds) {
+      if (messagesMax >= messages && free.first < best.first) best = free;
+    }
+    return best;
+  }
 }
 
 /** Instants of which the earliest is known: a binary heap, for hundreds of lanes. */
@@ -122,3 +149,6 @@ class Earliest {
     heap[at] = atMs;
   }
 }
+
+/** No lane at all. */
+const none = new Earliest([]);

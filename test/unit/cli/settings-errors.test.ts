@@ -103,9 +103,14 @@ describe("flags", () => {
       (fakeFailures): [Record<string, unknown>, string] => [
         { prover: "fake", fakeFailures },
         `--fake-failures is "${fakeFailures}": expected failures such as error:10, which fails ` +
-          "every 10th proof; a failure is error, death or hang, and is named once",
+          "every 10th proof; a failure is error, death, hang or invalid, and is named once",
       ],
     ),
+    [
+      { devices: '[{"id": "a", "fake": {"revision": "r2"}}]' },
+      '--devices is "[{\\"id\\": \\"a\\", \\"fake\\": {\\"revision\\": \\"r2\\"}}]": device a has "fake", ' +
+        "which only the fake prover takes: set --prover to fake, or leave it out",
+    ],
     [{ standby: "2" }, '--standby is "2": expected auto, 0 or 1'],
     [{ logLevel: "loud" }, '--log-level is "loud": expected debug, info, warn, error or silent'],
     [

@@ -222,3 +222,33 @@ test("an urgent merge preempts backlog where it can be merged, also beside anoth
   expect(await preemptedFor({ a: BACKLOG, b: null })).toEqual(["a"]);
   expect(await preemptedFor({ a: AGGREGATION, b: BACKLOG })).toEqual([]);
 });
+
+/** Lane "a" merges, and is busy for 9 s; lane "b" merges so many messages, and is idle or has backlog. */
+function besideBusy(messagesMax: number, hasBacklog: boolean): TestScheduler {
+  const scheduler = new TestScheduler(["a", "b"]);
+  const busy = (attempt: number) => ({ kind: "proving", attempt, proof: null }) as const;
+  scheduler.announceIdle("a", 1, costs(500, 3000));
+  scheduler.submit("first", body, { fenceAtMs: 20_000 });
+  scheduler.announce("a", 1, { ...costs(500, 3000), phase: busy(1) });
+  const b = { ...costs(500, 500), description: { ...description, messagesMax } };
+  scheduler.announceIdle("b", 1, b);
+  if (!hasBacklog) return scheduler;
+  const limits = { priority: BACKLOG, deadlineAtMs: 20_000, fenceAtMs: 30_000 };
+  scheduler.submit("old", groupOfRaws("old", 2000), limits);
+  scheduler.announce("b", 1, { ...b, phase: busy(2), isStandbyReady: true });
+  return scheduler;
+}
+
+test.each([
+  ["idle", false],
+  ["busy with backlog", true],
+])("a merge counts on a lane that is %s only if it merges so many messages", (_, hasBacklog) => {
+  const ask = (messagesMax: number) => {
+    const scheduler = besideBusy(messagesMax, hasBacklog);
+    expect(scheduler.assignments).toHaveLength(hasBacklog ? 2 : 1);
+    return scheduler.submit("now", block, { priority: 1, deadlineAtMs: 2000, fenceAtMs: 4000 });
+  };
+  expect(ask(0)).toMatchObject({ kind: "skipped", reason: "predicted_miss" });
+  expect(ask(3)).toMatchObject({ kind: "skipped", reason: "predicted_miss" });
+  expect(ask(4).kind).toBe("accepted");
+});

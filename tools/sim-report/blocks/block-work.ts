@@ -1,7 +1,7 @@
 /** The groups that aggregators and proposers of the simulated network submit. */
 import type { ComponentWork, DecodedGroup, MergeWork } from "../../../server/work/group.js";
 import { decodedGroup } from "../../harness/decoded-group.js";
-import { rootNamed } from "../../sim/sim-keys.js";
+import { rootNamed } from "../../sim/work/sim-keys.js";
 import { proofOf, SIGNATURE_BYTES } from "../../sim/sim-prover.js";
 import { keysOf } from "../policies/reported-prover.js";
 

@@ -5,7 +5,7 @@
 import type { DecodedGroup } from "../../../server/work/group.js";
 import { inputsOf } from "../../../server/work/group.js";
 import { shapeOf } from "../../../server/work/shape.js";
-import { workName } from "../../sim/sim-keys.js";
+import { workName } from "../../sim/work/sim-keys.js";
 import type { VirtualClock } from "../../sim/virtual-clock.js";
 import type { SnapshotSpec } from "../scenario/scenario.js";
 import { VERIFY_MS } from "../scenario/truth.js";

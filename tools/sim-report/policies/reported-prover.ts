@@ -1,7 +1,7 @@
 /** A simulated prover that takes its times from the truth and keeps a record of each proof. */
 import type { ProofJob } from "../../../server/prover/prover.js";
 import type { Shape } from "../../../server/work/shape.js";
-import { KEY_BYTES } from "../../sim/sim-keys.js";
+import { KEY_BYTES } from "../../sim/work/sim-keys.js";
 import { SimProver } from "../../sim/sim-prover.js";
 import type { VirtualClock } from "../../sim/virtual-clock.js";
 import type { GroupSpec } from "../scenario/group-spec.js";

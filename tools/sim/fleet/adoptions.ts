@@ -2,12 +2,6 @@
  * What becomes of the proofs that run when their door dies: a later door adopts them, or the work is
  * proved once more, or nobody asks for it again.
  */
-export interface RunningProof {
-  /** Of the work, as in `Assign`. */
-  readonly digest: string;
-  readonly device: string;
-}
-
 export interface AdoptionCounts {
   adopted: number;
   repeated: number;
@@ -17,30 +11,31 @@ export interface AdoptionCounts {
 type Fate = keyof AdoptionCounts;
 
 export class Adoptions {
-  private readonly fates = new Map<string, { device: string; fate: Fate }>();
+  /** By the text of the proof: of a tree each job has one. */
+  private readonly fates = new Map<string, Fate>();
 
-  orphaned({ digest, device }: RunningProof): void {
-    this.fates.set(digest, { device, fate: "unasked" });
+  orphaned(proof: string): void {
+    this.fates.set(proof, "unasked");
   }
 
-  /** A door has asked for the attempt at this work, or for its proof. */
-  adopted(digest: string): void {
-    this.note(digest, "adopted");
+  /** A door has asked for the attempt at this proof, or for the proof. */
+  adopted(proof: string): void {
+    this.note(proof, "adopted");
   }
 
-  /** A proof of this work has started. */
-  proved(digest: string): void {
-    this.note(digest, "repeated");
+  /** This proof has started. */
+  proved(proof: string): void {
+    this.note(proof, "repeated");
   }
 
   get counts(): AdoptionCounts {
     const counts = { adopted: 0, repeated: 0, unasked: 0 };
-    for (const { fate } of this.fates.values()) counts[fate]++;
+    for (const fate of this.fates.values()) counts[fate]++;
     return counts;
   }
 
-  private note(digest: string, fate: Fate): void {
-    const known = this.fates.get(digest);
-    if (known !== undefined && known.fate !== "repeated") known.fate = fate;
+  private note(proof: string, fate: Fate): void {
+    const known = this.fates.get(proof);
+    if (known !== undefined && known !== "repeated") this.fates.set(proof, fate);
   }
 }

@@ -7,7 +7,7 @@ import type { MemoryEngine, Passage } from "../../../server/engine/memory-engine
 import { MemoryBroker } from "../../../server/engine/memory-engine.js";
 import type { Random } from "../random.js";
 import type { VirtualClock } from "../virtual-clock.js";
-import type { FleetWeather } from "./fleet-plan.js";
+import type { FleetWeather } from "./plans/fleet-plan.js";
 import type { SimProcess } from "./sim-process.js";
 
 /** The way of a message that nothing delays, in milliseconds. */

@@ -1,6 +1,6 @@
 /** Lets the faults of a plan happen to the processes of a simulated fleet, and end again. */
 import { assertNever } from "../../../server/errors.js";
-import type { Fault } from "./fleet-plan.js";
+import type { Fault } from "./plans/fleet-plan.js";
 import type { Random } from "../random.js";
 import type { VirtualClock } from "../virtual-clock.js";
 import type { FleetEngine } from "./fleet-engine.js";
@@ -103,7 +103,8 @@ export class FleetFaults {
     const seat = this.seatOf(name);
     const part = seat?.current;
     if (seat === undefined || part === undefined) return;
-    this.world.truth.killed(name);
+    const door = this.world.doors.find((each) => each.name === name)?.current;
+    this.world.truth.killed(name, door?.wanted() ?? []);
     seat.current = undefined;
     part.process.kill();
     if (backInMs === Infinity) return;

@@ -9,8 +9,10 @@ import { decodeToHost, FleetMessageError } from "../../../server/fleet/wire/code
 import type { ToLane } from "../../../server/lane/lane-messages.js";
 import type { Logger } from "../../../server/log/log.js";
 import type { GroupWork } from "../../../server/work/group.js";
+import { sizeName } from "../../../server/work/shape.js";
 import type { SubmitAnswer, Submission } from "../../../server/work/submission.js";
-import { workName } from "../sim-keys.js";
+import { wholeProofOf } from "../work/sim-inputs.js";
+import { workName } from "../work/sim-keys.js";
 import type { ProverWitness } from "../sim-prover.js";
 import type { VirtualClock } from "../virtual-clock.js";
 import type { AdoptionCounts } from "./adoptions.js";
@@ -30,8 +32,9 @@ export interface FleetReport extends AdoptionCounts {
   /** Requests of which not every group was proved, with their endings. */
   notProved: string[];
   proofs: number;
-  /** Those of several messages. */
+  /** Those of several messages, and those of a tree that fold proofs. */
   merges: number;
+  folds: number;
   resubmitted: number;
   /** Chunks of work and proofs that were sent. */
   chunks: number;
@@ -55,6 +58,9 @@ export class FleetTruth implements DoorWitness, NodeWitness {
   private readonly lines: string[] = [];
   private resubmissions = 0;
   private merges = 0;
+  private folds = 0;
+  /** By the digest of assigned work: the proof of all that is valid of it. */
+  private readonly proofs = new Map<string, string>();
   private chunks = 0;
   private readonly turns: Record<string, number> = {};
 
@@ -77,6 +83,7 @@ export class FleetTruth implements DoorWitness, NodeWitness {
       notProved: this.results.notProved(),
       proofs: this.ledger.proofs,
       merges: this.merges,
+      folds: this.folds,
       resubmitted: this.resubmissions,
       chunks: this.chunks,
       turns: this.turns,
@@ -111,32 +118,34 @@ export class FleetTruth implements DoorWitness, NodeWitness {
     return {
       started: (prover) => ledger.proverStarted(prover, process),
       ended: (prover) => ledger.proverEnded(prover),
-      proofStarted: (prover, name) => {
-        const what = `proof for ${ledger.requestsOf(name)} starts on ${prover.device}`;
-        this.trace(process.name, what);
+      proofStarted: (prover, name, { shape, proof }) => {
+        const of = `${sizeName(shape)} for ${ledger.requestsOf(name)}`;
+        this.trace(process.name, `proof of ${of} starts on ${prover.device}`);
         const { messagesMax } = prover.description;
         const messages = name.split("+").length;
         if (messages > 1 && messages > messagesMax)
           this.violation(`${prover.device}, which merges ${messagesMax}, merges ${messages}`);
         if (messages > 1) this.merges++;
-        ledger.proofStarted(prover, name, time.nowMs());
-        for (const { digest, door } of ledger.asksOf(name)) {
-          this.adoptions.proved(digest);
+        else if (shape.children > 0) this.folds++;
+        ledger.proofStarted(prover, name, { proof, nowMs: time.nowMs() });
+        this.adoptions.proved(proof);
+        for (const { door } of ledger.asksOf(name)) {
           this.turns[door] = (this.turns[door] ?? 0) + 1;
         }
       },
     };
   }
 
-  /** Is called before the process is killed. */
-  killed(name: string): void {
+  /** Is called before the process is killed. @param wanted names of the work that a door waits for */
+  killed(name: string, wanted: readonly string[]): void {
     this.trace(name, "is killed");
-    for (const { prover, process, name: work } of this.ledger.running()) {
+    for (const work of wanted) this.ledger.orphaned(work);
+    for (const { prover, process, name: work, proof } of this.ledger.running()) {
       const own = this.ledger.asksOf(work).find(({ door }) => door === name);
       const goesOn = process.name !== name && !process.isDead;
       if (own === undefined || !goesOn) continue;
       this.trace(name, `leaves the proof for ${own.requestId} on ${prover.device}`);
-      this.adoptions.orphaned({ digest: own.digest, device: prover.device });
+      this.adoptions.orphaned(proof);
     }
   }
 
@@ -147,9 +156,9 @@ export class FleetTruth implements DoorWitness, NodeWitness {
     if (answer.kind === "skipped") return;
     const deadlineAtMs = door.process.trueOf(submission.deadlineAtMs);
     const fenceAtMs = door.process.trueOf(submission.fenceAtMs);
-    for (const { work, digest } of groups)
+    for (const { work } of groups)
       this.ledger.asked(workName(work), {
-        ...{ door: door.id, requestId, digest, deadlineAtMs, fenceAtMs },
+        ...{ door: door.id, requestId, deadlineAtMs, fenceAtMs },
       });
   }
 
@@ -160,7 +169,9 @@ export class FleetTruth implements DoorWitness, NodeWitness {
   assigned(door: SimDoor, device: string, message: ToLane): void {
     if (door.process.isDead) return;
     this.instants.means(door.run, door.process, message);
-    if (message.kind === "adopt") this.adoptions.adopted(message.digest);
+    if (message.kind === "assign")
+      this.proofs.set(message.assignment.digest, wholeProofOf(message.assignment.work));
+    if (message.kind === "adopt") this.adoptions.adopted(this.proofs.get(message.digest) ?? "");
     this.trace(door.id, `${toLaneText(message)} ${device}`);
   }
 

@@ -7,19 +7,18 @@
 import type { Passage } from "../../../server/engine/memory-engine.js";
 import { limits } from "../../../server/limits.js";
 import type { DecodedGroup } from "../../../server/work/group.js";
-import type { Device } from "../../../server/lane/device.js";
 import type { LaneOptions } from "../../../server/lane/lane-events.js";
-import { GroupSource } from "../group-source.js";
-import { plainGroup } from "../sim-group.js";
-import { plainMerge } from "../sim-merge.js";
+import { GroupSource } from "../work/group-source.js";
+import { plainGroup } from "../work/sim-group.js";
+import { plainMerge } from "../work/sim-merge.js";
 import { Random } from "../random.js";
-import { SimProver } from "../sim-prover.js";
 import { VirtualClock } from "../virtual-clock.js";
 import { FleetEngine } from "./fleet-engine.js";
-import type { FleetPlan } from "./fleet-plan.js";
-import { doorName, faultText, hostName, SLOT_MS, SUBMIT_AT_MS } from "./fleet-plan.js";
+import type { Fault, FleetPlan } from "./plans/fleet-plan.js";
+import { doorName, faultText, hostName, SLOT_MS, SUBMIT_AT_MS } from "./plans/fleet-plan.js";
 import type { Seat } from "./fleet-faults.js";
 import { FleetFaults } from "./fleet-faults.js";
+import { FleetProvers } from "./fleet-provers.js";
 import { FleetTruth } from "./fleet-truth.js";
 import type { FleetReport } from "./fleet-truth.js";
 import { chunkIn, lie } from "./lies.js";
@@ -44,6 +43,10 @@ const FENCE_MS_MAX = 9000;
 /** Running proofs are compared with their fences so often. */
 const CHECK_EVERY_MS = 1;
 const CELL = "sim";
+/** From a door to the prover on a host, when nothing delays it. */
+const KILL_MS = 50;
+/** Faults in which a kill may not get through, or a host waits for a door that is gone. */
+const SILENCING: readonly Fault["kind"][] = ["cut", "mute", "deaf", "outage", "freeze", "restart"];
 
 export class FleetWorld {
   readonly time = new VirtualClock();
@@ -53,8 +56,9 @@ export class FleetWorld {
   readonly hosts: readonly Seat<SimHost>[];
   readonly truth: FleetTruth;
   private readonly source: GroupSource;
-  /** Messages that the backend of each device merges. */
-  private readonly backends = new Map<string, number>();
+  private readonly provers: FleetProvers;
+  /** Within this time a proof is killed when nobody waits for it any more. */
+  private readonly killWithinMs: number;
   private readonly nodes: readonly SimNode[];
   private readonly faults: FleetFaults;
   private requests = 0;
@@ -72,11 +76,14 @@ export class FleetWorld {
     const { weather } = plan;
     this.source = new GroupSource(random, weather);
     this.truth = new FleetTruth(time, { isTraced, areBeatsLate: weather.delayed > 0 });
+    this.provers = new FleetProvers(plan, { time, random, truth: this.truth });
     const onMessage = (passage: Passage) => this.crosses(passage);
     this.engine = new FleetEngine({ time, random, weather, onMessage });
     this.doors = seats(plan.doors, doorName);
     this.hosts = seats(plan.hosts, hostName);
     this.faults = new FleetFaults(this);
+    const mayBeLost = weather.loss > 0 || plan.faults.some(({ kind }) => SILENCING.includes(kind));
+    this.killWithinMs = mayBeLost ? Infinity : weather.delayMs + KILL_MS;
     this.nodes = Array.from({ length: plan.nodes }, (_, at) => this.newNode(`node-${at}`, at));
   }
 
@@ -99,6 +106,7 @@ export class FleetWorld {
       if (nowMs < checkedAtMs + CHECK_EVERY_MS) return;
       checkedAtMs = nowMs;
       this.truth.ledger.check(nowMs, (process) => this.resumedAtMs(process));
+      this.checkWanted(nowMs);
     };
     await time.runUntil((plan.slots + 1) * SLOT_MS, each);
     await time.runUntil(this.lastFenceMs + QUIET_MS, each);
@@ -147,7 +155,7 @@ export class FleetWorld {
     this.truth.trace(name, `run ${seat.runs} starts`);
     const process = this.newProcess(name);
     const devices = Array.from({ length: count }, (_, at) =>
-      this.device(`${name}/cpu${at}`, `cpu${at}`, process),
+      this.provers.device(`${name}/cpu${at}`, `cpu${at}`, process),
     );
     const run = runId(name, seat.runs);
     const lanes: LaneOptions = {
@@ -236,59 +244,28 @@ export class FleetWorld {
     this.truth.trace(node.nodeId, `submits ${requestId}: ${snapshot.groups.length} groups`);
     this.lastFenceMs = Math.max(this.lastFenceMs, this.time.nowMs() + budgets.fenceMs);
     node.submit(snapshot, budgets);
+    if (!random.chance(plan.weather.cancels)) return;
+    const afterMs = random.between(0, 3000);
+    this.time.at(this.time.nowMs() + afterMs, () => node.withdraw(requestId));
   }
 
   private plainGroups(count: number, requestId: string): DecodedGroup[] {
     const { random, plan } = this;
     return Array.from({ length: count }, (_, at) => {
       const name = `${requestId}/${at}`;
-      return plan.areMerges === true
-        ? plainMerge(random, name)
-        : plainGroup(random, name, plan.ballast);
+      return plan.areMerges === true ? plainMerge(random, name) : plainGroup(random, name, plan);
     });
-  }
-
-  private device(name: string, id: string, process: SimProcess): Device {
-    return { id, startProver: () => this.startProver(name, process) };
-  }
-
-  /** Messages that the device's backend merges: few as an older one, or 0 as one that cannot merge. */
-  private messagesMaxOf(device: string): number {
-    const { random, plan, backends } = this;
-    const known = backends.get(device);
-    if (known !== undefined) return known;
-    const drawn = random.chance(plan.weather.mergesLess) ? random.pick([0, 2]) : 16;
-    backends.set(device, drawn);
-    return drawn;
-  }
-
-  private startProver(device: string, process: SimProcess): SimProver {
-    const { random, plan, truth, time } = this;
-    const { weather } = plan;
-    const messagesMax = this.messagesMaxOf(device);
-    const prover = new SimProver(
-      {
-        device,
-        setupMs: random.between(200, 1500),
-        doesStart: !random.chance(weather.startFailures),
-        exitMs: random.between(5, 100),
-        verifyMs: () => random.between(1, 60),
-        messagesMax,
-        proveMs: ({ raws, children, messages = 0 }) =>
-          (500 + 10 * raws + 600 * Math.max(children, messages - 1)) *
-          random.between(1 / (1 + weather.scatter), 1 + weather.scatter),
-        residentBytes: () => 0.5e9,
-        host: { nowMs: () => process.clock.nowMs(), turn: (hear) => process.turn(hear) },
-      },
-      time,
-      truth.proverWitness(process),
-    );
-    process.onDeath(() => prover.die("its parent has died"));
-    return prover;
   }
 
   private resumedAtMs(process: SimProcess): number {
     return this.lastResumeMs.get(process) ?? 0;
+  }
+
+  /** Where kills get through: see `killWithinMs`. */
+  private checkWanted(nowMs: number): void {
+    if (this.killWithinMs === Infinity) return;
+    const wanted = new Set(this.doors.flatMap(({ current }) => current?.wanted() ?? []));
+    this.truth.ledger.checkWanted(nowMs, (name) => wanted.has(name), this.killWithinMs);
   }
 
   private async closeAll(): Promise<void> {

@@ -13,7 +13,6 @@ const OVERRUN_MS = 5;
 export interface Ask {
   door: string;
   requestId: string;
-  digest: string;
   deadlineAtMs: number;
   fenceAtMs: number;
 }
@@ -30,12 +29,20 @@ interface Running {
   prover: SimProver;
   process: SimProcess;
   name: string;
+  /** The text of the proof that it makes. */
+  proof: string;
 }
 
 export class Ledger {
   private readonly works = new Map<string, Work>();
   private readonly provers = new Map<SimProver, SimProcess>();
   private readonly reported = new Set<string>();
+  /** What each prover last began. */
+  private readonly begun = new Map<SimProver, string>();
+  /** Work for which a door waited when it died: hosts keep its proofs until their fence. */
+  private readonly orphans = new Set<string>();
+  /** Provers that prove for nobody, since when. */
+  private readonly unwanted = new Map<SimProver, number>();
   proofs = 0;
 
   /** @param broken called with each promise that is broken */
@@ -57,9 +64,21 @@ export class Ledger {
 
   proverEnded(prover: SimProver): void {
     this.provers.delete(prover);
+    this.begun.delete(prover);
+    this.unwanted.delete(prover);
   }
 
-  proofStarted(prover: SimProver, name: string, nowMs: number): void {
+  /** A door has died that waited for this work. */
+  orphaned(name: string): void {
+    this.orphans.add(name);
+  }
+
+  proofStarted(
+    prover: SimProver,
+    name: string,
+    { proof, nowMs }: { proof: string; nowMs: number },
+  ): void {
+    this.begun.set(prover, proof);
     const others = this.on(prover.device).filter((each) => each !== prover && each.isProving);
     if (others.length > 0) this.broken(`two provers prove on ${prover.device}`);
     if (name === calibrationRoot) return;
@@ -88,11 +107,33 @@ export class Ledger {
     }
   }
 
+  /**
+   * To be called whenever all has settled: a proof is killed when the last that waited has gone.
+   * @param isWanted whether a group that has not ended waits at a door for this work
+   * @param withinMs how long the kill may take
+   */
+  checkWanted(nowMs: number, isWanted: (name: string) => boolean, withinMs: number): void {
+    for (const { prover, process, name } of this.running()) {
+      const mayRun = name === calibrationRoot || this.orphans.has(name) || isWanted(name);
+      if (mayRun || !process.isRunning) {
+        this.unwanted.delete(prover);
+        continue;
+      }
+      const sinceMs = this.unwanted.get(prover) ?? nowMs;
+      this.unwanted.set(prover, sinceMs);
+      const key = `${prover.device} ${name} unwanted`;
+      if (nowMs <= sinceMs + withinMs || this.reported.has(key)) continue;
+      this.reported.add(key);
+      this.broken(`a proof on ${prover.device} runs on, and nobody waits for it`);
+    }
+  }
+
   /** The proofs that run now, even when nobody waits for them. */
   running(): Running[] {
     return [...this.provers].flatMap(([prover, process]) => {
       const { isServing, isProving, name } = prover;
-      return isServing && isProving ? [{ prover, process, name }] : [];
+      if (!isServing || !isProving) return [];
+      return [{ prover, process, name, proof: this.begun.get(prover) ?? "" }];
     });
   }
 

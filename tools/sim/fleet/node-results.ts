@@ -3,8 +3,9 @@ import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_p
 import { LeftOutReason } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { bitsToIndices } from "../../../proto/bitlist.js";
 import type { DecodedGroup } from "../../../server/work/group.js";
-import { mergeFaults } from "../merge-faults.js";
-import { KEY_BYTES } from "../sim-keys.js";
+import { foldFaults } from "../work/fold-faults.js";
+import { mergeFaults } from "../work/merge-faults.js";
+import { KEY_BYTES } from "../work/sim-keys.js";
 import { proofOf } from "../sim-prover.js";
 import type { Snapshot } from "./snapshot.js";
 import { inputsOf } from "../../../server/work/group.js";
@@ -55,6 +56,7 @@ export class NodeResults {
       this.broken(`${requestId}/${at}: the proof does not attest those that it names`);
     const isCut = outcome.leftOut.some(({ reason }) => reason === LeftOutReason.SHED);
     if (isCut && !snapshot.mayShed) this.broken(`${requestId}/${at} was cut, forbidden`);
+    for (const fault of foldFaults(work, outcome)) this.broken(`${requestId}/${at}: ${fault}`);
   }
 
   /** To be called at the end: every accepted group has ended once, and no skipped one. */

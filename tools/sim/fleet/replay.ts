@@ -3,8 +3,8 @@
  * SCENARIO=name takes the plan of that scenario.
  */
 import type { FleetReport } from "./fleet-truth.js";
-import { isScenario, runFleet, scenarios } from "./scenarios.js";
-import type { ScenarioName } from "./scenarios.js";
+import { isScenario, runFleet, scenarios } from "./plans/scenarios.js";
+import type { ScenarioName } from "./plans/scenarios.js";
 
 const COUNTS = ["proofs", "resubmitted", "adopted", "repeated", "unasked"] as const;
 type Sum = Pick<FleetReport, "endings" | (typeof COUNTS)[number]>;

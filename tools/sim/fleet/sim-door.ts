@@ -27,6 +27,7 @@ import { resultsOf } from "../../../server/rpc/stream-results.js";
 import { Schedules } from "../../../server/schedule/schedules.js";
 import type { SubmitAnswer, Submission } from "../../../server/work/submission.js";
 import { watchedSource } from "../../harness/processes/watched-source.js";
+import { workName } from "../work/sim-keys.js";
 import type { Snapshot } from "./snapshot.js";
 import type { SimProcess } from "./sim-process.js";
 
@@ -172,6 +173,17 @@ export class SimDoor {
       this.fences.set(requestId, submission.fenceAtMs);
     this.modules.witness.submitted(this, submission, answer);
     return answer;
+  }
+
+  /** The work for which groups wait here that have not ended, by its name. */
+  wanted(): string[] {
+    return this.admission
+      .listSessions()
+      .flatMap(({ state, submission }) =>
+        submission.groups.flatMap(({ work }, at) =>
+          state.groups[at]?.kind === "ended" ? [] : [workName(work)],
+        ),
+      );
   }
 
   cancel(nodeId: string, requestId: string, groups: readonly number[]): void {

@@ -112,6 +112,12 @@ export class SimNode {
     });
   }
 
+  /** Cancels all that has not ended of a request; nothing of one that was never sent. */
+  withdraw(requestId: string): void {
+    this.modules.witness.traced(`${this.nodeId} cancels ${requestId}`);
+    this.dispatch({ kind: "cancel", requestId, groups: null });
+  }
+
   /** Requests that the machine has not forgotten. */
   get open(): number {
     return this.state.requests.size;

@@ -8,31 +8,51 @@ import { preemption, TAKEOVER_MS } from "../../../../server/schedule/preemption.
 const NOW = 1000;
 
 describe("the start behind others", () => {
-  const ahead = (costMs: number, latestStartAtMs = Infinity) => ({ costMs, latestStartAtMs });
+  const ahead = (costMs: number, latestStartAtMs = Infinity, messages = 0) => {
+    return { costMs, latestStartAtMs, messages };
+  };
+  /** Lanes that merge so many messages. */
+  const lanes = (freeAtMs: readonly number[], messagesMax = 0) =>
+    freeAtMs.map((each) => ({ freeAtMs: each, messagesMax }));
 
   test("is now with a free lane, else when the first lane is free", () => {
-    expect(startAfter(NOW, [900, 5000], [])).toBe(NOW);
-    expect(startAfter(NOW, [3000, 5000], [])).toBe(3000);
+    expect(startAfter(NOW, lanes([900, 5000]), [])).toBe(NOW);
+    expect(startAfter(NOW, lanes([3000, 5000]), [])).toBe(3000);
   });
 
   test("is after the groups before it, each on the lane that is free first", () => {
-    expect(startAfter(NOW, [0, 2000], [ahead(500), ahead(700)])).toBe(2000);
-    expect(startAfter(NOW, [0], [ahead(500), ahead(700)])).toBe(2200);
+    expect(startAfter(NOW, lanes([0, 2000]), [ahead(500), ahead(700)])).toBe(2000);
+    expect(startAfter(NOW, lanes([0]), [ahead(500), ahead(700)])).toBe(2200);
   });
 
   test("is not behind groups that cannot start in time themselves", () => {
-    expect(startAfter(NOW, [0], [ahead(500), ahead(700, 1500), ahead(9)])).toBe(1509);
+    expect(startAfter(NOW, lanes([0]), [ahead(500), ahead(700, 1500), ahead(9)])).toBe(1509);
   });
 
   test("stops counting at the deadline", () => {
     function* endless() {
       for (;;) yield ahead(500);
     }
-    expect(startAfter(NOW, [0], endless(), 2600)).toBe(3000);
+    expect(startAfter(NOW, lanes([0]), endless(), { enoughAtMs: 2600 })).toBe(3000);
   });
 
   test("is infinity without a lane", () => {
     expect(startAfter(NOW, [], [])).toBe(Infinity);
+  });
+
+  test("of a merge is on a lane that merges so many messages, and infinity without one", () => {
+    const both = [...lanes([0]), ...lanes([4000], 2), ...lanes([6000], 16)];
+    expect(startAfter(NOW, both, [], { messages: 2 })).toBe(4000);
+    expect(startAfter(NOW, both, [], { messages: 3 })).toBe(6000);
+    expect(startAfter(NOW, both, [], { messages: 17 })).toBe(Infinity);
+  });
+
+  test("is behind merges only on lanes that take them, and behind folds on any", () => {
+    const both = [...lanes([0]), ...lanes([0], 16)];
+    expect(startAfter(NOW, both, [ahead(500, Infinity, 2), ahead(500, Infinity, 2)])).toBe(NOW);
+    const folds = [ahead(500), ahead(600), ahead(700)];
+    expect(startAfter(NOW, both, folds, { messages: 2 })).toBe(1600);
+    expect(startAfter(NOW, lanes([0]), [ahead(500, Infinity, 2)])).toBe(NOW);
   });
 });
 

@@ -1,11 +1,11 @@
 /** Folds of the simulation: some with bad or deadly inputs, some the same work as another node's. */
-import { limits } from "../../server/limits.js";
-import type { DecodedGroup, FoldWork } from "../../server/work/group.js";
-import { inputsOf } from "../../server/work/group.js";
-import { decodedGroup } from "../harness/decoded-group.js";
-import type { Random } from "./random.js";
+import { limits } from "../../../server/limits.js";
+import type { DecodedGroup, FoldWork } from "../../../server/work/group.js";
+import { inputsOf } from "../../../server/work/group.js";
+import { decodedGroup } from "../../harness/decoded-group.js";
+import type { Random } from "../random.js";
 import { keysOfSim, rootNamed } from "./sim-keys.js";
-import { BAD, POISON, proofOf } from "./sim-prover.js";
+import { BAD, POISON, proofOf } from "../sim-prover.js";
 
 export interface GroupOptions {
   /** Of the message; unique. */
@@ -45,11 +45,16 @@ const CHILD_BYTES_MAX = 512 * 1024;
 
 /**
  * A group of raw signatures that are all valid. `name`: of the message; unique.
- * @param ballast bytes of invalid children, which are left out when they are verified
+ * @param options `raws`: how many; default: drawn. `ballast`: bytes of invalid children, which are left
+ *   out when they are verified; default: none
  */
-export function plainGroup(random: Random, name: string, ballast = 0): DecodedGroup<FoldWork> {
+export function plainGroup(
+  random: Random,
+  name: string,
+  { raws: count = random.whole(1, 40), ballast = 0 }: { raws?: number; ballast?: number } = {},
+): DecodedGroup<FoldWork> {
   const root = rootNamed(name);
-  const validators = Array.from({ length: random.whole(1, 40) }, (_, v) => v);
+  const validators = Array.from({ length: count }, (_, v) => v);
   const keys = keysOfSim(validators);
   const raws = { validators, keys, signatures: new Uint8Array(validators.length * 4) };
   const children = Array.from({ length: Math.ceil(ballast / CHILD_BYTES_MAX) }, (_, index) => ({

@@ -1,10 +1,15 @@
 /** Merges of the simulation: some with bad or deadly components, some the same work as another node's. */
-import type { ComponentWork, DecodedGroup, LeftOut, MergeWork } from "../../server/work/group.js";
-import { limits } from "../../server/limits.js";
-import { inputsOf } from "../../server/work/group.js";
-import { decodedGroup } from "../harness/decoded-group.js";
-import type { Random } from "./random.js";
-import { BAD, POISON, proofOf } from "./sim-prover.js";
+import type {
+  ComponentWork,
+  DecodedGroup,
+  LeftOut,
+  MergeWork,
+} from "../../../server/work/group.js";
+import { limits } from "../../../server/limits.js";
+import { inputsOf } from "../../../server/work/group.js";
+import { decodedGroup } from "../../harness/decoded-group.js";
+import type { Random } from "../random.js";
+import { BAD, POISON, proofOf } from "../sim-prover.js";
 import { keysOfSim, rootNamed } from "./sim-keys.js";
 
 const COMPONENTS_MAX = 4;

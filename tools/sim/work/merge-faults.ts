@@ -1,11 +1,11 @@
 /** What must hold of the outcome of a merge: all of it is proved in its order, or each bad part named. */
 import { equals } from "@bufbuild/protobuf";
-import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { ClaimSchema, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { DecodedGroup, MergeWork } from "../../server/work/group.js";
-import { claimsOf } from "../../server/work/group.js";
+import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { ClaimSchema, OutcomeStatus } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { DecodedGroup, MergeWork } from "../../../server/work/group.js";
+import { claimsOf } from "../../../server/work/group.js";
 import { badComponents } from "./sim-merge.js";
-import { proofOf } from "./sim-prover.js";
+import { proofOf } from "../sim-prover.js";
 
 /** What is said of a merge; without the proof's bytes where they were read after the fence. */
 export type MergeOutcome = Pick<

@@ -1,79 +1,23 @@
 /** Plans of simulated fleets by name, each for one thing that can fail, and what must follow. */
-import { Random } from "../random.js";
-import type { Fault, FleetPlan } from "./fleet-plan.js";
+import { Random } from "../../random.js";
 import { calmWeather, drawPlan, SLOT_MS, SUBMIT_AT_MS } from "./fleet-plan.js";
-import type { FleetReport } from "./fleet-truth.js";
-import { FleetWorld } from "./fleet-world.js";
-
-export interface Scenario {
-  plan: (random: Random) => FleetPlan;
-  /** What has to hold besides the promises that always do: returns what does not. */
-  expect: (report: FleetReport) => string[];
-}
-
-/** Two doors and two hosts with a device each, and two nodes that ask for one proof a slot. */
-const quiet: FleetPlan = {
-  doors: 2,
-  hosts: 2,
-  devicesPerHost: 1,
-  ownDevices: 0,
-  standbys: 1,
-  nodes: 2,
-  slots: 3,
-  again: 0,
-  groups: 1,
-  budgets: { deadlineMs: 750, fenceMs: 6400 },
-  isOneOrder: true,
-  weather: calmWeather,
-  faults: [],
-};
-
-const noVoteLost = ({ notProved }: FleetReport) => notProved.map((each) => `not proved: ${each}`);
-
-const adoptedNotRepeated = (report: FleetReport) => [
-  ...noVoteLost(report),
-  ...(report.repeated > 0 ? [`${report.repeated} proofs were repeated`] : []),
-];
+import type { FleetReport } from "../fleet-truth.js";
+import { FleetWorld } from "../fleet-world.js";
+import type { Scenario } from "./scenario.js";
+import {
+  adoptedNotRepeated,
+  amidProofs,
+  calm,
+  noVoteLost,
+  patient,
+  promisesOnly,
+  quiet,
+} from "./scenario.js";
+import { workScenarios } from "./work-scenarios.js";
 
 /** A snapshot that comes while the engine is down is skipped: the node decides. */
 const nothingAcceptedLost = (report: FleetReport) =>
   noVoteLost(report).filter((each) => !each.includes("no_prover"));
-
-const promisesOnly = () => [];
-
-/** Time for a second proof on the same device, and for one after another that failed. */
-const patient = { budgets: { deadlineMs: 3000, fenceMs: 6400 } };
-
-/** Work of 1 MB in three chunks, and time for a second proof of it, whose children are foreseen to be slow. */
-const inChunks = {
-  ...{ budgets: { deadlineMs: 3000, fenceMs: 9000 }, ballast: 2 * 512 * 1024 },
-  ...{ slots: 2, nodes: 1 },
-};
-
-/** An instant in the second slot, while its work is fetched. */
-const amidChunks = (random: Random) => 2 * SLOT_MS + SUBMIT_AT_MS + random.between(0, 205);
-
-const chunksCame =
-  (expect: Scenario["expect"]): Scenario["expect"] =>
-  (report) => [...expect(report), ...(report.chunks === 0 ? ["no chunk was sent"] : [])];
-
-/** Snapshots of one merge each, and time for a second try, as the first merges are foreseen to be slow. */
-const merging = { areMerges: true, slots: 2, budgets: { deadlineMs: 3000, fenceMs: 9000 } };
-
-const merged =
-  (expect: Scenario["expect"]): Scenario["expect"] =>
-  (report) => [...expect(report), ...(report.merges === 0 ? ["nothing was merged"] : [])];
-
-/** An instant in the second slot, around its proofs: they take about a second. */
-const amidProofs = (random: Random) => 2 * SLOT_MS + SUBMIT_AT_MS + random.between(0, 1200);
-
-function calm(
-  faults: (random: Random) => readonly Fault[],
-  expect: Scenario["expect"],
-  size: Partial<FleetPlan> = {},
-): Scenario {
-  return { plan: (random) => ({ ...quiet, ...size, faults: faults(random) }), expect };
-}
 
 /** Each row of the table of failures in docs/adr/0018-the-fleet.md, and some more. */
 export const scenarios = {
@@ -81,17 +25,6 @@ export const scenarios = {
   door_killed: calm(
     (random) => [{ kind: "kill", process: "door-0", atMs: amidProofs(random), backInMs: Infinity }],
     adoptedNotRepeated,
-  ),
-  merge: calm(() => [], merged(noVoteLost), merging),
-  merge_door_killed: calm(
-    (random) => [{ kind: "kill", process: "door-0", atMs: amidProofs(random), backInMs: Infinity }],
-    merged(adoptedNotRepeated),
-    merging,
-  ),
-  merge_host_killed: calm(
-    (random) => [{ kind: "kill", process: "host-0", atMs: amidProofs(random), backInMs: 300 }],
-    merged(noVoteLost),
-    { ...merging, nodes: 1 },
   ),
   door_killed_and_back: calm(
     (random) => [{ kind: "kill", process: "door-0", atMs: amidProofs(random), backInMs: 300 }],
@@ -275,29 +208,7 @@ export const scenarios = {
       budgets: { deadlineMs: 6000, fenceMs: 8000 },
     },
   ),
-  chunks: calm(() => [], chunksCame(noVoteLost), inChunks),
-  chunks_lost: calm(() => [], chunksCame(promisesOnly), {
-    ...inChunks,
-    weather: { ...calmWeather, loss: 0.1, doubling: 0.2 },
-  }),
-  chunks_late: calm(() => [], chunksCame(promisesOnly), {
-    ...inChunks,
-    weather: { ...calmWeather, delayed: 0.3, delayMs: 700, doubling: 0.2 },
-  }),
-  chunks_wrong: calm(() => [], chunksCame(promisesOnly), {
-    ...inChunks,
-    weather: { ...calmWeather, lies: 0.1 },
-  }),
-  host_killed_amid_chunks: calm(
-    (random) => [{ kind: "kill", process: "host-0", atMs: amidChunks(random), backInMs: 500 }],
-    chunksCame(noVoteLost),
-    { ...inChunks, weather: { ...calmWeather, delayed: 1, delayMs: 50 } },
-  ),
-  door_killed_amid_chunks: calm(
-    (random) => [{ kind: "kill", process: "door-0", atMs: amidChunks(random), backInMs: 500 }],
-    chunksCame(noVoteLost),
-    { ...inChunks, weather: { ...calmWeather, delayed: 1, delayMs: 50 } },
-  ),
+  ...workScenarios,
 } satisfies Record<string, Scenario>;
 
 export type ScenarioName = keyof typeof scenarios;

@@ -1,12 +1,12 @@
 /** The groups that the simulated nodes submit, and the epochs of their runs. */
-import type { Admission } from "../../server/admission/admission.js";
-import { Refusal } from "../../server/errors.js";
-import type { DecodedGroup, FoldWork, MergeWork } from "../../server/work/group.js";
-import type { Submission, SubmitAnswer } from "../../server/work/submission.js";
-import type { Random } from "./random.js";
+import type { Admission } from "../../../server/admission/admission.js";
+import { Refusal } from "../../../server/errors.js";
+import type { DecodedGroup, FoldWork, MergeWork } from "../../../server/work/group.js";
+import type { Submission, SubmitAnswer } from "../../../server/work/submission.js";
+import type { Random } from "../random.js";
 import { drawGroup, sameFold } from "./sim-group.js";
 import { drawMerge, sameMerge, turnedMerge } from "./sim-merge.js";
-import type { Weather } from "./weather.js";
+import type { Weather } from "../weather.js";
 
 /** Groups that several nodes may have alike. */
 const RECENT_GROUPS = 6;

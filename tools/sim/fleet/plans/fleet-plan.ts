@@ -1,5 +1,7 @@
 /** What a seed, or a scenario, makes of one simulated fleet: its size, its weather and its faults. */
-import type { Random } from "../random.js";
+import type { Random } from "../../random.js";
+import type { FoldsOfProver } from "../../sim-prover.js";
+import { drawFolds } from "../../weather.js";
 
 export interface FleetWeather {
   /** Shares of the engine's messages that are lost, arrive twice, or are delayed. */
@@ -16,6 +18,10 @@ export interface FleetWeather {
   /** Share of snapshots that are of merges, and of prover runs that merge few messages or none. */
   merges: number;
   mergesLess: number;
+  /** Share of snapshots that their node cancels while they are in flight. */
+  cancels: number;
+  /** What one fold of a prover takes: larger groups are trees of jobs. */
+  folds: FoldsOfProver;
   startFailures: number;
   /** Scatter of a proof's time around the cost table. */
   scatter: number;
@@ -31,6 +37,8 @@ export const calmWeather: FleetWeather = {
   identical: 0,
   merges: 0,
   mergesLess: 0,
+  cancels: 0,
+  folds: {},
   startFailures: 0,
   scatter: 0.05,
 };
@@ -73,6 +81,8 @@ export interface FleetPlan {
   groups: number | null;
   /** Whether these groups are merges. Default: false. */
   areMerges?: boolean;
+  /** Raw signatures of each of these groups. Default: drawn for each. */
+  raws?: number;
   /** Bytes of invalid children in each group, so that its work is fetched in chunks. Default: 0. */
   ballast?: number;
   /** Budgets of each snapshot; null: drawn for each. */
@@ -121,6 +131,8 @@ function drawWeather(random: Random): FleetWeather {
     identical: random.pick([0, 0.3, 0.6]),
     merges: random.pick([0, 0.3, 0.7]),
     mergesLess: rate(0.5),
+    cancels: rate(0.3),
+    folds: drawFolds(random),
     startFailures: rate(0.2),
     scatter: random.pick([0.05, 0.3, 1]),
   };

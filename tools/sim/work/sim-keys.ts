@@ -1,7 +1,7 @@
 /** Messages and keys of the simulation, and by what its proofs are known. */
-import type { SignedMessage } from "../../native/addon.js";
-import type { SentWork } from "../../server/work/group.js";
-import { messagesOf } from "../../server/work/group.js";
+import type { SignedMessage } from "../../../native/addon.js";
+import type { SentWork } from "../../../server/work/group.js";
+import { messagesOf } from "../../../server/work/group.js";
 
 export const KEY_BYTES = 4;
 
