@@ -19,6 +19,7 @@ const GROUND = [
   "log/",
   "metrics/",
   "recording/",
+  "traces/",
 ];
 
 /** A room may be imported by those above it in this list, never by those below. */

@@ -254,6 +254,14 @@ export const limits = {
   activitiesMax: 8192,
   /** Activities in one answer: about 100 KB in JSON. */
   activitiesPerAnswerMax: 512,
+  /** Traces of snapshots that have not ended or are not delivered; one takes about 5 KB with 16 groups. */
+  tracesOpenMax: 2048,
+  /** Spans that wait for the collector: half a minute of a fleet that makes 100 proofs a second. */
+  spansWaitingMax: 16_384,
+  /** Spans in one request to the collector: about 100 KB, encoded in about 1 ms. */
+  spansPerRequestMax: 256,
+  /** Activities that the traces take at once. */
+  tracedActivitiesMax: 1024,
   /** Open `StreamActivity` calls: some people with a page and a terminal each. */
   activityStreamsMax: 8,
   /** Time between two answers of such a stream; and the longest when nothing happens. */

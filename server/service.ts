@@ -2,6 +2,7 @@
  * The composition root: builds the service from its configuration, and starts and closes its parts
  * in order. The caller (the command line, tests, tools) passes in the clock and the log.
  */
+import { randomBytes } from "node:crypto";
 import { Access } from "./access/access.js";
 import type { PolicySource } from "./access/policy-watch.js";
 import { PolicyWatch } from "./access/policy-watch.js";
@@ -35,6 +36,7 @@ import type { TlsSourceModules } from "./net/tls-source.js";
 import { TlsSource } from "./net/tls-source.js";
 import { createTransportMetrics } from "./net/metrics.js";
 import { coresText } from "./prover/device/cores.js";
+import type { Tracing } from "./traces/tracing.js";
 import { Schedules } from "./schedule/schedules.js";
 import { proofSystemNamed } from "./work/prover-description.js";
 import { Admission } from "./admission/admission.js";
@@ -130,7 +132,7 @@ function lanesOf({ devices, clock, log }: ServiceModules, options: LaneOptions, 
 async function remoteLanesOf(
   { engine, cell, verify }: FleetModules,
   { clock, log, serviceId, instance }: ServiceModules,
-  { lanes, memory, metrics }: Omit<Working, "remote">,
+  { lanes, memory, metrics }: Omit<Working, "remote" | "tracing">,
 ): Promise<RemoteLanes> {
   const { RemoteLanes } = await import("./fleet/door/remote-lanes.js");
   const { createDoorMetrics } = await import("./fleet/door/door-metrics.js");
@@ -155,12 +157,13 @@ function decidersOf(devices: readonly Device[]): string[] {
 
 /** What proves, here and elsewhere, and what assigns to it. Starts nothing. */
 async function workingParts(
-  { proofSystem }: Pick<Config, "proofSystem">,
+  config: Config,
   modules: ServiceModules,
   options: LaneOptions,
   metrics: Metrics,
 ): Promise<Working> {
   const { clock, fleet } = modules;
+  const { proofSystem } = config;
   const named = proofSystem === undefined ? undefined : proofSystemNamed(proofSystem);
   const elsewhere: { remote?: RemoteLanes } = {};
   const whyMissing = () => elsewhere.remote?.whyMissing() ?? "";
@@ -175,7 +178,22 @@ async function workingParts(
     lanes: lanesOf(modules, options, metrics),
   };
   if (fleet !== undefined) elsewhere.remote = await remoteLanesOf(fleet, modules, parts);
-  return { ...parts, remote: elsewhere.remote };
+  const tracing = await tracingOf(config, modules, parts);
+  return { ...parts, remote: elsewhere.remote, tracing };
+}
+
+/** Undefined, and nothing is loaded, without a collector in the settings. */
+async function tracingOf(
+  { otlp: url, otlpHeaders: headersFile, otlpRatio: ratio }: Config,
+  { clock, log, serviceId, instance, version }: ServiceModules,
+  { activity, metrics }: Pick<Working, "activity" | "metrics">,
+): Promise<Tracing | undefined> {
+  if (url === undefined) return undefined;
+  const { Tracing } = await import("./traces/tracing.js");
+  const { Collector } = await import("./traces/collector.js");
+  const collector = new Collector({ url, headersFile }, { clock });
+  const options = { serviceId, instance, version, ratio };
+  return new Tracing(options, { clock, log, metrics, activity, collector, random: randomBytes });
 }
 
 /** The service's metrics, in a registry that also has those of its process. */
@@ -223,6 +241,8 @@ interface Working {
   activity: ActivityFeed;
   /** The lanes of other hosts; undefined without an engine. */
   remote: RemoteLanes | undefined;
+  /** Undefined without a collector. */
+  tracing: Tracing | undefined;
 }
 
 /** What verifies proofs of this proof system: own devices first, else a lane host. */
@@ -250,7 +270,7 @@ function thenDo(listener: LaneListener, after: () => void): LaneListener {
 
 /** Starts provers and scheduling. Returns the timer that erases what is past its time. */
 function startWork(
-  { schedules, lanes, remote, activity }: Working,
+  { schedules, lanes, remote, activity, tracing }: Working,
   clock: Clock,
   admission: Admission,
   updateHealth: () => void,
@@ -258,6 +278,7 @@ function startWork(
   const expire = setInterval(() => {
     admission.expire();
     updateHealth();
+    tracing?.collect();
   }, EXPIRE_EVERY_MS);
   const noted = new LaneActivity(schedules, { clock, activity });
   lanes.open(thenDo(noted, updateHealth));
@@ -310,7 +331,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const metrics = serviceMetrics(config, modules);
   const machine = new MachineWatch(config, modules);
   const parts = await workingParts(config, modules, machine.laneOptions, metrics);
-  const { schedules, memory, remote, activity } = parts;
+  const { schedules, memory, remote, activity, tracing } = parts;
   const access = new Access(policy?.policy, { clock, log, metrics });
   const watch = policy && new PolicyWatch(policy, { clock, log, metrics, access });
   const admitting = { clock, log, metrics, schedules, memory, recorder, activity, audit };
@@ -318,10 +339,9 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const status = new ServiceStatus({ admission, schedules });
   const verifier = (system: string) => verifierOf(system, parts);
   const options = { ...config, instance, serviceId, version };
-  const serving = { admission, status, schedules, clock, access };
+  const serving = { admission, status, schedules, clock, access, activity };
   const handlers = new Handlers(options, { ...serving, recorder, verifier });
-  const fleet = async () => remote?.fleetView();
-  const watching = { log, activity, audit, fleet, cores: coresOf(config) };
+  const watching = { log, audit, fleet: async () => remote?.fleetView(), cores: coresOf(config) };
   const operatorCalls = new AdminHandlers(options, { ...serving, ...watching });
   const looks = looksAt(admission, schedules, clock);
   const transport = createTransportMetrics(metrics.registry);
@@ -349,6 +369,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     machine.close();
     watch?.close();
     await listeners.close();
+    await tracing?.close();
     tls?.close();
     await kill();
     await operatorCalls.close();

@@ -41,6 +41,12 @@ const SETTINGS: readonly SettingHelp[] = [
   ["--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"],
   ["--fence-ms <ms>", "fence of requests that name none: running proofs are killed"],
   ["--audit <file>", "add a line there for each session, skipped snapshot and act of an operator"],
+  ["--otlp <url>", "export traces to this collector of OpenTelemetry, by OTLP over HTTP"],
+  ["--otlp-headers <file>", "JSON file of headers for the collector, such as its token"],
+  [
+    "--otlp-ratio <n>",
+    "share of snapshots that are traced, of those without a caller's trace: 0 to 1",
+  ],
   ["--record <folder>", "record requests and outcomes there, for 'lean-aggregator replay'"],
   ["--record-mb <n>", "most megabytes of a recording; then its oldest file goes"],
   ["--record-files <n>", "number of files that share these megabytes"],

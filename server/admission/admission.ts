@@ -86,7 +86,7 @@ export class Admission {
       activity,
       audit,
       slots: this.slots,
-      deviceOf: (attempt) => schedules.deviceOf(attempt),
+      laneOf: (attempt) => schedules.laneOf(attempt),
       leaveAttempt: (attempt, session, reason) =>
         schedules.of(session).queue.leave(attempt, session, reason),
     });
@@ -124,7 +124,9 @@ export class Admission {
     log.debug({ node: nodeId, slot: String(slot), reason, detail }, "snapshot skipped");
     this.nodeSnapshots.count(nodeId, "skipped");
     if (activity === undefined) return;
-    const value = { nodeId, slot, reason: skipReasonOnWire[reason], detail: cut(detail) };
+    const { requestId, receivedAtMs, traceparent = "" } = envelope;
+    const why = { reason: skipReasonOnWire[reason], detail: cut(detail) };
+    const value = { nodeId, slot, ...why, requestId, receivedAtMs, traceparent };
     activity.add({ atMs: clock.nowMs(), event: { case: "skipped", value } });
   }
 

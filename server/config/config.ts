@@ -5,7 +5,8 @@
  */
 import { z } from "zod";
 import { checkFake, deviceSettings, devicesSetting, probes } from "./devices.js";
-import { addressText, list, ms, oneOf, path, whole, yesOrNo } from "./kinds.js";
+import { checkCollector, collectorUrl } from "./collector.js";
+import { addressText, fraction, list, ms, oneOf, path, whole, yesOrNo } from "./kinds.js";
 import { parseSettings, settingsIn } from "./parse.js";
 import { checkEngine, engineSettings } from "../engine/engine-settings.js";
 import { TOKEN_EXPECTED, tokenPattern } from "../engine/subject.js";
@@ -86,6 +87,15 @@ const settings = z.strictObject({
   ...engineSettings,
   /** File to which a line is added for each session, skip and act of an operator. Default: none. */
   audit: path.optional(),
+  /**
+   * Exports traces by OTLP over HTTP to this collector, such as `http://127.0.0.1:4318`; without a path,
+   * to `/v1/traces`. Default: no traces.
+   */
+  otlp: collectorUrl.optional(),
+  /** JSON file of headers for the collector, such as `{"authorization": "Bearer …"}`. */
+  otlpHeaders: path.optional(),
+  /** Share of the snapshots that are traced, of those whose caller sends no trace context. */
+  otlpRatio: fraction.default(1),
   /** Folder in which requests and outcomes are recorded, for `replay`. Default: none are. */
   record: z.string(recordFolder).min(1, recordFolder).optional(),
   /** Most megabytes of a recording; then its oldest file goes. */
@@ -110,6 +120,7 @@ const schema = settings.superRefine((config, context) => {
   checkOverlaps(config, problem);
   checkFake(config, problem);
   checkEngine(config, problem);
+  checkCollector(config, problem);
   const { engine, serviceId, devices, verify } = config;
   if (engine.length === 0 && devices.length === 0) {
     problem("devices", "nothing would prove: name a device, or {engine} to use lane hosts");

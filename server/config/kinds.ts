@@ -37,6 +37,8 @@ export const whole = (unit: string, min: number, max: number) => {
   const issue = { error: expected, abort: true };
   return z.coerce.number(issue).int(issue).min(min, issue).max(max, issue);
 };
+const outside = { error: "expected a number from 0 to 1", abort: true };
+export const fraction = z.coerce.number(outside).min(0, outside).max(1, outside);
 export const ms = (max: number) => whole("milliseconds", 1, max);
 const absolute = "expected the absolute path of a folder";
 export const folder = z.string(absolute).regex(/^\//, absolute);

@@ -292,6 +292,12 @@ const callers = {
     name: "log_lines_dropped_total",
     help: "Log lines dropped because they could not be written: a full disk, or nobody reads",
   },
+  spans: {
+    kind: "counter",
+    name: "spans_total",
+    help: "Spans of traces, by result: sent to the collector, rejected by it, or dropped, as it could not be reached for long or too much happened at once",
+    labels: { result: ["sent", "rejected", "dropped"] },
+  },
   auditLinesLost: {
     kind: "counter",
     name: "audit_lines_lost_total",

@@ -28,6 +28,7 @@ import { limits } from "../limits.js";
 import { ProverError } from "../prover/prover.js";
 import { checkId, nodeIdOf } from "./call/call-context.js";
 import type { CallContext, HandlersModules, HandlersOptions } from "./call/call-context.js";
+import { Deliveries } from "./deliveries.js";
 import type { Routes } from "./routes.js";
 import { serverInfo } from "./messages/server-info.js";
 import { sessionMessage } from "./messages/session-message.js";
@@ -57,11 +58,14 @@ export function addAggregatorRoutes(routes: Routes, calls: Calls): void {
 export class Handlers {
   /** Proofs being verified for `VerifyAggregate` now. */
   private verifying = 0;
+  private readonly deliveries: Deliveries;
 
   constructor(
     private readonly options: HandlersOptions,
     private readonly modules: HandlersModules,
-  ) {}
+  ) {
+    this.deliveries = new Deliveries(modules);
+  }
 
   submitSnapshot(request: SubmitSnapshotRequest, call: CallContext) {
     return submitSnapshot(request, call, this.options, this.modules);
@@ -82,7 +86,7 @@ export class Handlers {
       const reader = { ...context, revoked: grant.signal };
       const { instance: run, serviceId } = this.options;
       const names = { serviceId, run };
-      const modules = { ...this.modules, ...names };
+      const modules = { ...this.modules, ...names, deliveries: this.deliveries };
       yield* resultsOf(record, request, reader, modules);
       grant.signal.throwIfAborted();
     } finally {
@@ -113,7 +117,9 @@ export class Handlers {
     const { admission } = this.modules;
     const { requestId, groupIndices } = request;
     checkId("request_id", requestId);
-    const session = sessionMessage(admission.cancel(nodeId, requestId, groupIndices));
+    const cancelled = admission.cancel(nodeId, requestId, groupIndices);
+    const session = sessionMessage(cancelled);
+    this.deliveries.note(cancelled, cancelled.outcomes.keys());
     context.holdAnswer(answerBytes(session));
     return create(CancelSessionResponseSchema, { session });
   }
@@ -162,7 +168,10 @@ export class Handlers {
       for (;;) {
         const request = admission.request(nodeId, requestId);
         const mayWait = waitMs > 0 && !waiting.signal.aborted;
-        if (request.summary !== undefined || !mayWait) return sessionMessage(request);
+        if (request.summary !== undefined || !mayWait) {
+          this.deliveries.note(request, request.outcomes.keys());
+          return sessionMessage(request);
+        }
         await nextChange([admission.node(nodeId).changes], waiting.signal);
         revoked.throwIfAborted();
       }

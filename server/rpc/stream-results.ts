@@ -31,6 +31,7 @@ import type {
 import type { Asked } from "./awaited.js";
 import { askedOf, isOfEpoch, missingOf } from "./awaited.js";
 import type { CallContext } from "./call/call-context.js";
+import type { Deliveries } from "./deliveries.js";
 import type { ServiceStatus } from "./service-status.js";
 import { limitsView } from "./messages/status-view.js";
 
@@ -43,6 +44,8 @@ export interface Reader extends Pick<CallContext, "signal" | "draining"> {
 export interface ResultsModules {
   clock: Clock;
   status: Pick<ServiceStatus, "current" | "changes">;
+  /** Default: nobody is told what the caller has taken. */
+  deliveries?: Deliveries;
   /** Names the service, over all its runs. */
   serviceId: string;
   /** Names this run of the service. */
@@ -69,6 +72,9 @@ export async function* resultsOf(
     for await (const event of stream.events()) {
       yield create(StreamResultsResponseSchema, { event });
       stream.taken();
+      if (event.case !== "outcome") continue;
+      const { requestId, groupIndex } = event.value;
+      modules.deliveries?.note(record.get(requestId), [groupIndex]);
     }
   } finally {
     record.streams.delete(open);

@@ -59,6 +59,7 @@ export function submitSnapshot(
     steps: stepsOf(request.steps, call.receivedAtMs),
     bytes,
     accepted: budgets,
+    ...(call.traceparent !== undefined && { traceparent: call.traceparent }),
     ...(request.proofSystem && { asked: request.proofSystem }),
     isLookup: request.deadlineMs === 0 || request.fenceMs === 0,
   };

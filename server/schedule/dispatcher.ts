@@ -163,11 +163,6 @@ export class Dispatcher implements LaneListener {
     this.source.offered();
   }
 
-  /** Cores of the lane that has the attempt; 1 where they are not known. */
-  coresOf(attempt: number): number {
-    return this.attempts.get(attempt)?.lane.cores ?? 1;
-  }
-
   /** Kills a running attempt without notifying its owner. Does nothing if the attempt has ended. */
   kill(attempt: number, reason: StopReason): void {
     const known = this.attempts.get(attempt);
@@ -265,9 +260,9 @@ export class Dispatcher implements LaneListener {
     }));
   }
 
-  /** The device of the lane that has the attempt; empty once the attempt has ended. */
-  deviceOf(attempt: number): string {
-    return this.attempts.get(attempt)?.lane.deviceId ?? "";
+  /** The lane that has the attempt; undefined once the attempt has ended. */
+  laneOf(attempt: number): Pick<LaneHandle, "deviceId" | "cores"> | undefined {
+    return this.attempts.get(attempt)?.lane;
   }
 
   /** The devices, for the operator and for `GetServerInfo`. */

@@ -165,10 +165,13 @@ export class Schedules implements LaneListener {
     return [...this.lanes].flatMap(([id, lane]) => this.dispatcherOf(lane).device(id) ?? []);
   }
 
-  /** The device of the lane that has the attempt; empty once the attempt has ended. */
-  deviceOf(attempt: number): string {
-    const dispatchers = [...this.schedules.values()].map(({ dispatcher }) => dispatcher);
-    return dispatchers.map((each) => each.deviceOf(attempt)).find((id) => id !== "") ?? "";
+  /** See `Dispatcher.laneOf`. */
+  laneOf(attempt: number): ReturnType<Dispatcher["laneOf"]> {
+    for (const { dispatcher } of this.schedules.values()) {
+      const lane = dispatcher.laneOf(attempt);
+      if (lane !== undefined) return lane;
+    }
+    return undefined;
   }
 
   /** How far the attempt is: see `GroupQueue.progressOf`. */

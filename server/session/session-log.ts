@@ -2,6 +2,7 @@
 import { mergeForm } from "../../proto/merge-form.js";
 import { votesProved } from "../../proto/votes.js";
 import type { Logger } from "../log/log.js";
+import { readTraceparent } from "../traces/trace-context.js";
 import type { VoteLabels } from "../metrics/vote-labels.js";
 import type { DecodedGroup } from "../work/group.js";
 import { priorityNames } from "../work/priority.js";
@@ -12,10 +13,16 @@ const votesIn = (groups: readonly DecodedGroup[]) =>
 
 /** Who submitted what; of merges also their form. */
 function whoOf({ id, request: { requestId }, submission }: Session) {
-  const { principal, nodeId, slot, groups } = submission;
+  const { principal, nodeId, slot, groups, traceparent } = submission;
   const who = { session: id, request: requestId, principal: principal.name, node: nodeId };
   const forms = new Set(groups.flatMap(({ claims }) => mergeForm(claims) ?? []));
-  return { ...who, slot: String(slot), ...(forms.size > 0 && { form: [...forms].join(", ") }) };
+  const trace = traceparent !== undefined && { trace_id: readTraceparent(traceparent)?.traceId };
+  return {
+    ...who,
+    ...trace,
+    slot: String(slot),
+    ...(forms.size > 0 && { form: [...forms].join(", ") }),
+  };
 }
 
 /** Deadline and fence are in milliseconds from the receipt of the snapshot. */

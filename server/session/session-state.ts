@@ -77,6 +77,11 @@ export function isEnded(state: SessionState): boolean {
   return state.groups.every((group) => group.kind === "ended");
 }
 
+/** Number of queued groups. */
+export function queuedIn({ groups }: SessionState): number {
+  return groups.reduce((sum, { kind }) => sum + (kind === "queued" ? 1 : 0), 0);
+}
+
 export function transitionSession(
   state: SessionState,
   event: SessionEvent,

@@ -24,11 +24,18 @@ import type { AcceptedTimes, NodeRecord, RequestRecord } from "./node-record.js"
 import { auditSession } from "./session-audit.js";
 import { groupOf } from "./session.js";
 import type { Session } from "./session.js";
-import { acceptedActivity, endedActivity } from "./session-activity.js";
+import {
+  type LaneOfAttempt,
+  type StartedGroup,
+  acceptedActivity,
+  endedActivity,
+  jobActivity,
+  startedActivity,
+} from "./session-activity.js";
 import { logAccepted, logEnded, noteLeftOut } from "./session-log.js";
 import type { SlotAggregates } from "./slot-aggregates.js";
-import type { SessionEffect, SessionEvent, SessionState } from "./session-state.js";
-import { isEnded, queuedGroup, transitionSession } from "./session-state.js";
+import type { SessionEffect, SessionEvent } from "./session-state.js";
+import { isEnded, queuedGroup, queuedIn, transitionSession } from "./session-state.js";
 import { noVotes, sumOfVotes } from "./votes.js";
 
 export interface SessionsModules {
@@ -43,8 +50,8 @@ export interface SessionsModules {
   audit?: AuditTrail | undefined;
   /** Undefined when nobody may look on. */
   activity?: ActivityLog | undefined;
-  /** The device on which an attempt runs. */
-  deviceOf(attempt: number): string;
+  /** The lane on which an attempt runs; undefined once it has ended. */
+  laneOf(attempt: number): LaneOfAttempt | undefined;
   /** Called when a session no longer waits for an attempt that runs. */
   leaveAttempt(attempt: number, session: Session, reason: StopReason): void;
 }
@@ -80,6 +87,8 @@ export interface SessionsOfSystem {
   willCharge(session: Session): void;
   /** As `Sessions.charged`. */
   charged(session: Session, coreMs: number): void;
+  /** As `Sessions.jobStarted`. */
+  jobStarted(attempt: number, job: number): void;
 }
 
 interface QueuedGroups {
@@ -126,6 +135,7 @@ export class Sessions {
       step: (session, event) => this.step(session, event),
       willCharge: (session) => this.willCharge(session),
       charged: (session, coreMs) => this.charged(session, coreMs),
+      jobStarted: (attempt, job) => this.jobStarted(attempt, job),
     };
   }
 
@@ -220,16 +230,17 @@ export class Sessions {
     for (const effect of effects) this.apply(session, effect);
   }
 
-  private noteStarted(
-    { id, request }: Session,
-    { group, attempt }: { group: number; attempt: number },
-    atMs: number,
-  ): void {
-    const { log, activity, deviceOf } = this.modules;
+  private noteStarted({ id, request }: Session, started: StartedGroup, atMs: number): void {
+    const { log, activity, laneOf } = this.modules;
+    const { group, attempt } = started;
     log.debug({ session: id, request: request.requestId, group, attempt }, "group started");
-    if (activity === undefined) return;
-    const value = { sessionId: id, groupIndex: group, attempt, deviceId: deviceOf(attempt) };
-    activity.add({ atMs, event: { case: "started", value } });
+    activity?.add(startedActivity(id, started, laneOf(attempt), atMs));
+  }
+
+  /** A lane has a job of the tree of this attempt, which groups of sessions wait for. */
+  jobStarted(attempt: number, job: number): void {
+    const { activity, clock, laneOf } = this.modules;
+    activity?.add(jobActivity(attempt, job, laneOf(job), clock.nowMs()));
   }
 
   /** An attempt at one of the session's groups has begun; `charged` follows once it has ended. */
@@ -310,10 +321,10 @@ export class Sessions {
   }
 
   private endGroup(session: Session, effect: Extract<SessionEffect, { kind: "end" }>): void {
-    const { clock, metrics, recorder } = this.modules;
+    const { clock, metrics, recorder, log, activity } = this.modules;
     const { id, node, request, submission, startedAtMs } = session;
-    const decoded = groupOf({ session, group: effect.group });
     const { group, ending } = effect;
+    const decoded = groupOf({ session, group });
     const queuedUntilMs = startedAtMs.get(group) ?? clock.nowMs();
     const { outcome, status, counted, votes } = toOutcome({
       requestId: request.requestId,
@@ -343,26 +354,25 @@ export class Sessions {
       noteLeftOut(session.leftOut, labels, count);
     }
     session.votes = sumOfVotes(session.votes, votes);
+    const { requestId } = request;
     const { queueMs, proveMs } = outcome;
-    const line = { session: id, request: request.requestId, group, status, queueMs, proveMs };
-    this.modules.log.debug(line, "group ended");
+    const line = { session: id, request: requestId, group, status, queueMs, proveMs };
+    log.debug(line, "group ended");
     session.proofBytes += outcome.proof.length;
     session.namedBytes +=
       outcome.leftOut.length * limits.leftOutBytes + bytesOfClaims(outcome.claims);
     session.counts.set(status, (session.counts.get(status) ?? 0) + 1);
-    const { requestId } = request;
     recorder?.ended({ nodeId: submission.nodeId, requestId, outcome, group: decoded });
-    this.modules.activity?.add(endedActivity(session, outcome, clock.nowMs()));
+    activity?.add(endedActivity(session, outcome, clock.nowMs()));
     node.append(requestId, { kind: "outcome", outcome });
   }
 
   private endSession(session: Session): void {
     const { clock, metrics, log } = this.modules;
     const { id, submission, node, request, share, proofBytes, namedBytes } = session;
-    const { receivedAtMs } = submission;
     const { requestId } = request;
     const { name: principal } = submission.principal;
-    const durationMs = clock.nowMs() - receivedAtMs;
+    const durationMs = clock.nowMs() - submission.receivedAtMs;
     const counts = Object.fromEntries(session.counts);
     const ended = { ...submission, requestId, votes: session.votes };
     const summary = toSummary(ended, counts, durationMs);
@@ -379,10 +389,6 @@ export class Sessions {
     this.settle(session);
     for (const wake of [...this.endWaiters]) wake();
   }
-}
-
-function queuedIn({ groups }: SessionState): number {
-  return groups.reduce((sum, { kind }) => sum + (kind === "queued" ? 1 : 0), 0);
 }
 
 /** A request id for a request without one: the session's id, which no earlier request has. */

@@ -21,6 +21,7 @@ import { overloaded } from "../../memory-budget.js";
 import type { MemoryBudget } from "../../memory-budget.js";
 import type { HttpRequest, HttpResponse } from "../../net/http-listener.js";
 import type { Peer } from "../../net/peer.js";
+import { readTraceparent, writeTraceparent } from "../../traces/trace-context.js";
 import type { CallContext } from "./call-context.js";
 import { countCall, methodLabel } from "./call-metrics.js";
 import type { CallMetricsModules } from "./call-metrics.js";
@@ -145,6 +146,7 @@ export class CallAdmission {
       callDeadlineMs: undefined,
       peer,
       credential: credentialOf(peer, request.headers.authorization),
+      traceparent: traceparentOf(request),
       principal: "",
       signal,
       holdAnswer: (bytes) => held.hold(bytes),
@@ -223,6 +225,12 @@ function timeoutMsOf(type: string, { headers }: HttpRequest): number | undefined
     throw invalid(name, `is ${quoted(String(value))}, expected ${expected}`);
   }
   return timeoutMs !== undefined && timeoutMs > TIMER_MS_MAX ? undefined : timeoutMs;
+}
+
+/** The caller's trace context, without what we do not read; undefined without a valid one. */
+function traceparentOf({ headers }: HttpRequest): string | undefined {
+  const context = readTraceparent(headers["traceparent"]?.toString());
+  return context && writeTraceparent(context);
 }
 
 /** The body's length in bytes, if the headers announce it. */

@@ -2,6 +2,7 @@
 import type { Node } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Access } from "../../access/access.js";
 import type { Credential } from "../../access/policy.js";
+import type { ActivityLog } from "../../activity.js";
 import type { Admission } from "../../admission/admission.js";
 import type { Clock } from "../../clock.js";
 import { invalid, quoted } from "../../errors.js";
@@ -21,6 +22,8 @@ export interface CallContext {
   /** The client at the other end of the connection. */
   peer: Peer;
   credential: Credential;
+  /** The caller's trace context, as a valid W3C `traceparent`. Default: it sent none. */
+  traceparent?: string | undefined;
   /** Name of the caller's principal, for the log; empty for the health check, open to all. */
   principal: string;
   /** The request in binary, as received; undefined for one in JSON, and until it is read. */
@@ -47,6 +50,8 @@ export interface HandlersModules {
   verifier(system: string): ReadyVerifier | undefined;
   clock: Clock;
   access: Access;
+  /** Undefined when nobody may look on. */
+  activity?: ActivityLog | undefined;
   /** Undefined when nothing is recorded. */
   recorder?: Pick<Recorder, "submitted"> | undefined;
 }

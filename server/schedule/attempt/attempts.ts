@@ -32,6 +32,7 @@ export interface AttemptsModules {
     step(session: Session, event: SessionEvent): void;
     willCharge(session: Session): void;
     charged(session: Session, coreMs: number): void;
+    jobStarted(attempt: number, job: number): void;
   };
   /** Kills whatever the attempt has on lanes, without a result. */
   kill(attemptId: number, reason: StopReason): void;
@@ -61,6 +62,7 @@ export class Attempts {
   /** A lane has a job of the attempt's tree, under this number. */
   jobStarted(number: number, attemptId: number): void {
     this.jobs.set(number, attemptId);
+    this.modules.sessions.jobStarted(attemptId, number);
   }
 
   jobEnded(number: number): void {
@@ -113,7 +115,7 @@ export class Attempts {
     const { clock, dispatcher } = this.modules;
     const nowMs = clock.nowMs();
     const whole = shapeOf(plan.leader.work);
-    const cores = dispatcher.coresOf(attemptId);
+    const cores = dispatcher.laneOf(attemptId)?.cores ?? 1;
     const kept = { startedAtMs: nowMs, cores, charges: [], tree };
     const attempt: Attempt = { ...plan, waiters: [], ...kept };
     if (plan.assignment.isExploration) {

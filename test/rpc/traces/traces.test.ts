@@ -1,0 +1,147 @@
+/** The traces of a whole service, as a collector gets them. */
+import { toJson } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
+import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  Span_SpanKind as SpanKind,
+  Status_StatusCode as StatusCode,
+} from "../../../proto/gen/opentelemetry/proto/trace/v1/trace_pb.js";
+import type { Service } from "../../../server/service.js";
+import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
+import { startTestService } from "../../helpers/start-service.js";
+import { GatedProver } from "../schedule/gated-prover.js";
+import type { TestCollector } from "./collector.js";
+import { spansIn, startCollector, valuesOf } from "./collector.js";
+
+const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+const parentSpanId = "00f067aa0ba902b7";
+const traceparent = `00-${traceId}-${parentSpanId}-01`;
+const node = { nodeId: "node-1", nodeEpoch: 1n };
+
+let collector: TestCollector;
+let prover: GatedProver;
+let service: Service;
+let client: AggregatorClient;
+let ended: AbortController;
+
+beforeEach(async () => {
+  collector = await startCollector();
+  prover = new GatedProver();
+  service = await startTestService(prover.start, { otlp: collector.url, drainMs: 1 });
+  client = new AggregatorClient({ address: service.addresses[0] ?? "" });
+  ended = new AbortController();
+});
+afterEach(async () => {
+  ended.abort();
+  client.close();
+  await service.close();
+  await collector.close();
+});
+
+const requestOf = (requestId: string, of: object = {}) =>
+  create(SubmitSnapshotRequestSchema, {
+    ...{ node, requestId, snapshot: fakeSnapshot(1), deadlineMs: 50_000, fenceMs: 60_000 },
+    ...of,
+  });
+
+/** Submits in JSON, with this header. */
+async function post(requestId: string, header: string): Promise<void> {
+  const url = `http://${service.addresses[0] ?? ""}/lean.aggregator.v1.AggregatorService/SubmitSnapshot`;
+  const body = JSON.stringify(toJson(SubmitSnapshotRequestSchema, requestOf(requestId)));
+  const headers = { "content-type": "application/json", traceparent: header };
+  const response = await fetch(url, { method: "POST", headers, body });
+  expect(await response.json()).toHaveProperty("accepted");
+}
+
+/** Reads the results until the summary. */
+async function readResults(): Promise<void> {
+  for await (const { event } of client.streamResults({ node, retained: true }, ended.signal)) {
+    if (event.case === "summary") return;
+  }
+}
+
+const spanNamed = (name: string) => {
+  const found = spansIn(collector).find((span) => span.name === name);
+  if (found === undefined) throw new Error(`no span ${name}`);
+  return found;
+};
+
+test("a snapshot sent in JSON is a trace of its caller's, from its receipt to its delivery", async () => {
+  const beforeMs = Date.now() - 1;
+  await post("r1", traceparent);
+  const reading = readResults();
+  await prover.untilProofs(1);
+  prover.endProofs();
+  await reading;
+  await expect.poll(() => spansIn(collector).map(({ name }) => name)).toContain("deliver");
+  const spans = spansIn(collector);
+  expect(spans.map(({ name }) => name).sort()).toEqual([
+    ...["accept", "deliver", "group", "prove", "snapshot"],
+    ...["verify_inputs", "verify_proof", "wait"],
+  ]);
+  expect(new Set(spans.map((span) => span.traceId))).toEqual(new Set([traceId]));
+  expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(spans.length);
+  const snapshot = spanNamed("snapshot");
+  expect(snapshot).toMatchObject({ parentSpanId, kind: SpanKind.SERVER, flags: 0x301 });
+  expect(snapshot.attributes).toMatchObject({ "lean.node": "node-1", "lean.request": "r1" });
+  const group = spanNamed("group");
+  expect(group).toMatchObject({ parentSpanId: snapshot.spanId, flags: 0x101 });
+  expect(group.status?.code).toBe(StatusCode.OK);
+  const steps = ["wait", "verify_inputs", "prove", "verify_proof", "deliver"].map(spanNamed);
+  let atMs = spanNamed("accept").endMs;
+  for (const step of steps) {
+    expect(step.parentSpanId).toBe(group.spanId);
+    // proveMs is in whole milliseconds.
+    expect(Math.abs(step.startMs - atMs)).toBeLessThan(1.5);
+    expect(step.endMs).toBeGreaterThanOrEqual(step.startMs);
+    atMs = step.endMs;
+  }
+  expect(snapshot.startMs).toBeGreaterThanOrEqual(beforeMs);
+  expect(atMs).toBeLessThanOrEqual(Date.now() + 1);
+  const [first] = collector.requests;
+  expect(first).toMatchObject({ path: "/v1/traces" });
+  expect(first?.headers["content-type"]).toBe("application/x-protobuf");
+  const resource = first?.message.resourceSpans[0]?.resource;
+  expect(valuesOf(resource?.attributes ?? [])).toMatchObject({
+    "service.name": "lean-aggregator",
+    "service.instance.id": "test-service",
+  });
+});
+
+test("a garbled trace context is ignored, and the snapshot accepted", async () => {
+  await post("r1", "00-xyz");
+  await service.close();
+  const snapshot = spanNamed("snapshot");
+  expect(snapshot.parentSpanId).toBe("");
+  const session = String(snapshot.attributes["lean.session"]);
+  expect(snapshot.traceId.startsWith(session)).toBe(true);
+});
+
+test("what a drain ends is exported before the service has ended", async () => {
+  await post("r1", traceparent);
+  await prover.untilProofs(1);
+  await service.close();
+  const group = spanNamed("group");
+  expect(group.status).toMatchObject({ code: StatusCode.ERROR, message: "stopped: draining" });
+});
+
+test("no span has a key, a signature, a proof or a root", async () => {
+  const secrets: Uint8Array[] = [];
+  const snapshot = fakeSnapshot(1);
+  for (const { rawSignatures = [] } of snapshot.groups ?? []) {
+    for (const { signature } of rawSignatures) if (signature) secrets.push(signature);
+  }
+  expect(secrets.length).toBeGreaterThan(0);
+  await post("r1", traceparent);
+  await service.close();
+  const text = JSON.stringify(spansIn(collector), (_key, value: unknown) =>
+    typeof value === "bigint" ? String(value) : value,
+  );
+  for (const secret of secrets) {
+    const short = secret.subarray(0, 12);
+    expect(text).not.toContain(Buffer.from(short).toString("hex"));
+    expect(text).not.toContain(Buffer.from(short).toString("base64"));
+  }
+});
