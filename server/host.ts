@@ -2,6 +2,7 @@
  * The composition root of a lane host: builds it from its configuration, and starts and closes its
  * parts in order. The caller (the command line, tests, tools) passes in the clock and the log.
  */
+import type { AuditLog } from "./audit/audit-log.js";
 import type { Clock } from "./clock.js";
 import { engineTlsFiles } from "./engine/engine-settings.js";
 import type { Engine } from "./engine/engine.js";
@@ -34,6 +35,8 @@ export interface HostModules {
   devices: readonly Device[];
   /** Reads what the host may use of this machine. Called again while it runs. */
   readMachine(): Machine;
+  /** The audit record; undefined when none is kept. */
+  audit?: AuditLog | undefined;
   /** Identifies this run of the host: 16 hexadecimal digits. */
   run: string;
   version: string;
@@ -59,7 +62,7 @@ export interface Host {
 
 /** Resolves once the probes listen; provers and the engine may still be on their way. */
 export async function startHost(config: ProveConfig, modules: HostModules): Promise<Host> {
-  const { clock, log, devices, run } = modules;
+  const { clock, log, devices, run, audit } = modules;
   const metrics = hostMetrics(config, modules);
   const machine = new MachineWatch(config, modules);
   const engine = await openEngine(config, modules);
@@ -71,7 +74,7 @@ export async function startHost(config: ProveConfig, modules: HostModules): Prom
   });
   const host = new LaneHost(
     { cell: config.engineCell, host: { id: config.hostId, run } },
-    { clock, log, engine, lanes, metrics: createHostMetrics(metrics.registry) },
+    { clock, log, engine, lanes, metrics: createHostMetrics(metrics.registry), audit },
   );
   const notReady = () =>
     engine.status.isUp ? host.whyNoLane() : `the engine is down: ${engine.status.detail}`;
@@ -104,9 +107,10 @@ export async function startHost(config: ProveConfig, modules: HostModules): Prom
 
 function hostMetrics(
   { devices }: ProveConfig,
-  { version, revision, clock, logOutput }: HostModules,
+  { version, revision, clock, logOutput, audit }: HostModules,
 ): Metrics {
   const metrics = createMetrics(devices.map(({ id }) => id));
+  audit?.countLost(() => metrics.auditLinesLost.inc());
   logOutput?.onDropped((lines) => metrics.logLinesDropped.inc(lines));
   metrics.buildInfo.set({ version, revision, nodejs: process.versions.node }, 1);
   metrics.unixTime.readBy(() => clock.unixMs() / 1000);

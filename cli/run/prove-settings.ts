@@ -24,6 +24,7 @@ const SETTINGS: readonly SettingHelp[] = [
   ],
   ...DEVICE_SETTINGS,
   ["--probes <address>", '/metrics, /livez and /readyz in plain HTTP, for every caller; or "off"'],
+  ["--audit <file>", "add a line there for each attempt, verdict and act of an operator"],
   ["--drain-ms <ms>", "time for running proofs at shutdown"],
   ["--log-level <level>", "lowest level to log", logLevels],
 ];

@@ -21,7 +21,8 @@ when its service dies, until its fence, and the next service takes it over.
 Runs until SIGTERM, SIGINT (Ctrl-C), SIGQUIT or SIGUSR2: then its lanes take
 nothing new, running proofs have the time of --drain-ms, their results are sent,
 and it says goodbye. A second one kills the provers and ends it at once. SIGHUP
-reloads the log level of --config. SIGUSR1 does nothing.
+reloads the log level of --config, and opens the file of --audit again. SIGUSR1
+does nothing.
 
 Ready (/readyz of --probes) means: the engine is connected, and a lane can prove.
 

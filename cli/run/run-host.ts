@@ -7,6 +7,7 @@ import type { ProveConfig } from "../../server/config/prove-config.js";
 import { proveSettingKeys } from "../../server/config/prove-config.js";
 import { exitCodes } from "../io/command.js";
 import type { ServiceSignals } from "../io/signals.js";
+import { openAudit } from "./open-audit.js";
 import { openDevices, stateFolderFor } from "./open-devices.js";
 import { openProcessLog, readRevision } from "./process-log.js";
 import { reload } from "./reload.js";
@@ -38,24 +39,32 @@ export async function runHost(config: ProveConfig, modules: HostRunModules): Pro
   const opened = await Promise.race([openDevices(config, { env, log, stateFolder }), stopped]);
   if (opened === undefined) return exitCodes.ok;
   const { devices, release } = opened;
+  const audit = openAudit(config.audit, log);
+  const run = randomBytes(8).toString("hex");
+  const revision = readRevision();
   const host = await startHost(config, {
     clock: systemClock,
     log,
     logOutput: output,
     devices,
     readMachine,
-    run: randomBytes(8).toString("hex"),
+    run,
+    audit,
     version,
-    revision: readRevision(),
+    revision,
   });
+  audit?.add("start", { version, revision, run, host: config.hostId, cell: config.engineCell });
   // There is no policy, and the engine's client reads its certificates at each connection.
   const service = { reload: () => Promise.resolve([]) };
   // A host that waits for the engine, without probes, has no socket by which Node.js would live on.
   const alive = setInterval(() => undefined, ALIVE_MS);
-  const reloadFiles = () => reload(config, { log, service, readSettings, keys: proveSettingKeys });
+  const reloadFiles = () =>
+    reload(config, { log, service, readSettings, audit, keys: proveSettingKeys });
   manager.started(host);
   const code = await handler.end(managed(manager, { service: host, reload: reloadFiles }));
   clearInterval(alive);
+  audit?.add("stop", { exitCode: code });
+  await audit?.close();
   await release();
   manager.close();
   return code;

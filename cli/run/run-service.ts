@@ -1,6 +1,5 @@
 /** Runs the service of `lean-aggregator serve` in the foreground until a signal ends it. */
 import { randomBytes } from "node:crypto";
-import { AuditLog } from "../../server/audit/audit-log.js";
 import { systemClock } from "../../server/clock.js";
 import type { Config } from "../../server/config/config.js";
 import { settingKeys } from "../../server/config/config.js";
@@ -13,6 +12,7 @@ import { fileReason } from "../../server/files/file-reason.js";
 import { exitCodes, usageError } from "../io/command.js";
 import type { ServiceSignals } from "../io/signals.js";
 import type { Logger } from "../../server/log/log.js";
+import { openAudit } from "./open-audit.js";
 import { openDevices, stateFolderFor } from "./open-devices.js";
 import { readPolicy, socketsNotServed } from "../policy.js";
 import { openProcessLog, readRevision } from "./process-log.js";
@@ -96,17 +96,6 @@ function openRecorder(
   } catch (cause) {
     const problem = `cannot record in --record ${record}: ${fileReason(cause, record)}`;
     throw usageError(problem, "name a folder that this user may write to", cause);
-  }
-}
-
-/** Undefined without an audit record. Throws `CommandError` when its file cannot be written. */
-function openAudit(path: string | undefined, log: Logger): AuditLog | undefined {
-  if (path === undefined) return undefined;
-  try {
-    return new AuditLog(path, { clock: systemClock, log });
-  } catch (cause) {
-    const problem = `cannot write --audit ${path}: ${fileReason(cause, path)}`;
-    throw usageError(problem, "name a file that this user may write to", cause);
   }
 }
 

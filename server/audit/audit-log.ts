@@ -1,6 +1,6 @@
 /**
  * The audit record: a file of JSON lines to which one is appended for each session, each skipped
- * snapshot and each act of an operator. A call only queues its line; it is written after the call was
+ * snapshot and each act of an operator; of a lane host, for each attempt and each verdict. A call only queues its line; it is written after the call was
  * answered. A file that cannot be written, such as on a full disk, delays no session: lines wait, up to a
  * bound, and lines beyond it are counted. It is opened anew on `reopen`, after it was rotated.
  */
@@ -20,7 +20,17 @@ const CLOSE_MS_MAX = 2000;
 const MODE = 0o600;
 
 /** What a line is about. */
-export type AuditKind = "start" | "session" | "skip" | "act" | "stop";
+export type AuditKind =
+  | "start"
+  | "stop"
+  | "act"
+  /** Of a service. */
+  | "session"
+  | "skip"
+  /** Of a lane host. */
+  | "attempt"
+  | "adopt"
+  | "verdict";
 
 /** Where the parts of the service add lines. */
 export type AuditTrail = Pick<AuditLog, "add">;

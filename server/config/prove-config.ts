@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { z } from "zod";
 import { checkFake, deviceSettings, probes } from "./devices.js";
 import { ConfigError } from "./config-error.js";
-import { yesOrNo } from "./kinds.js";
+import { path, yesOrNo } from "./kinds.js";
 import { parseSettings } from "./parse.js";
 import { checkEngineFiles } from "../engine/engine-files.js";
 import { checkEngine, engineSettings } from "../engine/engine-settings.js";
@@ -19,6 +19,8 @@ const settings = z.strictObject({
    */
   hostId: z.string(id).regex(tokenPattern, id).optional(),
   probes,
+  /** File to which a line is added for each attempt, verdict and act of an operator. Default: none. */
+  audit: path.optional(),
   /** Allows an engine on other machines in plain text: the network can read and change all. */
   insecurePlaintextOnNetwork: yesOrNo.default(false),
   ...deviceSettings,

@@ -3,6 +3,7 @@
  * timer, and carries out the effects. Fetches and keeps the work of one attempt at most. Owned by
  * `LaneHost`.
  */
+import type { AuditTrail } from "../../audit/audit-log.js";
 import type { Clock } from "../../clock.js";
 import { assertNever } from "../../errors.js";
 import type { FromLane, LaneLink } from "../../lane/lane-messages.js";
@@ -11,6 +12,7 @@ import type { GroupWork } from "../../work/group.js";
 import type { RequestChunk } from "../wire/blobs.js";
 import { blobOf, FetchError, fetchBlob } from "../wire/blobs.js";
 import { decodeWork, FleetMessageError } from "../wire/codec.js";
+import { AttemptRecord } from "./attempt-record.js";
 import type { HostMetrics } from "./host-metrics.js";
 import { freshShare, nextTickMs, transitionShare } from "./lane-share.js";
 import type { ShareEffect, ShareEvent, ShareState } from "./lane-share-events.js";
@@ -22,6 +24,8 @@ export interface HostLaneModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: HostMetrics;
+  /** Undefined when no audit record is kept. */
+  readonly audit: AuditTrail | undefined;
   /** Tells all doors. */
   announce(device: string, sequence: number, report: SharedReport): void;
   /** Tells one door how its attempt ended. */
@@ -42,11 +46,15 @@ export class HostLane {
   private fetching: AbortController | undefined;
   private cancelTick = () => {};
   private isClosed = false;
+  private readonly record: AttemptRecord;
 
   constructor(
     private readonly link: LaneLink,
     private readonly modules: HostLaneModules,
-  ) {}
+  ) {
+    const { deviceId: device, cores = 1 } = link;
+    this.record = new AttemptRecord({ device, cores }, modules);
+  }
 
   /** Number of the newest announcement. */
   get sequence(): number {
@@ -81,6 +89,7 @@ export class HostLane {
     const { clock } = this.modules;
     const { state, effects } = transitionShare(this.share, event, clock.nowMs());
     this.share = state;
+    this.record.stepped(state, event, effects);
     for (const effect of effects) this.apply(effect);
     this.setTick();
   }
@@ -94,7 +103,9 @@ export class HostLane {
 
   /** Ends the timer and the fetch. Idempotent. */
   close(): void {
+    if (this.isClosed) return;
     this.isClosed = true;
+    this.record.close();
     this.cancelTick();
     this.fetching?.abort();
   }

@@ -27,6 +27,11 @@ const table = {
       result: ["proved", "nothing_to_prove", "rejected", "too_few_inputs", "not_started", "failed"],
     },
   },
+  coreSeconds: {
+    kind: "counter",
+    name: "lane_host_core_seconds_total",
+    help: "Time that attempts of services had lanes, times the cores of the lane",
+  },
   ignored: {
     kind: "counter",
     name: "lane_host_ignored_total",

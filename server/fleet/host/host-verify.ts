@@ -2,6 +2,7 @@
  * Verifies proofs of other hosts for doors, in a standby or an idle prover, so that no running proof
  * waits for long. A few at once: a door asks another host when this one is busy.
  */
+import type { AuditTrail } from "../../audit/audit-log.js";
 import type { Clock } from "../../clock.js";
 import { EngineError } from "../../engine/engine.js";
 import type { ReadyVerifier } from "../../lane/local-lanes.js";
@@ -19,6 +20,8 @@ const FETCH_MS = 1000;
 export interface HostVerifyModules {
   readonly clock: Clock;
   readonly metrics: HostMetrics;
+  /** Undefined when no audit record is kept. */
+  readonly audit: AuditTrail | undefined;
   /**
    * A verifier that delays no proof, of this proof system or, without a name, of any; undefined while
    * there is none.
@@ -42,6 +45,7 @@ export class HostVerify {
     const isValid = verdict.kind === "verdict" && verdict.isValid;
     const label = verdict.kind === "unable" ? "unable" : isValid ? "valid" : "invalid";
     this.modules.metrics.verified.inc({ verdict: label });
+    this.modules.audit?.add("verdict", { door, verdict: label });
     return verdict;
   }
 

@@ -3,6 +3,7 @@
  * beats and announcements, and takes what doors send, which is untrusted: nothing that comes throws,
  * and what no correct door sends is counted. docs/adr/0018-the-fleet.md has the rules.
  */
+import type { AuditTrail } from "../../audit/audit-log.js";
 import type { Clock } from "../../clock.js";
 import type { Engine, EngineMessage } from "../../engine/engine.js";
 import type { LocalLanes } from "../../lane/local-lanes.js";
@@ -38,6 +39,8 @@ export interface LaneHostModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: HostMetrics;
+  /** Undefined when no audit record is kept. */
+  readonly audit?: AuditTrail | undefined;
   readonly engine: Engine;
   readonly lanes: Pick<LocalLanes, "open" | "spareVerifier">;
 }
@@ -58,10 +61,10 @@ export class LaneHost {
     private readonly options: LaneHostOptions,
     private readonly modules: LaneHostModules,
   ) {
-    const { clock, metrics, lanes, engine } = modules;
+    const { clock, metrics, audit, lanes, engine } = modules;
     this.traffic = new DoorTraffic(modules);
     const spareVerifier = (system?: string) => lanes.spareVerifier(system);
-    this.verifying = new HostVerify({ clock, metrics, spareVerifier });
+    this.verifying = new HostVerify({ clock, metrics, audit, spareVerifier });
     this.subjects = subjects(options.cell);
     metrics.engineUp.readBy(() => (engine.status.isUp ? 1 : 0));
   }
@@ -80,6 +83,7 @@ export class LaneHost {
           link.deviceId,
           new HostLane(link, {
             ...this.modules,
+            audit: this.modules.audit,
             announce: (device, sequence, report) =>
               this.publish({ kind: "announce", device, sequence, report }),
             tell: (owner, device, result) => {

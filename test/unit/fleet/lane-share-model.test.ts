@@ -151,8 +151,22 @@ class Model {
       const fences = attempt.owners.map(({ fenceAtMs }) => fenceAtMs);
       expect(Math.max(...fences)).toBeGreaterThan(nowMs);
     }
+    this.checkRecord();
     const names = attempt?.owners.map(({ id, run }) => `${id} ${run}`) ?? [];
     expect(new Set(names).size).toBe(names.length);
+  }
+
+  /** The audit record has every attempt and every result. */
+  private checkRecord(): void {
+    const { lines, effects, share } = this.lane;
+    const count = (kind: ShareEffect["kind"]) =>
+      effects.filter((each) => each.kind === kind).length;
+    const attempts = lines.filter(({ kind }) => kind === "attempt");
+    const isOpen = share.attempt !== null && share.attempt.stage.kind !== "ended";
+    expect(attempts.length + (isOpen ? 1 : 0)).toBe(count("fetch"));
+    const told = attempts.reduce((sum, { fields }) => sum + Number(fields["told"]), 0);
+    const adopts = lines.filter(({ kind }) => kind === "adopt").length;
+    expect(told + adopts).toBe(count("end"));
   }
 
   private look(effect: ShareEffect): void {

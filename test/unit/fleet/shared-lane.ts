@@ -1,4 +1,7 @@
 /** A shared lane over the real state machine of a lane, for tests: no time, no process. */
+import { Registry } from "prom-client";
+import { AttemptRecord } from "../../../server/fleet/host/attempt-record.js";
+import { createHostMetrics } from "../../../server/fleet/host/host-metrics.js";
 import type {
   ShareEffect,
   ShareEvent,
@@ -46,6 +49,16 @@ export class SharedLane {
   readonly effects: ShareEffect[] = [];
   /** Digest of the work that each attempt of the lane below has. */
   readonly digests = new Map<number, string>();
+  /** Lines of the host's audit record, and what they say. */
+  readonly lines: { kind: string; fields: Readonly<Record<string, unknown>> }[] = [];
+  private readonly record = new AttemptRecord(
+    { device: "cpu", cores: 1 },
+    {
+      clock: { nowMs: () => this.nowMs },
+      metrics: createHostMetrics(new Registry()),
+      audit: { add: (kind, fields) => void this.lines.push({ kind, fields }) },
+    },
+  );
   private readonly up: (() => void)[] = [];
   private readonly down: (() => void)[] = [];
   private announcements = 0;
@@ -60,6 +73,7 @@ export class SharedLane {
   send(event: ShareEvent): readonly ShareEffect[] {
     const { state, effects } = transitionShare(this.share, event, this.nowMs);
     this.share = state;
+    this.record.stepped(state, event, effects);
     this.effects.push(...effects);
     for (const effect of effects) this.toLane(effect);
     return effects;
