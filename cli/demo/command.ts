@@ -1,11 +1,13 @@
 /** `lean-aggregator demo`: real votes become verified proofs beside a tick loop. */
 import { createHash } from "node:crypto";
+import { availableParallelism, loadavg } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { Option } from "commander";
 import { bitsToIndices } from "../../proto/bitlist.js";
 import type { Outcome, Votes } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import { votesIn, votesProved } from "../../proto/votes.js";
 import { readBackendFile } from "../../server/prover/device/backend-file.js";
 import { startFakeProver } from "../../server/prover/fake/fake.js";
@@ -18,13 +20,16 @@ import { addCommand, CommandError, ending, exitCodes } from "../io/command.js";
 import { isProved } from "../io/outcome-line.js";
 import { packageRoot } from "../io/package-root.js";
 import { isBackendSetUp, setUpBackend } from "../setup.js";
-import { AGGREGATION_INTERVAL, INTERVAL_MS, runNode, SLOT_MS } from "./node.js";
+import { AGGREGATION_INTERVAL, runNode } from "./node.js";
+import type { Pace } from "./pace.js";
+import { paceOf } from "./pace.js";
 import type { DemoService } from "./served.js";
 import { startDemoService } from "./served.js";
 
 const help = `
 Starts the service in a process of its own, plays a node's ticks in real slot time on
-real votes, and verifies every proof in another process: a minute on 2 cores. It shows
+real votes, and verifies every proof in another process: a minute on 2 idle cores. Where
+proofs take longer, as beside other programs, its slots are longer. It shows
 a bad signature, late proofs, a group that never started, a skip, and a child proof
 folded with votes. Installs the shipped prover first where it is missing, as
 'lean-aggregator setup' does.
@@ -47,6 +52,7 @@ Exit codes:
 const FREE_PORTS = ["--listen", "127.0.0.1:0", "--probes", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
 const FAKE = ["--prover", "fake", "--fake-accepts", "any"];
 const START_TIMEOUT_MS = 120_000;
+const INFO_TIMEOUT_MS = 30_000;
 
 type ProverName = "lean-pq" | "fake";
 
@@ -83,7 +89,9 @@ async function demoCommand(
   const service = await orInterrupted(startDemoService(flags, signal), signal);
   try {
     const votes = openVotes(`${packageRoot}${VOTES_FOLDER}`);
-    const run = await orInterrupted(runNode(service.nodes, { votes, say, signal }), signal);
+    const pace = await learnedPace(service.nodes);
+    sayPace(pace, say);
+    const run = await orInterrupted(runNode(service.nodes, { votes, pace, say, signal }), signal);
     const code = keep ? 0 : await service.stop();
     if (!keep) say(`\nservice ended with code ${code}`);
     summarise(run, say);
@@ -94,6 +102,7 @@ async function demoCommand(
     say("verifying every proof in another prover process ...");
     const good = await verifyAll(proved, keyOf, () => startVerifier(prover, env));
     say(`verified ${good} of ${proved.length} proofs`);
+    if (proved.length === 0) say(`no proof was made: the table says why; ${machineLoad()}`);
     if (keep) sayHowToGoOn(service, terminal);
     const isGood = good === proved.length && good > 0 && code === 0;
     return isGood ? exitCodes.ok : exitCodes.error;
@@ -115,11 +124,35 @@ async function orInterrupted<T>(promise: Promise<T>, signal: AbortSignal): Promi
 
 function introduce(say: (line: string) => void): void {
   say("A lean consensus node's votes become proofs, beside its ticks instead of inside them.");
-  say("The service runs in its own process; this process is the node:");
+  say("The service runs in its own process; this process is the node.");
+  say("\nsetting the prover up, and timing a first proof (4 to 13 s on idle cores) ...");
+}
+
+/** The pace for what the service's devices have learned at their start. */
+async function learnedPace(server: string): Promise<Pace> {
+  const client = new AggregatorClient({ address: server });
+  try {
+    const { devices } = await client.getServerInfo({}, { timeoutMs: INFO_TIMEOUT_MS });
+    return paceOf(devices);
+  } finally {
+    client.close();
+  }
+}
+
+function sayPace({ slotMs, intervalMs, factor, slowMs = 0 }: Pace, say: (line: string) => void) {
+  const slots = `slots of ${slotMs / 1000} s, a tick every ${intervalMs} ms`;
+  say(`${slots}, votes handed over in interval ${AGGREGATION_INTERVAL}.`);
+  if (factor === 1) return;
+  const seconds = Math.round(slowMs / 1000);
   say(
-    `slots of ${SLOT_MS / 1000} s, a tick every ${INTERVAL_MS} ms, votes handed over in interval ${AGGREGATION_INTERVAL}.`,
+    `Slots are longer than a network's 4 s: here 32 votes may take ${seconds} s; ${machineLoad()}`,
   );
-  say("\nsetting the prover up (4 to 13 s) ...");
+}
+
+/** What keeps the cores busy beside the demo, as a sentence. */
+function machineLoad(): string {
+  const [load = 0] = loadavg();
+  return `${load.toFixed(1)} processes want to run, on ${availableParallelism()} cores`;
 }
 
 function summarise(

@@ -6,14 +6,14 @@ import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.j
 import type { CommittedVotes } from "../example/votes.js";
 import { snapshotOf } from "../example/votes.js";
 import { outcomeHeader, outcomeLine } from "../io/outcome-line.js";
+import type { Pace } from "./pace.js";
 import { BUSY_SLOT, FIRST_SLOT, LAST_SLOT, sceneOf } from "./scenes.js";
 
-export const SLOT_MS = 4000;
-export const INTERVAL_MS = 800;
 /** The interval of a slot in which the node hands its votes over. */
 export const AGGREGATION_INTERVAL = 2;
 
 export interface NodeModules {
+  pace: Pace;
   votes: CommittedVotes;
   say: (line: string) => void;
   signal: AbortSignal;
@@ -27,18 +27,19 @@ export interface NodeRun {
 
 /** Runs the ticks of all slots, and of more until nothing is open. Rejects when `signal` aborts. */
 export async function runNode(address: string, modules: NodeModules): Promise<NodeRun> {
-  const { say, signal } = modules;
-  const genesisUnixMs = Date.now() + 500 - FIRST_SLOT * SLOT_MS;
+  const { say, signal, pace } = modules;
+  const { slotMs, intervalMs } = pace;
+  const genesisUnixMs = Date.now() + 500 - FIRST_SLOT * slotMs;
   /** Groups without a result, by request. */
   const open = new Map<string, number>();
   const node = new TickAggregator({
     endpoints: address,
     nodeId: "demo",
-    timeToFence: { slotMs: SLOT_MS, genesisUnixMs },
+    timeToFence: { slotMs, genesisUnixMs },
     onError: (error) => say(`  adapter: ${error.message}`),
     onSkip: (reason, requestId) => {
       open.delete(requestId);
-      say(`           skipped: ${reason}`);
+      say(`           skipped: ${reason}${meaningOf(reason)}`);
     },
   });
   const outcomes: Outcome[] = [];
@@ -53,8 +54,8 @@ export async function runNode(address: string, modules: NodeModules): Promise<No
   };
   try {
     for (let slot = FIRST_SLOT; slot <= LAST_SLOT || open.size > 0; slot++) {
-      for (let interval = 0; interval < SLOT_MS / INTERVAL_MS; interval++) {
-        const dueMs = genesisUnixMs + slot * SLOT_MS + interval * INTERVAL_MS;
+      for (let interval = 0; interval < slotMs / intervalMs; interval++) {
+        const dueMs = genesisUnixMs + slot * slotMs + interval * intervalMs;
         await delay(dueMs - Date.now(), undefined, { signal });
         const startedMs = performance.now();
         const results = node.takeResults(slot);
@@ -74,6 +75,9 @@ export async function runNode(address: string, modules: NodeModules): Promise<No
   }
 }
 
+const meaningOf = (reason: string) =>
+  reason === "no_prover" ? ": the prover that was killed at the fence is set up again" : "";
+
 interface Tick {
   node: TickAggregator;
   slot: number;
@@ -84,7 +88,7 @@ interface Tick {
 
 /** The aggregating interval submits; so does, on purpose, the one after it in one slot. */
 function submitAt({ node, slot, interval, open, modules }: Tick): string | undefined {
-  const scene = sceneOf(slot, modules.votes);
+  const scene = sceneOf(slot, modules);
   const isAgain = slot === BUSY_SLOT && interval === AGGREGATION_INTERVAL + 1;
   if (scene === undefined || (interval !== AGGREGATION_INTERVAL && !isAgain)) return undefined;
   const { story, groups, ...options } = scene;

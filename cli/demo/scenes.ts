@@ -1,6 +1,7 @@
 /** What the demo's node has seen by the aggregating interval of each slot. */
 import type { CommittedVotes, GroupInit } from "../example/votes.js";
 import { tampered } from "../example/votes.js";
+import type { Pace } from "./pace.js";
 
 export const FIRST_SLOT = 100;
 /** The last slot with a scene. */
@@ -21,7 +22,12 @@ export interface Scene {
 }
 
 /** The scene of a slot, of votes for that slot; undefined: the slot has none. */
-export function sceneOf(slot: number, votes: CommittedVotes): Scene | undefined {
+export function sceneOf(
+  slot: number,
+  { votes, pace }: { votes: CommittedVotes; pace: Pace },
+): Scene | undefined {
+  const afterMs = (networkMs: number) => Math.round(networkMs * pace.factor);
+  const seconds = (ms: number) => `${Number((ms / 1000).toFixed(1))} s`;
   const [a = 0, b = 0, c = 0] = votes.groupsOfSlot(slot);
   const group = (index: number, from: number, to: number): GroupInit => {
     return { data: votes.dataOf(index), rawSignatures: votes.raws(index, from, to) };
@@ -34,27 +40,28 @@ export function sceneOf(slot: number, votes: CommittedVotes): Scene | undefined 
       return {
         story: "16 votes, one with a bad signature: its signer is left out, the rest is proved",
         groups: [{ data: votes.dataOf(a), rawSignatures }],
-        deadlineMs: 3000,
+        deadlineMs: afterMs(3000),
       };
     }
     case 101:
       return {
         story:
-          "three attestation data, 750 ms to start: what ends after that is late and kept, the rest not started",
+          `three attestation data, ${afterMs(750)} ms to start: what ends after that is late and kept, ` +
+          "the rest not started",
         groups: [group(a, 0, 8), group(b, 32, 40), group(c, 48, 56)],
-        deadlineMs: 750,
+        deadlineMs: afterMs(750),
       };
     case BUSY_SLOT:
       return {
         story: "32 votes; the next tick submits again, while they are proved",
         groups: [group(a, 0, 32)],
-        deadlineMs: 3000,
+        deadlineMs: afterMs(3000),
       };
     case 103:
       return {
-        story: "two groups, 3 s to start: both on time",
+        story: `two groups, ${seconds(afterMs(3000))} to start: both on time`,
         groups: [group(a, 0, 4), group(b, 32, 36)],
-        deadlineMs: 3000,
+        deadlineMs: afterMs(3000),
       };
     case LAST_SLOT:
       return {
