@@ -8,6 +8,8 @@ import type {
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   NodeSchema,
+  OutcomeReason,
+  OutcomeStatus,
   SkipReason,
   SubmitSnapshotRequestSchema,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -125,8 +127,9 @@ export async function submitCommand(
     if (result.case !== "accepted") return exitCodes.skipped;
     const outcomes: Outcome[] = [];
     const { requestId, fenceMs } = result.value;
+    let doing = "proving";
     const progress = new Progress(
-      (elapsedMs) => progressText(elapsedMs, request, outcomes, fenceMs),
+      (elapsedMs) => `${doing}: ${progressText(elapsedMs, request, outcomes, fenceMs)}`,
       terminal,
     );
     const { node } = request;
@@ -140,6 +143,7 @@ export async function submitCommand(
       },
       onConnection: (isUp) => {
         progress.clear();
+        doing = isUp ? "proving" : `no connection to ${server}`;
         const text = isUp
           ? `reconnected to ${server}`
           : `connection to ${server} lost, reconnecting`;
@@ -148,6 +152,7 @@ export async function submitCommand(
     }).finally(() => progress.stop());
     const table = `\n${outcomeTable(outcomes)}\n${summaryLine(summary)}\n`;
     print(eventJsonLine({ case: "summary", value: summary }), table);
+    terminal.err(adviceOn(outcomes, request));
     return isComplete(summary) ? exitCodes.ok : exitCodes.notAll;
   } catch (error) {
     throw await callError(error, options);
@@ -185,6 +190,23 @@ function answerLine(result: SubmitSnapshotResponse["result"]): string {
   }
 }
 
+/** What to do where the deadline or the fence came first; empty where neither did. */
+function adviceOn(
+  outcomes: readonly Outcome[],
+  { deadlineMs = 0 }: Pick<SubmitSnapshotRequest, "deadlineMs">,
+): string {
+  const { deadlineMsMax, fenceMsMax } = limits;
+  const { FENCE, DEADLINE, PREDICTED_MISS } = OutcomeReason;
+  const isLate = outcomes.some(
+    ({ status, reason }) =>
+      (status === OutcomeStatus.STOPPED && reason === FENCE) ||
+      (status === OutcomeStatus.NOT_STARTED && (reason === DEADLINE || reason === PREDICTED_MISS)),
+  );
+  if (!isLate || deadlineMs >= deadlineMsMax) return "";
+  const most = `--deadline-ms ${deadlineMsMax} --fence-ms ${fenceMsMax}`;
+  return `there was too little time for a proof: ${most} gives it the most, 'info' shows what it takes\n`;
+}
+
 function progressText(
   elapsedMs: number,
   { snapshot }: Pick<SubmitSnapshotRequest, "snapshot">,
@@ -194,5 +216,5 @@ function progressText(
   const seconds = (ms: number) => (ms / 1000).toFixed(0);
   const groups = `${outcomes.length} of ${snapshot?.groups.length ?? 0} groups ended`;
   const votes = outcomes.reduce((sum, each) => sum + (each.votes ? votesProved(each.votes) : 0), 0);
-  return `proving: ${groups}, ${votes} votes proved, ${seconds(elapsedMs)} s of at most ${seconds(fenceMs)} s`;
+  return `${groups}, ${votes} votes proved, ${seconds(elapsedMs)} s of at most ${seconds(fenceMs)} s`;
 }

@@ -17,6 +17,7 @@ import type { CommandModules, Terminal } from "./io/command.js";
 import { addCommand, ending, exitCodes, NODE_DEFAULT, usageError } from "./io/command.js";
 import type { ConnectOptions } from "./io/connect.js";
 import { addConnectOptions, connect } from "./io/connect.js";
+import { isProved } from "./io/outcome-line.js";
 import { nameOf, readInput, readMessage } from "./io/read-input.js";
 import type { Column } from "./io/table.js";
 import { formatTable } from "./io/table.js";
@@ -107,7 +108,12 @@ async function readRequests(
   const proved = proofs.outcomes.filter(hasProof);
   if (proved.length === 0) {
     const problem = `${nameOf(file)} has ${proofs.outcomes.length} outcomes and no proof`;
-    throw usageError(problem, "save proofs before their fence, when the service erases them");
+    throw usageError(
+      problem,
+      proofs.outcomes.some(isProved)
+        ? "save proofs before their fence, when the service erases them"
+        : "no group of them was proved: the table of 'submit' says why",
+    );
   }
   const { keys = [], sszBitlists = false } = snapshot ?? {};
   return proved.map((outcome) => ({

@@ -36,8 +36,8 @@ afterEach(async () => {
 });
 
 /** Submits through the proxy; resolves once the snapshot is accepted. */
-async function submit(fenceMs: number) {
-  const terminal = fakeTerminal();
+async function submit(fenceMs: number, isErrTty = false) {
+  const terminal = fakeTerminal(isErrTty);
   const options = { server: proxy.address, fenceMs };
   const ended = submitCommand(snapshotFile, options, modules(terminal)).catch(
     (error: unknown) => error,
@@ -75,6 +75,22 @@ test("submit gives up shortly after the fence when the service does not come bac
     exitCode: 1,
     message: expect.stringContaining("no summary arrived by its fence"),
   });
+});
+
+test("submit does not say that it proves while it has no connection", async () => {
+  const { terminal, ended } = await submit(60_000, true);
+  proxy.cut();
+  const away = `no connection to ${proxy.address}: 0 of 1 groups ended`;
+  await vi.waitFor(() => expect(terminal.stderr).toContain(away), WAIT);
+  proxy.cut(addressOf(service));
+  openGate();
+  expect(await ended).toBe(0);
+});
+
+test("submit says how to give a proof more time where the fence came first", async () => {
+  const { terminal, ended } = await submit(300);
+  expect(await ended).toBe(3);
+  expect(terminal.stderr).toContain("--deadline-ms 60000 --fence-ms 120000 gives it the most");
 });
 
 test("watch shows each result once although its connection was cut in between", async () => {
