@@ -1,6 +1,6 @@
 /** Runs the checks of `lean-aggregator doctor`: what does `serve` lack on this machine? */
 import { readFileSync } from "node:fs";
-import { cpus, freemem, tmpdir, totalmem } from "node:os";
+import { cpus, freemem, loadavg, tmpdir, totalmem } from "node:os";
 import type { CommandModules } from "../io/command.js";
 import { exitCodes } from "../io/command.js";
 import type { Config } from "../../server/config/config.js";
@@ -9,6 +9,7 @@ import type { Finding } from "./finding.js";
 import {
   checkCores,
   checkCpuFeatures,
+  checkLoad,
   checkMemory,
   checkNodeVersion,
   checkOpenFiles,
@@ -120,6 +121,7 @@ function machineChecks(config: Config, machine: Machine, nodeRange: string): Che
     ["Node.js", checkNodeVersion(process.versions.node, nodeRange)],
     ...(usesLeanPq(config) ? [cpuFeatures] : []),
     ["cores", checkCores(coresFacts)],
+    ["load", checkLoad(loadavg()[0] ?? 0, cores)],
     ["memory", checkMemory(memory)],
     ["open files", checkOpenFiles(machine.openFilesMax, config.devices.length)],
     ["processes", checkTasks(tasks, threads)],

@@ -70,6 +70,16 @@ export function checkCores(cores: Cores): Finding {
   return warn(`${text}; service and prover share one core: ${todo}`);
 }
 
+/**
+ * @param load how many processes wanted to run in the last minute, on average
+ * @param cores on how many cores this process may run
+ */
+export function checkLoad(load: number, cores: number): Finding {
+  const text = `${load.toFixed(1)} processes wanted to run in the last minute, on ${cores} cores`;
+  if (load < 1.5 * cores) return ok(text);
+  return warn(`${text}: proofs take several times as long and miss their fences; stop the others`);
+}
+
 export interface Memory {
   /** Whether some device proves with lean_pq, whose needs are known. */
   usesLeanPq: boolean;
