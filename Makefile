@@ -216,6 +216,11 @@ packages: build
 release-dry-run: packages
 	@tools/package/release-dry-run.sh
 
+# Judges the files of release-dry-run: checksums, packages, bills of materials. ARGS=--strict: all processors.
+.PHONY: release-verify
+release-verify: build
+	@node dist/tools/package/verify-release.js $(ARGS)
+
 # What is shipped, as CycloneDX: npm packages, the prover's wheel and its crates, the native parts.
 sbom: build
 	@mkdir -p out

@@ -5,6 +5,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { COMPILERS } from "./compilers.js";
 import type { Manifest } from "./manifests.js";
 import { CLIENT_NAME, clientManifest, parseManifest, serviceManifest } from "./manifests.js";
 import { reachableFrom } from "./reachable.js";
@@ -12,8 +13,6 @@ import { reachableFrom } from "./reachable.js";
 const ROOT = process.cwd();
 const OUT = join(ROOT, "out", "packages");
 const LICENCES = ["LICENSE-APACHE", "LICENSE-MIT"];
-/** By the platform and processor of Node: the compiler. */
-const COMPILERS = { "linux-x64": "x86_64-linux-gnu-g++", "linux-arm64": "aarch64-linux-gnu-g++" };
 
 /** Copies paths of the checkout into the folder of a package, and packs it. */
 function pack(name: string, manifest: Manifest, paths: readonly string[]): void {
