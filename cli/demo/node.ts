@@ -7,10 +7,14 @@ import type { CommittedVotes } from "../example/votes.js";
 import { snapshotOf } from "../example/votes.js";
 import { outcomeHeader, outcomeLine } from "../io/outcome-line.js";
 import type { Pace } from "./pace.js";
+import { FENCE_SLOTS } from "./pace.js";
 import { BUSY_SLOT, FIRST_SLOT, LAST_SLOT, sceneOf } from "./scenes.js";
 
 /** The interval of a slot in which the node hands its votes over. */
 export const AGGREGATION_INTERVAL = 2;
+
+/** Time for an outcome to arrive after the fence. */
+const GRACE_MS = 2000;
 
 export interface NodeModules {
   pace: Pace;
@@ -30,8 +34,7 @@ export async function runNode(address: string, modules: NodeModules): Promise<No
   const { say, signal, pace } = modules;
   const { slotMs, intervalMs } = pace;
   const genesisUnixMs = Date.now() + 500 - FIRST_SLOT * slotMs;
-  /** Groups without a result, by request. */
-  const open = new Map<string, number>();
+  const open: OpenRequests = new Map();
   const node = new TickAggregator({
     endpoints: address,
     nodeId: "demo",
@@ -45,8 +48,9 @@ export async function runNode(address: string, modules: NodeModules): Promise<No
   const outcomes: Outcome[] = [];
   const tickMs: number[] = [];
   const apply = (result: TickResult) => {
-    const left = (open.get(result.requestId) ?? 1) - 1;
-    if (left > 0) open.set(result.requestId, left);
+    const before = open.get(result.requestId);
+    if (before !== undefined && before.groups > 1)
+      open.set(result.requestId, { ...before, groups: before.groups - 1 });
     else open.delete(result.requestId);
     if (result.kind !== "outcome") return say(`           ${result.kind}`);
     say(`           ${outcomeLine(result.outcome)}`);
@@ -67,6 +71,9 @@ export async function runNode(address: string, modules: NodeModules): Promise<No
           say(`  interval ${interval}: ${report}; the tick took ${tookMs.toFixed(1)} ms`);
         if (results.length > 0) say(`           ${outcomeHeader()}`);
         results.forEach(apply);
+        for (const each of takePast(open, dueMs)) {
+          say(`           slot ${each.slot}: groups without a proof at their fence: ${each.groups}`);
+        }
       }
     }
     return { outcomes, tickMs };
@@ -78,11 +85,21 @@ export async function runNode(address: string, modules: NodeModules): Promise<No
 const meaningOf = (reason: string) =>
   reason === "no_prover" ? ": the prover that was killed at the fence is set up again" : "";
 
+/** What was submitted and has no result yet, by request. */
+type OpenRequests = Map<string, { slot: number; groups: number; fenceAtMs: number }>;
+
+/** Takes out what is past its fence: the adapter drops proofs that come later, and says nothing. */
+function takePast(open: OpenRequests, nowMs: number) {
+  const past = [...open].filter(([, { fenceAtMs }]) => fenceAtMs + GRACE_MS < nowMs);
+  for (const [requestId] of past) open.delete(requestId);
+  return past.map(([, each]) => each);
+}
+
 interface Tick {
   node: TickAggregator;
   slot: number;
   interval: number;
-  open: Map<string, number>;
+  open: OpenRequests;
   modules: NodeModules;
 }
 
@@ -96,6 +113,7 @@ function submitAt({ node, slot, interval, open, modules }: Tick): string | undef
   const duty = { isAggregator: true, hasState: true };
   const answer = node.submitOrSkip(slot, duty, make, options);
   if ("skipped" in answer) return `skipped, ${answer.skipped}: the session before is still proving`;
-  open.set(answer.requestId, groups.length);
+  const { fenceMs = modules.pace.slotMs * FENCE_SLOTS } = options;
+  open.set(answer.requestId, { slot, groups: groups.length, fenceAtMs: Date.now() + fenceMs });
   return `submitted. ${story}`;
 }

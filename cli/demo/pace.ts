@@ -7,7 +7,7 @@ const NETWORK_SLOT_MS = 4000;
 /** What the largest group of the first slots has. */
 const RAWS = 32;
 /** A slot's votes are worth nothing from the start of the slot after the next: 1.6 slots later. */
-const FENCE_SLOTS = 1.6;
+export const FENCE_SLOTS = 1.6;
 /** Slots longer than this show nothing more. */
 const SLOT_MS_MAX = 30_000;
 
