@@ -87,8 +87,9 @@ function print(inForce: readonly SettingInForce[], terminal: Pick<Terminal, "out
   const table = formatTable<SettingInForce>(
     [
       { title: "setting", cell: ({ key }) => key },
-      { title: "value", cell: ({ value }) => value },
       { title: "from", cell: ({ from }) => from },
+      // The last one, as a list of devices is long.
+      { title: "value", cell: ({ value }) => value },
     ],
     inForce,
   );

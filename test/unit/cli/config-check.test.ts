@@ -12,10 +12,11 @@ function fileWith(settings: object): string {
   return path;
 }
 
-/** The cells of the row of a setting. */
+/** Of the row of a setting: its name, its value, and what gave it. */
 function rowOf(table: string, key: string): string[] {
   const line = table.split("\n").find((each) => each.startsWith(`${key} `)) ?? "";
-  return line.split(/\s{2,}/);
+  const [name = "", from = "", ...value] = line.split(/\s{2,}/);
+  return [name, ...value, from];
 }
 
 test("each setting has its value, and the flag, variable or file that gave it", async () => {
