@@ -20,6 +20,7 @@ The states of a lane host:
   left_out    heard; it speaks another version, or has too many proof systems
   distrusted  heard; its proofs or verdicts were wrong three times in ten minutes
   gone        not heard any more; listed for an hour
+Without the engine, the others are out of reach.
 
 'clock ms' is the service's clock less that of the host. Both count from some
 instant of their own: only a change of it means something. The totals are since
@@ -40,9 +41,14 @@ export function addHostsCommand(admin: Command, modules: AdminModules): void {
   );
 }
 
-const columns: readonly Column<LaneHost>[] = [
+interface Row extends LaneHost {
+  /** False without the engine: then nobody is heard, and the state is the last one known. */
+  isInReach: boolean;
+}
+
+const columns: readonly Column<Row>[] = [
   { title: "host", cell: ({ hostId }) => hostId },
-  { title: "state", cell: ({ state }) => lower(LaneHostState[state]) },
+  { title: "state", cell: stateText },
   { title: "devices", cell: ({ deviceIds }) => deviceIds.join(", ") || "-" },
   { title: "attempts", align: "right", cell: ({ attempts }) => String(attempts) },
   { title: "heard ms ago", align: "right", cell: ({ heardAgoMs }) => String(heardAgoMs) },
@@ -60,11 +66,16 @@ function hostsText({ engine, hosts, totals }: ListHostsResponse): string {
     return "this service has no engine, and so no lane hosts: see --engine in 'serve --help'\n";
   }
   const state = engine.up ? "up" : "down";
+  const rows = hosts.map((host) => ({ ...host, isInReach: engine.up }));
   return [
     `engine ${state}: ${engine.detail}; cell ${engine.cell}\n`,
-    hosts.length === 0 ? "no lane host is heard\n" : formatTable(columns, hosts),
+    hosts.length === 0 ? "no lane host is heard\n" : formatTable(columns, rows),
     totals === undefined ? "" : totalsText(totals),
   ].join("\n");
+}
+
+function stateText({ state, isInReach }: Row): string {
+  return isInReach || state === LaneHostState.GONE ? lower(LaneHostState[state]) : "out of reach";
 }
 
 function totalsText({ adopted, taken, gone, attemptsGone }: FleetTotals): string {
