@@ -26,7 +26,8 @@ setup-multisig: setup
 # REVISION: the commit for the service's build_info, where the source is no git checkout.
 REVISION ?= $(shell git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null)
 build: setup
-	npm run --silent build
+	@echo "TypeScript: compiling to dist/, half a minute"
+	@npm run --silent build
 	@echo "$(REVISION)" > dist/cli/revision.txt
 
 # The loop while you work: types, form, rooms, words, unit tests, and those of rpc but the slowest; 3 min.
