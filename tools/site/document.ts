@@ -13,6 +13,8 @@ export interface CodeBlock {
   /** `sh`, `ts` and so on; for an indented block, what it looks like. */
   language: string;
   text: string;
+  /** What the comment `<!-- with: … -->` right before it declares, for checks alone. */
+  declared: string;
   line: number;
 }
 
@@ -34,7 +36,7 @@ export function parseDocument(text: string): Document {
     title: headings[0] ?? "",
     anchors: new Set(anchorsOf(headings)),
     links: tokens.flatMap((token) => linksIn(token)),
-    blocks: tokens.flatMap((token) => blockIn(token)),
+    blocks: tokens.flatMap((token, at) => blockIn(token, tokens[at - 1])),
   };
 }
 
@@ -70,20 +72,24 @@ function linksIn(token: Token): Link[] {
   });
 }
 
-function blockIn({ type, info, content, map }: Token): CodeBlock[] {
+function blockIn({ type, info, content, map }: Token, before: Token | undefined): CodeBlock[] {
   if (type !== "fence" && type !== "code_block") return [];
   const named = info.trim().split(/[\s,]/)[0] ?? "";
   const language = type === "fence" ? named : languageOf(content);
-  return [{ language, text: content, line: (map?.[0] ?? 0) + 1 }];
+  const [, declared = ""] = /^<!-- with:([^]*)-->/.exec(before?.content ?? "") ?? [];
+  return [{ language, text: content, declared, line: (map?.[0] ?? 0) + 1 }];
 }
 
 const COMMANDS =
-  /^(\$ |[A-Z_]+=\S+ )*(bash|build\/|cargo|cc|cd|cp|curl|echo|find|gdb|git|go|grpcurl|helm|install|jq|kubectl|lean-aggregator|make|mkdir|node|npm|npx|openssl|pip|promtool|python|python3|source|ssh|systemctl|test\/|tools\/|usermod|xargs)\b/;
+  /^(\$ |[A-Z_]+=\S+ )*(bash|build\/\S+|cargo|cc|cd|cp|curl|docker|echo|find|gdb|git|go|grpcurl|helm|install|jq|kubectl|lean-aggregator|make|mkdir|node|npm|npx|openssl|pip|promtool|python|python3|source|ssh|systemctl|test\/\S+|tools\/\S+|usermod|xargs)(?=\s|$)/;
+
+/** Lines and arrows of a drawing in characters. */
+const DRAWN = /[─│▶]/;
 
 /** The language of an indented block: lines of a shell, JSON, or plain text. */
 export function languageOf(text: string): string {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   const [first = ""] = lines.filter((line) => !line.startsWith("#"));
-  if (COMMANDS.test(first)) return "sh";
+  if (COMMANDS.test(first) && !DRAWN.test(text)) return "sh";
   return /^[[{]["\n ]/.test(text) ? "json" : "text";
 }
