@@ -12,6 +12,7 @@ const LONG = [
   "test/e2e/crowd.test.ts",
   "test/fuzz/malformed-snapshots.test.ts",
   "test/interop/**",
+  "test/site/**",
 ];
 
 export default defineConfig({

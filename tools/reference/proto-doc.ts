@@ -39,7 +39,7 @@ export function protoDocument({ path, title, others }: (typeof PROTO_DOCUMENTS)[
 
 Package \`${file.proto.package}\`, in [proto/${path}](../../proto/${path}). ${others}
 
-${about}
+${withLinks(about)}
 
 ${sections.join("\n\n")}
 `;
@@ -105,5 +105,8 @@ function oneofText({ oneof, proto }: DescField): string {
   return proto.proto3Optional ? "Optional." : "";
 }
 
+/** Documents that a comment names, as links. */
+const withLinks = (text: string) =>
+  text.replaceAll(/\b(docs|client)\/[\w/]+\.md/g, (path) => `[${path}](../../${path})`);
 const linkTo = (name: string) => `[${name}](#${name.toLowerCase()})`;
 const join = (...parts: string[]) => parts.filter(Boolean).join("\n\n");

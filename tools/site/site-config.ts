@@ -74,7 +74,9 @@ function rewriteLinks(markdown: MarkdownRenderer): void {
     for (const { children } of tokens) {
       for (const token of children ?? []) {
         const href = token.type === "link_open" ? token.attrGet("href") : null;
-        if (href !== null) token.attrSet("href", siteLink(document, href, source));
+        // A link within the page stays one: the search finds headings by theirs.
+        if (href !== null && !href.startsWith("#"))
+          token.attrSet("href", siteLink(document, href, source));
       }
     }
   });
@@ -107,7 +109,8 @@ function inlineDrawings(markdown: MarkdownRenderer): void {
 /** Without its own colours: the site's style sheet has them, for both schemes. */
 function drawing(path: string): string {
   const text = readFileSync(path, "utf8");
-  return text.replace(/<style>[^]*?<\/style>/, "").replaceAll(/\n\s*/g, " ");
+  const drawn = text.replace(/<style>[^]*?<\/style>/, "").replaceAll(/\n\s*/g, " ");
+  return `<span class="drawing-frame">${drawn}</span>`;
 }
 
 function documentOf(env: unknown): string {
