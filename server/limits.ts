@@ -22,8 +22,11 @@ export const limits = {
   mergeMessagesMax: 16,
   /** One proof: the chain's limit of 512 KiB. A backend may have its own, lower limit. */
   proofBytesMax: 512 * 1024,
-  /** Longest deadline of a session: backlog may start proofs for some slots, not indefinitely. */
-  deadlineMsMax: 60_000,
+  /**
+   * Longest deadline of a session: backlog may start proofs for some slots, not indefinitely. As long as a
+   * fence, for an adapter's default for backlog and merges, and for what it submits again, is the fence.
+   */
+  deadlineMsMax: 120_000,
   /** Longest fence of a session: its proofs are kept in memory until then. */
   fenceMsMax: 120_000,
   /** Outcomes and summaries can be read at most this long after the session's fence. */

@@ -33,7 +33,11 @@ test.each<[call: string, request: object, text: string]>([
     submit({ requestId: "x".repeat(65) }),
     `request_id: is "${"x".repeat(65)}", expected no id or 1 to 64 characters of A-Z a-z 0-9 . _ -`,
   ],
-  ["SubmitSnapshot", submit({ deadlineMs: 60_001 }), "deadline_ms: is 60001, expected 0 to 60000"],
+  [
+    "SubmitSnapshot",
+    submit({ deadlineMs: 120_001 }),
+    "deadline_ms: is 120001, expected 0 to 120000",
+  ],
   ["SubmitSnapshot", submit({ fenceMs: 120_001 }), "fence_ms: is 120001, expected 0 to 120000"],
   [
     "SubmitSnapshot",
