@@ -8,6 +8,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setupCommand } from "./pip.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const WARNINGS = ["-Wall", "-Wextra", "-Werror"];
@@ -33,7 +34,7 @@ function run(output, command, args) {
       `native: cannot compile ${output}: ${why}`,
       `  command: ${[command, ...args].join(" ")}`,
       `  folder:  ${ROOT}`,
-      "Fix the cause and run 'make setup' again.",
+      `Fix the cause and run '${setupCommand("setup")}' again.`,
     ].join("\n"),
   );
 }
@@ -46,7 +47,7 @@ function checkTool(command, why) {
       `native: '${command}' was not found; it ${why}. Install a compiler:`,
       "  Debian, Ubuntu: apt-get install build-essential python3",
       "  macOS:          xcode-select --install",
-      "or name one: CC for C, CXX for C++. Then run 'make setup' again.",
+      `or name one: CC for C, CXX for C++. Then run '${setupCommand("setup")}' again.`,
     ].join("\n"),
   );
 }

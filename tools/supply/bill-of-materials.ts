@@ -1,7 +1,7 @@
 /**
  * The bill of materials of what is shipped, as CycloneDX 1.5: the npm packages installed without
- * those for development, the prover's wheel with the crates that it is compiled from, and the two
- * native libraries of this project. The same commit gives the same bytes: no time, no serial number,
+ * those for development, the prover's wheel with the crates that it is compiled from, the optional
+ * prover's wheel, and the native libraries of this project. The same commit gives the same bytes: no time, no serial number,
  * and nothing about the machine or the registry.
  */
 import type { Bom, Component, Dependency } from "./cyclonedx.js";
@@ -14,9 +14,11 @@ export interface Materials {
   npm: Bom;
   locked: readonly LockedPackage[];
   wheel: Wheel;
+  /** Of the prover that is installed on request. */
+  optional: Wheel;
 }
 
-export function billOfMaterials({ npm, locked, wheel }: Materials) {
+export function billOfMaterials({ npm, locked, wheel, optional }: Materials) {
   const shipped = new Set(
     locked.flatMap(({ name, version, isShipped }) => (isShipped ? `${name}@${version}` : [])),
   );
@@ -33,16 +35,28 @@ export function billOfMaterials({ npm, locked, wheel }: Materials) {
     specVersion: "1.5",
     version: 1,
     metadata: { component: own },
-    components: byRef<Component>([...packages, ...native, wheelComponent(wheel), ...wheel.crates]),
+    components: byRef<Component>([
+      ...packages,
+      ...native,
+      wheelComponent(wheel, "required"),
+      ...wheel.crates,
+      wheelComponent(optional, "optional"),
+    ]),
     dependencies: [
       root,
-      ...byRef([...graph, ...nativeDependencies(native, wheel, packages), ...wheel.dependencies]),
+      ...byRef([
+        ...graph,
+        ...nativeDependencies(native, { wheel, optional, packages }),
+        ...wheel.dependencies,
+        ...optional.dependencies,
+      ]),
     ],
   };
 }
 
 const ADDON = "lean_aggregator.node";
 const BACKEND = "lean_pq.so";
+const OPTIONAL_BACKEND = "lean_multisig.so";
 /** Packages whose headers are compiled into the addon. */
 const HEADERS = ["node-addon-api", "node-api-headers"];
 
@@ -60,20 +74,25 @@ function nativeComponents({ version, licenses = [] }: Component): Component[] {
   return [
     library(ADDON, "Node addon, built from native/addon; loads a backend"),
     library(BACKEND, "Backend, built from native/backends/lean_pq; loads the host's CPython"),
+    library(OPTIONAL_BACKEND, "Backend, built from native/backends/lean_multisig, on request"),
   ];
 }
 
-function nativeDependencies(native: Component[], wheel: Wheel, packages: Component[]) {
+function nativeDependencies(
+  native: Component[],
+  { wheel, optional, packages }: { wheel: Wheel; optional: Wheel; packages: Component[] },
+) {
   const headers = packages.filter(({ name }) => HEADERS.includes(name));
   const needs = new Map([
     [ADDON, headers.map((each) => each["bom-ref"])],
     [BACKEND, [wheelRef(wheel)]],
+    [OPTIONAL_BACKEND, [wheelRef(optional)]],
   ]);
   return native.map(({ name, "bom-ref": ref }) => ({ ref, dependsOn: needs.get(name) ?? [] }));
 }
 
 /** One for the version, and inside it one for each file that is published of it. */
-function wheelComponent(wheel: Wheel): Component {
+function wheelComponent(wheel: Wheel, scope: "required" | "optional"): Component {
   const { name, version, licence, sha256 } = wheel;
   const ref = wheelRef(wheel);
   const file = (content: string): Component => ({
@@ -88,7 +107,7 @@ function wheelComponent(wheel: Wheel): Component {
     type: "library",
     name,
     version,
-    scope: "required",
+    scope,
     purl: `pkg:pypi/${name}@${version}`,
     licenses: [{ expression: licence }],
     components: sha256.map(file),

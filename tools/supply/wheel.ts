@@ -1,7 +1,8 @@
 /**
- * The prover's wheel, as it is pinned in `native/requirements.txt` and installed by `make setup`: its
- * licence, and the bill of materials that its makers put into it (PEP 770), which names the Rust
- * crates that it is compiled from.
+ * The provers' wheels. The shipped one, as it is pinned in `native/requirements.txt` and installed by `make
+ * setup`: its licence, and the bill of materials that its makers put into it (PEP 770), which names the Rust
+ * crates that it is compiled from. The optional one, as pinned: not every machine has it, and the bill is the
+ * same on all, so its crates are in its own bill alone.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -40,6 +41,18 @@ export function readWheel(root: string): Wheel {
 
 export function wheelRef({ name, version }: Pick<Wheel, "name" | "version">): string {
   return `pypi:${name}@${version}`;
+}
+
+/** As its metadata has it. */
+export const OPTIONAL_LICENCE = "MIT OR Apache-2.0";
+
+/** The wheel of `lean_multisig`, which `make setup-multisig` installs. Needs only the checkout. */
+export function readOptionalWheel(root: string): Wheel {
+  const text = readFileSync(join(root, "native", "requirements-multisig.txt"), "utf8");
+  const [pinned] = parseRequirements(text);
+  if (pinned === undefined) throw new Error("native/requirements-multisig.txt names no wheel");
+  const dependencies = [{ ref: wheelRef(pinned), dependsOn: [] }];
+  return { ...pinned, licence: OPTIONAL_LICENCE, crates: [], dependencies };
 }
 
 /** With references of our own, and no path: cargo's name the machine that compiled. */

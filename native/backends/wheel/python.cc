@@ -18,7 +18,8 @@ std::string Python::load(const std::string &libpython) {
   // RTLD_GLOBAL: the wheel's extension finds CPython in the process; it links no libpython.
   void *library = dlopen(libpython.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (library == nullptr) {
-    return "cannot load libpython (" + libpython + "): " + dl_error() + "; run 'make setup'";
+    return "cannot load libpython (" + libpython + "): " + dl_error() +
+           "; set the backend up again: 'lean-aggregator setup', or 'make setup' in a checkout";
   }
 #define LEAN_WHEEL_RESOLVE(name, result, parameters)                              \
   name = reinterpret_cast<result(*) parameters>(dlsym(library, #name));        \

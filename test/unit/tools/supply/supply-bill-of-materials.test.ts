@@ -1,13 +1,14 @@
 /** The bill of materials: valid, whole, and the same wherever it is written. */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { beforeAll, expect, test } from "vitest";
 import { billOfMaterials } from "../../../../tools/supply/bill-of-materials.js";
 import { bom } from "../../../../tools/supply/cyclonedx.js";
 import { parseLockFile } from "../../../../tools/supply/lock-file.js";
 import { parseRequirements } from "../../../../tools/supply/requirements.js";
-import { readWheel } from "../../../../tools/supply/wheel.js";
+import { OPTIONAL_LICENCE, readOptionalWheel, readWheel } from "../../../../tools/supply/wheel.js";
 
 const locked = parseLockFile(readFileSync("package-lock.json", "utf8"));
 const sha256 = parseRequirements(readFileSync("native/requirements.txt", "utf8"))[0]?.sha256;
@@ -49,6 +50,28 @@ test("it names the wheel by every pinned hash, and the crates inside it", () => 
   );
 });
 
+test("it names the optional prover's wheel by every pinned hash, on machines without it too", () => {
+  const wheel = bill.components.find(({ purl }) => purl === "pkg:pypi/py-lean-multisig@0.4.0");
+  const pinned = parseRequirements(readFileSync("native/requirements-multisig.txt", "utf8"))[0];
+  const hashes = wheel?.components?.flatMap((file) => file.hashes ?? []);
+  expect(hashes).toEqual(pinned?.sha256.map((content) => ({ alg: "SHA-256", content })));
+  expect(wheel).toMatchObject({ scope: "optional", licenses: [{ expression: OPTIONAL_LICENCE }] });
+  const backend = bill.dependencies.find(({ ref }) => ref === "native:lean_multisig.so");
+  expect(backend?.dependsOn).toEqual([wheel?.["bom-ref"]]);
+});
+
+/** Its metadata, where it is installed. */
+const installed = existsSync(".multisig-venv/lib")
+  ? readdirSync(".multisig-venv/lib", { recursive: true, encoding: "utf8" }).filter((path) =>
+      /py_lean_multisig-[^/]*\/METADATA$/.test(path),
+    )
+  : [];
+
+test.runIf(installed.length > 0)("its licence is the one that the wheel itself names", () => {
+  const metadata = readFileSync(join(".multisig-venv/lib", installed[0] ?? ""), "utf8");
+  expect(metadata).toContain(`License-Expression: ${OPTIONAL_LICENCE}\n`);
+});
+
 test("the service depends on all of it, and nothing in it is unknown", () => {
   const known = new Set(bill.components.map((each) => each["bom-ref"]));
   const edges = new Map(bill.dependencies.map(({ ref, dependsOn }) => [ref, dependsOn]));
@@ -83,7 +106,8 @@ test("a package that is both shipped and a tool's is in it, whatever npm leaves 
     { name: "c", version: "3.0.0", licence: "MIT", integrity: "", isShipped: false },
   ];
   const wheel = readWheel(process.cwd());
-  const { components, dependencies } = billOfMaterials({ npm, locked: packages, wheel });
+  const optional = readOptionalWheel(process.cwd());
+  const { components, dependencies } = billOfMaterials({ npm, locked: packages, wheel, optional });
   expect(components.filter(({ name }) => name === "b")).toEqual([shared]);
   expect(components).not.toContainEqual(tool);
   expect(dependencies[0]?.dependsOn).toContain("b@2.0.0");

@@ -27,6 +27,7 @@ test("package-lock.json has the versions of package.json and a SHA-512 of every 
 
 test.each([
   "native/requirements.txt",
+  "native/requirements-multisig.txt",
   "tools/fleet/requirements.txt",
   "examples/python/requirements.txt",
   "test/interop/hadolint.txt",
