@@ -6,6 +6,7 @@ const LONG = [
   "test/abuse/**",
   "test/chaos/fleet/fleet*.test.ts",
   "test/chaos/hostile-peers.test.ts",
+  "test/chaos/merges.test.ts",
   "test/chaos/provers.test.ts",
   "test/chaos/services.test.ts",
   "test/deploy/**",

@@ -5,23 +5,33 @@
 import { Registry } from "prom-client";
 import { expect } from "vitest";
 import { AggregatorClient, AggregatorError, TickAggregator } from "../../client/index.js";
-import type { SubmitOptions, TickResult } from "../../client/index.js";
+import type {
+  MergeInit,
+  MergeOptions,
+  SubmitAnswer,
+  SubmitOptions,
+  TickResult,
+} from "../../client/index.js";
+import { bitsToIndices } from "../../client/index.js";
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   DeviceState,
+  KeyRole,
   OutcomeReason,
   OutcomeStatus,
+  ProofKind,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { until } from "./chaos-service.js";
 import { metricValue } from "../helpers/metric-value.js";
-import type { GroupInit } from "../../tools/harness/vectors.js";
-import { publicKey, snapshot } from "../../tools/harness/vectors.js";
+import type { GroupInit, KeyInit } from "../../tools/harness/vectors.js";
+import { keyTable, snapshot } from "../../tools/harness/vectors.js";
 
 /** Long enough for a cold prover on a loaded machine. */
 const BUDGETS = { deadlineMs: 30_000, fenceMs: 60_000 };
 
 interface Submitted {
   groups: number;
+  keys: readonly KeyInit[];
   /** The service's deadline is at this instant or later, for it counts from its receipt. */
   deadlineAtMs: number;
   results: TickResult[];
@@ -42,28 +52,47 @@ export class Oracle {
   /** Of the adapter's fenced proofs, those that are booked. */
   private fenced = 0;
 
-  constructor(address: string, nodeId = "chaos") {
+  /** @param addresses of the service, or of several in the adapter's order; the last one is asked what it says */
+  constructor(addresses: string | string[], nodeId = "chaos") {
     this.node = { nodeId, nodeEpoch: 1n };
+    const [address = ""] = [addresses].flat().slice(-1);
     this.client = new AggregatorClient({ address });
     this.adapter = new TickAggregator({
       ...this.node,
-      endpoints: address,
+      endpoints: addresses,
       timeToFence: () => BUDGETS.fenceMs,
       registry: this.registry,
     });
   }
 
   /** Submits once the adapter lets it; every snapshot is of a slot of its own. */
-  async submit(groups: GroupInit[], options: SubmitOptions = {}): Promise<string> {
+  submit(groups: GroupInit[], options: SubmitOptions = {}): Promise<string> {
+    const gates = { isAggregator: true, hasState: true };
+    const entry = { groups: groups.length, keys: keyTable() };
+    return this.offer(entry, options, (slot, budgets) =>
+      this.adapter.submitOrSkip(slot, gates, () => snapshot(slot, groups), budgets),
+    );
+  }
+
+  /** Submits a merge, a snapshot of one group, as `submit` does. */
+  merge(merge: MergeInit, options: MergeOptions = {}): Promise<string> {
+    return this.offer({ groups: 1, keys: merge.keys ?? [] }, options, (slot, budgets) =>
+      this.adapter.mergeOrSkip(slot, { hasState: true }, () => merge, budgets),
+    );
+  }
+
+  private offer<Options extends { deadlineMs?: number; fenceMs?: number }>(
+    asked: Pick<Submitted, "groups" | "keys">,
+    options: Options,
+    ask: (slot: number, options: Options & typeof BUDGETS) => SubmitAnswer,
+  ): Promise<string> {
     const slot = this.slot++;
     return until(() => {
-      const gates = { isAggregator: true, hasState: true };
-      const make = () => snapshot(slot, groups);
       const budgets = { ...BUDGETS, ...options };
-      const deadlineAtMs = performance.now() + (budgets.deadlineMs ?? BUDGETS.deadlineMs);
-      const answer = this.adapter.submitOrSkip(slot, gates, make, budgets);
+      const deadlineAtMs = performance.now() + budgets.deadlineMs;
+      const answer = ask(slot, budgets);
       if ("submitted" in answer) {
-        const entry = { groups: groups.length, deadlineAtMs, results: [], fenced: 0 };
+        const entry = { ...asked, deadlineAtMs, results: [], fenced: 0 };
         this.submitted.set(answer.requestId, entry);
         return answer.requestId;
       }
@@ -73,8 +102,16 @@ export class Oracle {
   }
 
   /** Submits, and waits until a device proves it. */
-  async submitAndStart(groups: GroupInit[], options: SubmitOptions = {}): Promise<string> {
-    const requestId = await this.submit(groups, options);
+  submitAndStart(groups: GroupInit[], options: SubmitOptions = {}): Promise<string> {
+    return this.started(this.submit(groups, options));
+  }
+
+  mergeAndStart(merge: MergeInit, options: MergeOptions = {}): Promise<string> {
+    return this.started(this.merge(merge, options));
+  }
+
+  private async started(submitted: Promise<string>): Promise<string> {
+    const requestId = await submitted;
     await until(() => this.isProving());
     return requestId;
   }
@@ -146,13 +183,22 @@ export class Oracle {
     return devices.some(({ state }) => state === DeviceState.PROVING);
   }
 
-  /** The proof verifies for the participants that the outcome names, once a prover is up to ask. */
-  private async isVerified({ data, proof, participants }: Outcome): Promise<boolean> {
-    const validators = [...participants].flatMap((byte, at) =>
-      [0, 1, 2, 3, 4, 5, 6, 7].flatMap((bit) => ((byte >> bit) & 1 ? [at * 8 + bit] : [])),
-    );
-    const publicKeys = validators.map(publicKey);
-    const request = { node: this.node, data: data ?? {}, proof, publicKeys };
+  /**
+   * The proof verifies for the participants that the outcome names, of a merge for its claims in their order, once a
+   * prover is up to ask.
+   */
+  private async isVerified({ requestId, data, proof, ...outcome }: Outcome): Promise<boolean> {
+    const { node } = this;
+    const { keys } = this.entry(requestId);
+    const keysOf = ({ participants, role = KeyRole.ATTESTATION }: Signers) =>
+      bitsToIndices(participants).map((validator) => keyOf(keys, validator, role));
+    const claims = outcome.claims.map((claim) => {
+      return { signed: claim.signed, publicKeys: keysOf(claim) };
+    });
+    const request =
+      claims.length > 0
+        ? { node, proof, kind: ProofKind.MERGE, claims }
+        : { node, data: data ?? {}, proof, publicKeys: keysOf(outcome) };
     const { valid } = await until(() =>
       this.client.verifyAggregate(request).catch((error: unknown) => {
         if (error instanceof AggregatorError && error.kind === "unavailable") return undefined;
@@ -240,6 +286,21 @@ export class Oracle {
     const all = metric?.values.reduce((sum, { value }) => sum + value, 0) ?? 0;
     return all - this.skippedByAdapter;
   }
+}
+
+/** Who signed, in an outcome or in one of its claims. */
+interface Signers {
+  participants: Uint8Array;
+  role?: KeyRole;
+}
+
+function keyOf(keys: readonly KeyInit[], validator: number, role: KeyRole): Uint8Array {
+  const own = keys.find((key) => {
+    const ofKey = key.role ?? KeyRole.ATTESTATION;
+    return key.validatorIndex === validator && (ofKey || KeyRole.ATTESTATION) === role;
+  });
+  if (own?.publicKey === undefined) throw new Error(`validator ${validator} has no key`);
+  return own.publicKey;
 }
 
 /** Groups of a snapshot that have ended so far. */

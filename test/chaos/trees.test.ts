@@ -1,7 +1,8 @@
-/** Real provers killed in the middle of a tree of jobs: one outcome, judged at the adapter. */
+/** Real provers, and the service, killed in the middle of a tree of jobs: one outcome, judged at the adapter. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { bitsToIndices } from "../../proto/bitlist.js";
 import type { ServiceProcess } from "../../tools/harness/processes/service-process.js";
+import { isRunning } from "../../tools/harness/processes/processes.js";
 import { dataOf, raw } from "../../tools/harness/vectors.js";
 import { Oracle } from "./chaos-oracle.js";
 import { ChaosRandom } from "./chaos-random.js";
@@ -18,9 +19,12 @@ let oracle: Oracle;
 
 beforeAll(async () => {
   site = new Site();
-  service = await site.start({ LEAN_AGGREGATOR_LEAF_RAWS_MAX: `${LEAF_RAWS_MAX}` });
+  service = await site.start(SETTINGS);
   oracle = new Oracle(site.address);
 });
+
+const SETTINGS = { LEAN_AGGREGATOR_LEAF_RAWS_MAX: `${LEAF_RAWS_MAX}` };
+const TIMEOUT_MS = 240_000;
 
 beforeEach(() => service.fullStrength());
 
@@ -52,4 +56,26 @@ test.each([
     await oracle.expectNothingLostOrDoubled();
     await oracle.expectOutcomesUnchanged();
   },
+);
+
+test(
+  "service killed in the middle of a tree: it ends once, no job goes on, and the new run proves the same",
+  async () => {
+    const validators = Array.from({ length: SIGNERS }, (_, at) => 2 + at);
+    const votes = { data: dataOf(0), rawSignatures: validators.map((each) => raw(0, each)) };
+    const jobs = service.provers();
+    const submitted = await oracle.submitAndStart([votes]);
+    await random.moment(100, 2000);
+    service.signal("SIGKILL");
+    await service.exited;
+    service = site.spawn(SETTINGS);
+    const [ending] = await oracle.endings(submitted);
+    expect([["LOST"], ["PROVED"]]).toContainEqual(ending);
+    await service.fullStrength(1);
+    expect(jobs.filter(isRunning)).toEqual([]);
+    const [outcome] = await oracle.expectProved(await oracle.submit([votes]));
+    expect(bitsToIndices(outcome?.participants ?? new Uint8Array())).toEqual(validators);
+    await oracle.expectNothingLostOrDoubled();
+  },
+  TIMEOUT_MS,
 );
