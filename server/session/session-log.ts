@@ -50,6 +50,18 @@ export function noteLeftOut(
   leftOut.set(name, (leftOut.get(name) ?? 0) + count);
 }
 
+/** Of groups that were proved by several jobs: all of these together. */
+function jobsOf({ trees }: Session) {
+  const sum = { leaves: 0, folds: 0, done: 0, tries: 0 };
+  for (const { jobs } of trees) {
+    sum.leaves += jobs.leaves;
+    sum.folds += jobs.folds;
+    sum.done += jobs.done;
+    sum.tries += jobs.tries;
+  }
+  return sum;
+}
+
 /**
  * Votes first: how many there were, how many are in a proof, by step where the request has steps, and
  * what became of the others.
@@ -71,6 +83,7 @@ export function logEnded(
     ...(session.leftOut.size > 0 && { votesLeftOut: Object.fromEntries(session.leftOut) }),
     groups: groups.length,
     groupsByStatus: counts,
+    ...(session.trees.size > 0 && { jobs: jobsOf(session) }),
     durationMs: Math.round(durationMs),
   };
   log.info(line, "session ended");

@@ -102,11 +102,12 @@ export class Tree {
     return [...this.jobsIn("ready"), ...this.jobsIn("waiting")];
   }
 
-  /** How many jobs there are, and how many of them are done; both may grow. */
-  get progress(): { done: number; jobs: number } {
+  /** How many jobs there are of each kind, and how many are done; all may grow. */
+  get jobs(): { leaves: number; folds: number; done: number } {
     const jobs = this.nodes.filter(({ of, stand }) => of.kind !== "child" && stand === undefined);
+    const leaves = jobs.filter(({ of }) => of.kind === "leaf").length;
     const done = jobs.filter(({ state }) => state === "there" || state === "out").length;
-    return { done, jobs: jobs.length };
+    return { leaves, folds: jobs.length - leaves, done };
   }
 
   /** The folds that have to follow the job, one after the other. */

@@ -4,7 +4,7 @@
  */
 import type { Assignment } from "../../lane/lane-messages.js";
 import { groupOf, isRetry } from "../../session/session.js";
-import type { Session, Waiter } from "../../session/session.js";
+import type { Session, TreeJobs, Waiter } from "../../session/session.js";
 import type { DecodedGroup, LeftOut, ProofResult } from "../../work/group.js";
 import { rotationOf } from "../../work/parts.js";
 import { BACKLOG } from "../../work/priority.js";
@@ -43,7 +43,7 @@ export interface Attempt extends Plan {
   tree?: AttemptTree | undefined;
 }
 
-export interface AttemptTree {
+export interface AttemptTree extends TreeJobs {
   predictedMs(): number;
   /** Shapes of the jobs that are not on a lane yet. */
   ahead(): Shape[];

@@ -7,6 +7,7 @@ import { concat } from "../../bytes.js";
 import type { Assignment } from "../../lane/lane-messages.js";
 import { limits } from "../../limits.js";
 import type { MemoryShare } from "../../memory-budget.js";
+import type { TreeJobs } from "../../session/session.js";
 import type { ChildWork, FoldWork, LeftOut, ProofResult, Raws } from "../../work/group.js";
 import type { FoldLimits } from "../../work/fold-limits.js";
 import { inputDigest } from "../../work/input-digest.js";
@@ -51,6 +52,8 @@ type Failed = Extract<ProofResult, { kind: "failed" }>;
 export class RunningTree {
   /** Provers that have died over the jobs. */
   private deaths = 0;
+  /** How often a lane was given a job. */
+  private tries = 0;
   private readonly tree: Tree;
   private readonly proofs = new Map<number, InnerProof>();
   /** The jobs on lanes, by the attempt's number. */
@@ -90,8 +93,8 @@ export class RunningTree {
     return this.end === undefined ? this.tree.ready() : [];
   }
 
-  get progress(): { done: number; jobs: number } {
-    return this.tree.progress;
+  get jobs(): TreeJobs["jobs"] {
+    return { ...this.tree.jobs, tries: this.tries };
   }
 
   /** The attempts of the jobs that are on lanes. */
@@ -152,6 +155,7 @@ export class RunningTree {
   started(attempt: number, job: TreeJob): void {
     const startedAtMs = this.modules.nowMs();
     this.startedAtMs ??= startedAtMs;
+    this.tries++;
     this.tree.start(job.id);
     this.onLanes.set(attempt, { job, startedAtMs });
   }

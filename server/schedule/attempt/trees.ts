@@ -132,7 +132,8 @@ export class Trees {
 
   /** How far the tree of the attempt is; undefined for an attempt at one job. */
   progressOf(attemptId: number): { done: number; jobs: number } | undefined {
-    return this.of(attemptId)?.tree.progress;
+    const jobs = this.of(attemptId)?.tree.jobs;
+    return jobs && { done: jobs.done, jobs: jobs.leaves + jobs.folds };
   }
 
   /** Kills every job of the attempt; false for an attempt at one job. */

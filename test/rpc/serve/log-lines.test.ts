@@ -2,6 +2,8 @@
 import { afterEach, expect, test } from "vitest";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
+import { snapshot as snapshotOf } from "../../../tools/harness/vectors.js";
+import { inventedGroup } from "../../../tools/harness/wire/contract.js";
 import { ServiceProcess } from "../../../tools/harness/processes/service-process.js";
 import { commandLine } from "../../helpers/command-line.js";
 import { ServedPlace, until } from "./served.js";
@@ -10,16 +12,16 @@ let service: ServiceProcess | undefined;
 afterEach(() => service?.kill());
 
 /** The log of a service that has proved one snapshot, by message. */
-async function logAt(level: string) {
+async function logAt(level: string, snapshot = fakeSnapshot(2), flags: readonly string[] = []) {
   const place = new ServedPlace();
   const started = (service = ServiceProcess.spawn({
-    flags: [...place.flags, "--log-level", level],
+    flags: [...place.flags, "--log-level", level, ...flags],
   }));
   await place.ready();
   const client = new AggregatorClient({ address: place.nodes });
   const budgets = { deadlineMs: 5000, fenceMs: 8000 };
   const node = { nodeId: "node-1", nodeEpoch: 1n };
-  await client.submitSnapshot({ node, snapshot: fakeSnapshot(2), ...budgets });
+  await client.submitSnapshot({ node, snapshot, ...budgets });
   client.close();
   await until("the session ends", () => started.log.some(({ msg }) => msg === "session ended"));
   return { line: (msg: string) => started.log.find((line) => line.msg === msg) };
@@ -39,7 +41,20 @@ test("info: a fake prover, an accepted snapshot and its end, with votes", async 
   const ended = { ...who, votes, votesProved: votes, groups: 2, groupsByStatus: { proved: 2 } };
   expect(line("session ended")).toMatchObject(ended);
   expect(line("session ended")).not.toHaveProperty("votesLeftOut");
+  expect(line("session ended")).not.toHaveProperty("jobs");
   expect(line("call ended")).toBeUndefined();
+});
+
+test("info: the jobs by which large groups were proved, at the end of their session", async () => {
+  const large = inventedGroup(
+    0,
+    Array.from({ length: 12 }, (_, at) => at),
+  );
+  const { line } = await logAt("info", snapshotOf(1, [large]), ["--leaf-raws-max", "4"]);
+  expect(line("session ended")).toMatchObject({
+    groupsByStatus: { proved: 1 },
+    jobs: { leaves: 3, folds: 1, done: 4, tries: 4 },
+  });
 });
 
 test("debug: also each call, group, attempt and lane", async () => {

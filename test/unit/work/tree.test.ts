@@ -271,7 +271,7 @@ describe("a tree", () => {
     tree.start(all?.id ?? 0);
     tree.narrow(all?.id ?? 0);
     expect(tree.ready().map(({ shape }) => shape.children)).toEqual([3]);
-    expect(tree.progress).toEqual({ done: 4, jobs: 6 });
+    expect(tree.jobs).toEqual({ leaves: 4, folds: 2, done: 4 });
   });
 
   it("knows the folds that follow a job", () => {
