@@ -71,7 +71,12 @@ const ofRoot = (slot: bigint, role: KeyRole): ComponentInit => {
 };
 
 /** @param proofs valid ones of the first two messages, by validators 0 and 1 */
-export function hostileMerges([first, second]: readonly [Uint8Array, Uint8Array]): HostileMerge[] {
+export function hostileMerges(proofs: readonly [Uint8Array, Uint8Array]): HostileMerge[] {
+  return [...rejectedMerges(proofs), ...refusedMerges(proofs[0])];
+}
+
+/** Accepted, for only a prover sees what is wrong. */
+function rejectedMerges([first, second]: readonly [Uint8Array, Uint8Array]): HostileMerge[] {
   return [
     rejected(
       "components in another order than their proofs",
@@ -103,6 +108,12 @@ export function hostileMerges([first, second]: readonly [Uint8Array, Uint8Array]
       [1],
       [good(2), ofRoot(BigInt(SLOT), KeyRole.ATTESTATION)],
     ),
+  ];
+}
+
+/** Refused as they are read. @param proof a valid one of the first message */
+function refusedMerges(proof: Uint8Array): HostileMerge[] {
+  return [
     refused(
       "the same message twice",
       /components\[2\]\.claim\.data: is the message of component 0 too/,
@@ -129,7 +140,7 @@ export function hostileMerges([first, second]: readonly [Uint8Array, Uint8Array]
       "participants over the largest registry",
       /components\[1\]\.claim\.participants/,
       mergeOf(good(0), {
-        ...proofComponent(1, first),
+        ...proofComponent(1, proof),
         claim: { ...good(1).claim, participants: noise(1 << 20) },
       }),
     ),
