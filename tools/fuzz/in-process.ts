@@ -29,7 +29,7 @@ export class InProcess {
   private readonly lanes: LocalLanes;
   private readonly schedules: Schedules;
 
-  private constructor() {
+  private constructor(leafRawsMax: number) {
     const { clock, memory } = this;
     const log = createLog("silent");
     const metrics = createMetrics();
@@ -40,7 +40,7 @@ export class InProcess {
       { standbyBytesMax: 0, residentBytesMax: 1e9, refreshShare: 0 },
       { clock, log, metrics, post: (message, receive) => queueMicrotask(() => receive(message)) },
     );
-    this.schedules = new Schedules({}, { clock, metrics });
+    this.schedules = new Schedules({ leafRawsMax }, { clock, metrics });
     const { schedules } = this;
     this.admission = new Admission({ instance }, { clock, log, metrics, schedules, memory });
     const options = {
@@ -68,8 +68,9 @@ export class InProcess {
     });
   }
 
-  static async start(): Promise<InProcess> {
-    const made = new InProcess();
+  /** @param leafRawsMax most raw signatures of one proof: larger groups are trees of jobs; 0: no limit */
+  static async start(leafRawsMax = 0): Promise<InProcess> {
+    const made = new InProcess(leafRawsMax);
     made.lanes.open(made.schedules);
     await made.schedules.ready();
     return made;

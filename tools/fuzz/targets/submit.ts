@@ -27,28 +27,33 @@ import { submitRequests } from "../seeds.js";
 /** Nodes are remembered for ever, up to a limit that is not this target's. */
 const RUNS_A_SERVICE = 200;
 
-export const target: FuzzTarget = {
-  name: "submit",
-  bytesMax: 64 * 1024,
-  msMax: 100,
-  msPerKb: 5,
-  seeds: submitRequests,
-  mutate: protobufMutator(SubmitSnapshotRequestSchema),
-  open: async () => {
-    let service = await InProcess.start();
-    let runs = 0;
-    return {
-      run: async (input) => {
-        if (++runs % RUNS_A_SERVICE === 0) {
-          await service.close();
-          service = await InProcess.start();
-        }
-        await run(service, input);
-      },
-      close: () => service.close(),
-    };
-  },
-};
+export const target = submitTarget("submit", 0);
+
+/** @param leafRawsMax as in `InProcess.start` */
+export function submitTarget(name: string, leafRawsMax: number): FuzzTarget {
+  return {
+    name,
+    bytesMax: 64 * 1024,
+    msMax: 100,
+    msPerKb: 5,
+    seeds: submitRequests,
+    mutate: protobufMutator(SubmitSnapshotRequestSchema),
+    open: async () => {
+      let service = await InProcess.start(leafRawsMax);
+      let runs = 0;
+      return {
+        run: async (input) => {
+          if (++runs % RUNS_A_SERVICE === 0) {
+            await service.close();
+            service = await InProcess.start(leafRawsMax);
+          }
+          await run(service, input);
+        },
+        close: () => service.close(),
+      };
+    },
+  };
+}
 
 async function run(service: InProcess, input: Uint8Array): Promise<void> {
   const context = service.context();
