@@ -16,6 +16,7 @@ export type {
 } from "./adapter/body-candidate.js";
 export type { ComponentInit, MergeGates, MergeInit, MergeOptions } from "./adapter/merge.js";
 export type { OpenGroup, SubmittedData } from "./adapter/open-groups.js";
+export type { SubmitSpan, SubmitTracer } from "./adapter/submit-spans.js";
 export type { SlotClock, StepInit } from "./adapter/slot-clock.js";
 export { slotTimesOf } from "./adapter/slot-clock.js";
 export {

@@ -11,6 +11,7 @@ import type {
 import type { AdapterPriority, AdapterSkipReason, GroupRef } from "../machine/index.js";
 import type { TokenSource } from "../rpc/token.js";
 import type { SlotClock, StepInit } from "./slot-clock.js";
+import type { SubmitTracer } from "./submit-spans.js";
 import type { TlsOptions } from "../rpc/tls-credentials.js";
 
 export interface TickAggregatorOptions {
@@ -56,6 +57,11 @@ export interface TickAggregatorOptions {
   /** A monotonic clock, in milliseconds. Default `performance.now`. */
   nowMs?: () => number;
   /**
+   * Makes a span `submit` of each snapshot, under the node's active span, and makes the service's spans a part
+   * of the same trace: a tracer of OpenTelemetry, such as `trace.getTracer("node")`. Default: none.
+   */
+  tracer?: SubmitTracer;
+  /**
    * Called with each error that the adapter handles itself: an `AggregatorError` where its kind
    * matters, such as `endpoint_is_balanced` or `node_id_in_use`. Default: an error that every try
    * would meet again is a warning of the process (`emitWarning`), once.
@@ -98,6 +104,11 @@ export interface SubmitOptions {
    * `SlotClock`; else none.
    */
   steps?: readonly StepInit[];
+  /**
+   * The W3C header `traceparent` that the service gets: its spans become a part of that trace. Not sent when
+   * it is not a valid one. Default: that of the span `submit`, with a `tracer`.
+   */
+  traceparent?: string;
   /** No result is taken before this many milliseconds have passed. Default 0. */
   holdMs?: number;
 }

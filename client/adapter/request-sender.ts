@@ -25,6 +25,7 @@ export type Answer = EventOf<Outcome, "accepted" | "refused" | "failed">;
 interface FrozenRequest {
   encoded: FlatEncoded;
   steps: readonly StepAt[];
+  traceparent: string | undefined;
   isSent: boolean;
 }
 
@@ -44,8 +45,12 @@ export class RequestSender {
   constructor(private readonly modules: RequestSenderModules) {}
 
   /** Keeps the bytes of a request. The steps are instants of the clock `nowMs`. */
-  freeze(requestId: string, encoded: FlatEncoded, steps: readonly StepAt[]): void {
-    this.frozen.set(requestId, { encoded, steps, isSent: false });
+  freeze(
+    requestId: string,
+    encoded: FlatEncoded,
+    { steps, traceparent }: { steps: readonly StepAt[]; traceparent?: string | undefined },
+  ): void {
+    this.frozen.set(requestId, { encoded, steps, traceparent, isSent: false });
   }
 
   /** Drops the bytes of the request. A try that is under way goes on. */
@@ -105,10 +110,11 @@ export class RequestSender {
       weight,
     }));
     const bytes = withBudgets(request.encoded, { deadlineMs, fenceMs, steps });
+    const { traceparent } = request;
     const leftMs = Math.max(0, deadlineAtMs - sentAtMs);
     const timeoutMs = Math.min(TIMER_MS_MAX, leftMs + ANSWER_GRACE_MS);
     try {
-      const { result } = await client.submitEncoded(bytes, { timeoutMs, signal });
+      const { result } = await client.submitEncoded(bytes, { timeoutMs, signal, traceparent });
       if (result.case === "skipped")
         return { kind: "refused", ...ref, reason: reasonOf(result.value.reason) };
       if (result.case !== "accepted")

@@ -15,6 +15,7 @@ import { countOutcome, type AdapterMetrics } from "./metrics.js";
 import { OpenGroups } from "./open-groups.js";
 import type { TickAggregatorOptions, TickResult } from "./options.js";
 import { RequestSender } from "./request-sender.js";
+import { SubmitSpans } from "./submit-spans.js";
 import { eventOf } from "./wire-events.js";
 
 /** Time limit of CancelSession, in milliseconds: the server answers from memory. */
@@ -27,7 +28,7 @@ export interface AdapterShellModules {
   nowMs: () => number;
 }
 
-type ShellOptions = Pick<TickAggregatorOptions, "verify" | "onError" | "onSkip">;
+type ShellOptions = Pick<TickAggregatorOptions, "verify" | "onError" | "onSkip" | "tracer">;
 type Effect<K extends AdapterEffect<Outcome>["kind"]> = Extract<
   AdapterEffect<Outcome>,
   { kind: K }
@@ -36,6 +37,7 @@ type Effect<K extends AdapterEffect<Outcome>["kind"]> = Extract<
 export class AdapterShell {
   readonly sender: RequestSender;
   readonly openGroups = new OpenGroups();
+  readonly spans: SubmitSpans;
   private state;
   private results: TickResult[] = [];
   private readonly cancels = new Set<Promise<void>>();
@@ -51,6 +53,7 @@ export class AdapterShell {
       endpoints: modules.endpoints.map(({ address }) => address),
       hasVerifyHook: options.verify !== undefined,
     });
+    this.spans = new SubmitSpans(options.tracer, (error) => this.report(error));
     this.sender = new RequestSender({
       endpointAt: (address) => this.endpointAt(address),
       nowMs: modules.nowMs,
@@ -150,7 +153,7 @@ export class AdapterShell {
       case "verify":
         return void this.verify(effect.ref, effect.payload); // never rejects
       case "deliver":
-        this.openGroups.end(effect.result.ref);
+        this.endGroup(effect.result.ref);
         if (effect.result.kind === "outcome") countOutcome(metrics, effect.result.payload);
         return void this.results.push(resultOf(effect.result));
       case "summarised":
@@ -162,20 +165,26 @@ export class AdapterShell {
       case "lost":
         return metrics.lostGroups.inc();
       case "fenced":
-        this.openGroups.end(effect.ref);
+        this.endGroup(effect.ref);
         return metrics.fencedResults.inc();
       case "dropped":
-        this.openGroups.end(effect.ref);
+        this.endGroup(effect.ref);
         return metrics.droppedResults.inc();
       default:
         return assertNever(effect);
     }
   }
 
+  private endGroup(ref: GroupRef): void {
+    this.openGroups.end(ref);
+    this.spans.groupEnded(ref.requestId);
+  }
+
   private skip({ requestId, reason }: Effect<"skip">): void {
     this.modules.metrics.skips.inc({ reason });
     if (requestId === null) return;
     this.openGroups.endRequest(requestId);
+    this.spans.skipped(requestId, reason);
     try {
       this.options.onSkip?.(reason, requestId);
     } catch (error) {

@@ -254,7 +254,9 @@ export class TickAggregator {
       untilAtMs: startMs + untilMs,
       weight,
     }));
-    this.shell.sender.freeze(requestId, request, steps);
+    const submitted = { requestId, nodeId: this.node.nodeId, slot, groups };
+    const traceparent = this.shell.spans.start(submitted, options.traceparent);
+    this.shell.sender.freeze(requestId, request, { steps, traceparent });
     this.shell.openGroups.add(requestId, slot, init);
     const submission = {
       requestId,
@@ -323,6 +325,7 @@ export class TickAggregator {
     this.shell.dispatch({ kind: "closed" });
     await this.shell.untilCancelled();
     this.shell.sender.close();
+    this.shell.spans.close();
     this.stop.abort();
     for (const { client } of this.endpoints) client.close();
     await Promise.all(this.streams);

@@ -53,10 +53,14 @@ export class AggregatorClient {
     return this.call(METHODS.submitSnapshot, request, options);
   }
 
-  /** As `submitSnapshot`, with the request as the bytes of a `SubmitSnapshotRequest`. */
+  /**
+   * As `submitSnapshot`, with the request as the bytes of a `SubmitSnapshotRequest`.
+   *
+   * @param options with the W3C header `traceparent` of the caller's trace. Default: none
+   */
   submitEncoded(
     request: Uint8Array,
-    options: CallTimeout = {},
+    options: CallTimeout & { traceparent?: string | undefined } = {},
   ): Promise<Output<Methods["submitSnapshot"]>> {
     return this.callEncoded(METHODS.submitSnapshot, asBuffer(request), options);
   }
@@ -164,9 +168,10 @@ export class AggregatorClient {
   private async callEncoded<M extends Methods[keyof Methods]>(
     method: M,
     request: Buffer,
-    options: CallTimeout,
+    { traceparent, ...options }: CallTimeout & { traceparent?: string | undefined },
   ): Promise<Output<M>> {
     const metadata = metadataWith(this.token);
+    if (traceparent !== undefined) metadata.set("traceparent", traceparent);
     const decode = responseDecoder(method);
     const call = { path: pathOf(method), request, decode, metadata };
     const { client, connection } = this;

@@ -2,6 +2,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { TickAggregator } from "../../../client/index.js";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
@@ -108,6 +109,25 @@ test("a snapshot sent in JSON is a trace of its caller's, from its receipt to it
     "service.name": "lean-aggregator",
     "service.instance.id": "test-service",
   });
+});
+
+test("the adapter's snapshots, over gRPC, are in the trace of the node's span", async () => {
+  const named = { traceId, spanId: parentSpanId, traceFlags: 1 };
+  const span = { spanContext: () => named, setAttribute: () => undefined, end: () => undefined };
+  const adapter = new TickAggregator({
+    ...{ endpoints: service.addresses, nodeId: "node-2", timeToFence: () => 60_000 },
+    tracer: { startSpan: () => span },
+  });
+  try {
+    const gates = { isAggregator: true, hasState: true };
+    const submit = () => adapter.submitOrSkip(1, gates, () => fakeSnapshot(1));
+    await expect.poll(submit).toHaveProperty("submitted");
+    await prover.untilProofs(1);
+  } finally {
+    await adapter.close({ drainMs: 0 });
+  }
+  await service.close();
+  expect(spanNamed("snapshot")).toMatchObject({ traceId, parentSpanId, flags: 0x301 });
 });
 
 test("a garbled trace context is ignored, and the snapshot accepted", async () => {
