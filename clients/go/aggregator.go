@@ -62,6 +62,8 @@ type record struct {
 	groups       []*AttestationData
 	hasLengthBit bool
 	isSent       bool
+	// traceparent is the header of each try. Empty: none.
+	traceparent string
 	// endTry ends the last try.
 	endTry context.CancelFunc
 }
@@ -234,6 +236,9 @@ func (a *Aggregator) freeze(
 		slot:         slot,
 		priority:     options.Priority,
 		hasLengthBit: made.GetSszBitlists(),
+	}
+	if traceparentPattern.MatchString(options.Traceparent) {
+		kept.traceparent = options.Traceparent
 	}
 	for _, step := range options.Steps {
 		at := stepAt{untilMs: nowMs + step.Within.Milliseconds(), weight: step.Weight}

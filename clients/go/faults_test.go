@@ -151,6 +151,30 @@ func TestTLSAndToken(t *testing.T) {
 	checkProofs(t, take(t, node, 1), "")
 }
 
+func TestTheTraceOfTheNodeGoesWithEachTry(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	service.LoseAcknowledgements(1)
+	service.SetProveTime(time.Second)
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	submit(t, node, leanagg.SubmitOptions{Traceparent: trace}, 1)
+	take(t, node, 1)
+	for _, header := range service.Traceparents() {
+		if header != trace {
+			t.Errorf("traceparent %q", header)
+		}
+	}
+	tried := len(service.Traceparents())
+	if tried < 2 {
+		t.Errorf("%d tries, expected the lost one again", tried)
+	}
+	submit(t, node, leanagg.SubmitOptions{Traceparent: "x\r\nauthorization: y"}, 2)
+	take(t, node, 1)
+	if header := service.Traceparents()[tried]; header != "" {
+		t.Errorf("traceparent %q, expected none", header)
+	}
+}
+
 func TestAWrongTokenIsInvalid(t *testing.T) {
 	service := leanaggtest.Start(t, leanaggtest.Options{Token: "secret"})
 	skips := make(chan leanagg.Skip, 1)

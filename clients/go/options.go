@@ -89,6 +89,9 @@ type SubmitOptions struct {
 	Steps []Step
 	// HoldUntil is the instant before which no result of the submission is taken. Default: none.
 	HoldUntil time.Time
+	// Traceparent is the W3C header of the node's trace, of which the service's spans become a part. It
+	// goes with each try. An invalid one is not sent. Default: none.
+	Traceparent string
 }
 
 // Step says what a vote is worth if its proof is ready within a time. Weights descend.
@@ -96,6 +99,8 @@ type Step struct {
 	Within time.Duration
 	Weight uint32
 }
+
+var traceparentPattern = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
 var nodeIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 

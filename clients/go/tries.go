@@ -151,8 +151,12 @@ func (e *endpoint) call(
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(httptrace.WroteRequestInfo) { onWritten() },
 	})
+	call := connect.NewRequest(request)
+	if job.kept.traceparent != "" {
+		call.Header().Set("Traceparent", job.kept.traceparent)
+	}
 	start := time.Now()
-	response, err := e.connection().submit.CallUnary(ctx, connect.NewRequest(request))
+	response, err := e.connection().submit.CallUnary(ctx, call)
 	if job.ctx.Err() != nil {
 		return // another try has taken its place, or the adapter is closed
 	}

@@ -27,6 +27,7 @@ func (h *handler) SubmitSnapshot(
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.received = append(s.received, call.Msg)
+	s.traceparents = append(s.traceparents, call.Header().Get("Traceparent"))
 	answer := s.submit(call.Msg)
 	if answer.GetAccepted() != nil && s.losses > 0 {
 		s.losses--

@@ -51,12 +51,13 @@ type Service struct {
 	runs  int
 	state aggregatorv1.ServiceState
 	// losses is how many acknowledgements are lost from now on.
-	losses   int
-	sessions map[sessionKey]*session
-	order    []*session
-	streams  map[*stream]bool
-	received []*aggregatorv1.SubmitSnapshotRequest
-	isKilled bool
+	losses       int
+	sessions     map[sessionKey]*session
+	order        []*session
+	streams      map[*stream]bool
+	received     []*aggregatorv1.SubmitSnapshotRequest
+	traceparents []string
+	isKilled     bool
 	// killed is closed when this run is killed.
 	killed chan struct{}
 	prover sync.WaitGroup
@@ -207,6 +208,13 @@ func (s *Service) setState(state aggregatorv1.ServiceState) {
 			Event: &aggregatorv1.StreamResultsResponse_Status{Status: s.status()},
 		})
 	}
+}
+
+// Traceparents returns the header of that name of each request, "" without one, as [Service.Requests].
+func (s *Service) Traceparents() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.traceparents...)
 }
 
 // Requests returns the requests that the service has received, oldest first, over all its runs.
