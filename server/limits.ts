@@ -261,10 +261,10 @@ export const limits = {
   tracesOpenMax: 2048,
   /** Spans that wait for the collector: half a minute of a fleet that makes 100 proofs a second. */
   spansWaitingMax: 16_384,
-  /** Spans in one request to the collector: about 100 KB, encoded in about 1 ms. */
-  spansPerRequestMax: 256,
-  /** Activities that the traces take at once. */
-  tracedActivitiesMax: 1024,
+  /** Spans in one request to the collector: about 10 KB, encoded in few milliseconds of the event loop. */
+  spansPerRequestMax: 64,
+  /** Activities that the traces take in one turn of the event loop: few milliseconds too. */
+  tracedActivitiesMax: 128,
   /** Open `StreamActivity` calls: some people with a page and a terminal each. */
   activityStreamsMax: 8,
   /** Time between two answers of such a stream; and the longest when nothing happens. */

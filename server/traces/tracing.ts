@@ -32,7 +32,7 @@ export interface TracingModules {
   clock: Clock;
   log: Logger;
   metrics: Pick<Metrics, "spans">;
-  activity: Pick<ActivityFeed, "take">;
+  activity: Pick<ActivityFeed, "has" | "take">;
   collector: Pick<Collector, "send" | "close">;
   random(bytes: number): Buffer;
 }
@@ -42,6 +42,8 @@ export class Tracing {
   /** Finished spans, oldest first. */
   private waiting: Span[] = [];
   private nextActivity = 0;
+  /** Set while there is more to read than one turn of the event loop takes. */
+  private reading: NodeJS.Immediate | undefined;
   private sending: Promise<void> | undefined;
   private sendAtMs = 0;
   private retryMs = RETRY_MS;
@@ -64,7 +66,7 @@ export class Tracing {
   /** Takes what has happened, and starts to send if it is time to. Called a few times a second. */
   collect(): void {
     const { clock } = this.modules;
-    this.read();
+    if (this.reading === undefined) this.read();
     const nowMs = clock.nowMs();
     this.traces.expire(nowMs);
     if (this.sending !== undefined || this.waiting.length === 0 || nowMs < this.sendAtMs) return;
@@ -74,7 +76,8 @@ export class Tracing {
   /** Sends what waits, for up to two seconds. Never rejects. */
   async close(): Promise<void> {
     const { clock, collector } = this.modules;
-    this.read();
+    clearImmediate(this.reading);
+    while (this.readSome());
     const late = new Promise<void>((resolve) => clock.at(clock.nowMs() + CLOSE_MS_MAX, resolve));
     const sent = (this.sending ?? Promise.resolve()).then(() => this.sendAll());
     await Promise.race([sent, late]);
@@ -85,6 +88,12 @@ export class Tracing {
   }
 
   private read(): void {
+    const isMore = this.readSome();
+    this.reading = isMore ? setImmediate(() => this.read()) : undefined;
+  }
+
+  /** Returns whether there is more to read. */
+  private readSome(): boolean {
     const { activity } = this.modules;
     const { records, missed, next } = activity.take(this.nextActivity, limits.tracedActivitiesMax);
     this.nextActivity = next;
@@ -92,6 +101,7 @@ export class Tracing {
     this.count("dropped", missed);
     for (const record of records) this.traces.take(record);
     this.bound();
+    return activity.has(next);
   }
 
   private bound(): void {
