@@ -130,6 +130,34 @@ fn a_token_and_a_time_limit_go_with_each_submission() {
 }
 
 #[test]
+fn the_trace_of_the_node_goes_with_a_submission() {
+    let service = started();
+    let adapter = connect(builder(&service), &service);
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let traced = |priority, traceparent: &str| SubmitOptions {
+        priority,
+        traceparent: Some(traceparent.to_owned()),
+        ..options()
+    };
+    let made = || Ok::<_, String>(Some(snapshot()));
+    let valid = traced(Priority::Aggregation, trace);
+    adapter
+        .submit_or_skip(1, Gates::OPEN, made, &valid)
+        .unwrap();
+    wait(|| service.calls().submits.len() == 1);
+    assert_eq!(
+        service.calls().submits[0].traceparent.as_deref(),
+        Some(trace)
+    );
+    let invalid = traced(Priority::Backlog, "x\r\nauthorization: y");
+    adapter
+        .submit_or_skip(1, Gates::OPEN, made, &invalid)
+        .unwrap();
+    wait(|| service.calls().submits.len() == 2);
+    assert_eq!(service.calls().submits[1].traceparent, None);
+}
+
+#[test]
 fn a_token_source_that_panics_ends_no_stream_for_ever() {
     let service = started();
     let calls = AtomicU64::new(0);

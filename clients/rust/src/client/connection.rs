@@ -11,6 +11,7 @@ use http::uri::PathAndQuery;
 use tonic::body::Body;
 use tonic::client::{Grpc, GrpcService};
 use tonic::codec::Codec;
+use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 
@@ -84,19 +85,21 @@ impl Connection {
         body: TryBody,
         limit: Duration,
         clock: Clock,
+        traceparent: Option<String>,
     ) -> Result<(proto::SubmitSnapshotResponse, Millis), Status> {
         let sent_at_ms = Arc::new(AtomicU64::new(clock.now_ms()));
         let codec = TryCodec {
             clock,
             sent_at_ms: sent_at_ms.clone(),
         };
-        let answer = self.unary(SUBMIT, body, limit, codec).await?;
+        let answer = self.unary(SUBMIT, body, limit, codec, traceparent).await?;
         Ok((answer, sent_at_ms.load(Ordering::Relaxed)))
     }
 
     pub async fn cancel(&self, message: proto::CancelSessionRequest) -> Result<(), Status> {
         let codec: ProstCodec<_, proto::CancelSessionResponse> = ProstCodec::default();
-        self.unary(CANCEL, message, CANCEL_LIMIT, codec).await?;
+        self.unary(CANCEL, message, CANCEL_LIMIT, codec, None)
+            .await?;
         Ok(())
     }
 
@@ -119,6 +122,7 @@ impl Connection {
         message: C::Encode,
         limit: Duration,
         codec: C,
+        traceparent: Option<String>,
     ) -> Result<C::Decode, Status>
     where
         C::Encode: Send + Sync + 'static,
@@ -127,6 +131,9 @@ impl Connection {
         let start = Instant::now();
         let call = async {
             let mut request = self.request(message).await?;
+            if let Some(Ok(value)) = traceparent.map(AsciiMetadataValue::try_from) {
+                request.metadata_mut().insert("traceparent", value);
+            }
             // `Endpoint::timeout` would send no `grpc-timeout`, and the service would work on.
             request.set_timeout(limit.saturating_sub(start.elapsed()));
             let mut grpc = self.grpc();

@@ -28,6 +28,9 @@ pub struct SubmitOptions {
     pub steps: Vec<Step>,
     /// Results are taken only after this time.
     pub hold: Duration,
+    /// The W3C header `traceparent` of the node's trace, of which the service's spans become a part. It goes
+    /// with each try. One that is no header is not sent.
+    pub traceparent: Option<String>,
 }
 
 impl Default for SubmitOptions {
@@ -41,6 +44,7 @@ impl Default for SubmitOptions {
             min_inputs: 0,
             steps: Vec::new(),
             hold: Duration::ZERO,
+            traceparent: None,
         }
     }
 }

@@ -116,7 +116,7 @@ async fn try_once(shared: Arc<Shared>, connection: Arc<Connection>, send: Send) 
         sleep(Duration::from_millis(send.after_ms)).await;
     }
     let (request_id, endpoint) = (send.request_id.clone(), send.endpoint);
-    let Some((body, is_first_try)) = body_of(&shared, &send) else {
+    let Some((body, is_first_try, traceparent)) = body_of(&shared, &send) else {
         return;
     };
     let (deadline_ms, fence_ms) = body.budgets(&shared.clock);
@@ -127,13 +127,15 @@ async fn try_once(shared: Arc<Shared>, connection: Arc<Connection>, send: Send) 
     }
     let left_ms = send.deadline_at_ms.saturating_sub(shared.clock.now_ms());
     let limit = ANSWER_LIMIT + Duration::from_millis(left_ms.min(86_400_000));
-    match connection.submit(body, limit, shared.clock).await {
+    let sent = connection.submit(body, limit, shared.clock, traceparent);
+    match sent.await {
         Ok((answer, sent_at_ms)) => answered(&shared, request_id, endpoint, answer, sent_at_ms),
         Err(status) => failed(&shared, &connection, request_id, endpoint, &status),
     }
 }
 
-fn body_of(shared: &Shared, send: &Send) -> Option<(TryBody, bool)> {
+/// The try, whether it is the first, and its header `traceparent`.
+fn body_of(shared: &Shared, send: &Send) -> Option<(TryBody, bool, Option<String>)> {
     let mut state = shared.state();
     let frozen = state.frozen.get_mut(&send.request_id)?;
     let is_first_try = std::mem::take(&mut frozen.is_first_try);
@@ -144,7 +146,7 @@ fn body_of(shared: &Shared, send: &Send) -> Option<(TryBody, bool)> {
         fence_at_ms: send.fence_at_ms,
         is_lookup: send.is_lookup,
     };
-    Some((body, is_first_try))
+    Some((body, is_first_try, frozen.traceparent.clone()))
 }
 
 fn answered(

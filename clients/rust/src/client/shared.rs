@@ -47,6 +47,8 @@ pub(super) struct Frozen {
     pub data: Vec<Option<proto::AttestationData>>,
     pub is_ssz: bool,
     pub slot: u64,
+    /// The header of that name, which goes with each try.
+    pub traceparent: Option<String>,
     /// No try has left yet.
     pub is_first_try: bool,
 }

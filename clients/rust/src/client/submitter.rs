@@ -156,6 +156,7 @@ impl Submitter {
             data,
             is_ssz,
             slot,
+            traceparent: options.traceparent.clone(),
             is_first_try: true,
         };
         on_submit(&request_id);

@@ -39,6 +39,7 @@ pub struct SubmitCall {
     pub request: proto::SubmitSnapshotRequest,
     pub has_time_limit: bool,
     pub authorization: Option<String>,
+    pub traceparent: Option<String>,
     pub is_seen: bool,
     pub answer: Option<oneshot::Sender<Result<proto::SubmitSnapshotResponse, Status>>>,
 }
@@ -212,6 +213,7 @@ async fn submit(
         number: 0,
         has_time_limit: header("grpc-timeout").is_some(),
         authorization: header("authorization").map(|value| value.to_str().unwrap().to_owned()),
+        traceparent: header("traceparent").map(|value| value.to_str().unwrap().to_owned()),
         request: request.into_inner(),
         is_seen: false,
         answer: Some(answer),
