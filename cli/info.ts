@@ -14,6 +14,7 @@ import {
   GetServerInfoResponseSchema,
   ProofKind,
   ServiceState,
+  UpgradeState,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { callError } from "./io/call-error.js";
 import type { CommandModules, Terminal } from "./io/command.js";
@@ -97,7 +98,12 @@ export function infoText(info: GetServerInfoResponse): string {
     learnedCosts.map((cost) => ({ ...cost, id })),
   );
   return [
-    pairsText([...identity(info), ...offerPairs(info.status?.offers ?? []), ...limitPairs(info)]),
+    pairsText([
+      ...identity(info),
+      ...offerPairs(info.status?.offers ?? []),
+      ...upgradePairs(info),
+      ...limitPairs(info),
+    ]),
     formatTable(deviceColumns, devices),
     ...(costs.length === 0 ? [] : [formatTable(costColumns, costs)]),
   ].join("\n");
@@ -158,6 +164,15 @@ function offerPairs(offers: readonly Offer[]): Pair[] {
     ["proof", `at most ${kib(offer.proofBytesMax)}`],
     ["on devices", offer.deviceIds.join(", ")],
   ]);
+}
+
+/** How far the upgrade of the default proof system is. */
+function upgradePairs({ upgrade }: GetServerInfoResponse): Pair[] {
+  if (upgrade === undefined) return [];
+  const { proofSystem, slot, state, detail } = upgrade;
+  const name = `${proofSystem?.scheme ?? ""} ${proofSystem?.revision ?? ""}`.trim();
+  const how = `${lower(UpgradeState[state])}${detail === "" ? "" : `: ${detail}`}`;
+  return [["upgrade", `to ${name} from slot ${slot}, ${how}`]];
 }
 
 function limitPairs(info: GetServerInfoResponse): Pair[] {

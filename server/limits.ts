@@ -343,4 +343,6 @@ export const defaults = {
   /** A proof with four children takes 2.6 GB, of which about 1 GB stays allocated after it. */
   proverMemoryMb: 3000,
   refreshPercent: 1,
+  /** Share of the proofs before an upgrade's slot that the next revision makes again. */
+  shadowShare: 0.01,
 } as const;

@@ -108,6 +108,25 @@ export const endCauses = [
 /** How a small proof that refreshes the learned costs ended; `disturbed`: it taught nothing. */
 export const refreshResults = ["learned", "disturbed", "failed", "stopped"] as const;
 
+/** How far an upgrade of the default proof system is; `returned`: the old revision is the default again. */
+export const upgradeStates = ["waiting", "switched", "returned"] as const;
+export type UpgradeStateName = (typeof upgradeStates)[number];
+
+/**
+ * How a proof by the next revision ended that nobody waited for. `differs`: the next revision does not
+ * take the same inputs. `invalid`: the proof does not verify. `failed`: the prover died or reported an error.
+ * `not_started`: no lane was idle, or no memory free. `stopped`: other work came, or it took too long.
+ */
+export const shadowResults = [
+  "verified",
+  "differs",
+  "invalid",
+  "failed",
+  "not_started",
+  "stopped",
+] as const;
+export type ShadowResult = (typeof shadowResults)[number];
+
 /** Why a caller is unknown; the call is refused as unauthenticated. */
 export const unknownReasons = [
   "no_credentials",

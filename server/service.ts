@@ -162,15 +162,18 @@ async function workingParts(
   options: LaneOptions,
   metrics: Metrics,
 ): Promise<Working> {
-  const { clock, fleet } = modules;
-  const { proofSystem } = config;
+  const { clock, log, fleet } = modules;
+  const { proofSystem, upgrade } = config;
   const named = proofSystem === undefined ? undefined : proofSystemNamed(proofSystem);
   const elsewhere: { remote?: RemoteLanes } = {};
   const whyMissing = () => elsewhere.remote?.whyMissing() ?? "";
   const { leafRawsMax } = options;
   const schedules = new Schedules(
-    { named, deciders: decidersOf(modules.devices), leafRawsMax },
-    { clock, metrics, whyMissing },
+    {
+      ...{ named, deciders: decidersOf(modules.devices), leafRawsMax },
+      upgrade: upgrade && { ...upgrade, slot: BigInt(upgrade.slot) },
+    },
+    { clock, metrics, log, whyMissing },
   );
   const parts = {
     ...{ schedules, metrics, memory: memoryBudget(metrics) },

@@ -37,6 +37,7 @@ const SETTINGS: readonly SettingHelp[] = [
   ...ENGINE_SETTINGS,
   VERIFY_SETTING,
   ["--proof-system <name>", "scheme, or scheme and revision, of requests that name none"],
+  ["--upgrade <json>", "the next revision of that, and from which slot it is the default"],
   ["--service-id <id>", "names the service over all its runs, as a pod's name does"],
   ["--deadline-ms <ms>", "deadline of requests that name none: no proof starts later"],
   ["--fence-ms <ms>", "fence of requests that name none: running proofs are killed"],

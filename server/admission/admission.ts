@@ -17,7 +17,8 @@ import type { SkipReason } from "../reasons.js";
 import type { Recorder } from "../recording/recorder.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { Forecast } from "../schedule/forecast/admission-forecast.js";
-import type { Schedule, Schedules } from "../schedule/schedules.js";
+import type { Schedule } from "../schedule/schedule.js";
+import type { Schedules } from "../schedule/schedules.js";
 import type { NodeRecord, RequestRecord } from "../session/node-record.js";
 import { Nodes } from "../session/nodes.js";
 import { auditSkip } from "../session/session-audit.js";
@@ -244,7 +245,7 @@ export class Admission {
     const { schedules, memory } = this.modules;
     if (envelope.isLookup === true) return skipped("predicted_miss", NO_TIME_LEFT);
     if (this.isDraining) return skipped("draining", "the service is shutting down");
-    const schedule = askedSchedule(schedules, envelope.asked);
+    const schedule = askedSchedule(schedules, envelope);
     if (schedule === undefined) return skipped("no_prover", schedules.whyDown());
     const { dispatcher, queue, prover } = schedule;
     if (!dispatcher.isUp) {

@@ -1,7 +1,15 @@
 /** Finds the schedule of the proof system that a request names. */
 import { invalid, quoted } from "../errors.js";
-import type { Schedule, Schedules } from "../schedule/schedules.js";
+import type { Schedule } from "../schedule/schedule.js";
+import type { Schedules } from "../schedule/schedules.js";
 import type { ProofSystemName } from "../work/prover-description.js";
+
+interface Asked {
+  /** Default: no name. */
+  readonly asked?: ProofSystemName | undefined;
+  /** Slot of the snapshot, by which an upgrade decides. */
+  readonly slot: bigint;
+}
 
 /**
  * The schedule of the proof system that the request means. Undefined when it may come yet: before the
@@ -10,9 +18,9 @@ import type { ProofSystemName } from "../work/prover-description.js";
  */
 export function askedSchedule(
   schedules: Pick<Schedules, "find" | "all" | "isStarting">,
-  asked: ProofSystemName = { scheme: "", revision: "" },
+  { asked = { scheme: "", revision: "" }, slot }: Asked,
 ): Schedule | undefined {
-  const found = schedules.find(asked);
+  const found = schedules.find(asked, slot);
   const isDefault = asked.scheme === "" && asked.revision === "";
   if (found !== undefined || isDefault || schedules.isStarting) return found;
   const offers = schedules.all();

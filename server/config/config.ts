@@ -13,6 +13,8 @@ import { TOKEN_EXPECTED, tokenPattern } from "../engine/subject.js";
 import { ID_EXPECTED, idPattern } from "../id.js";
 import { defaults, limits } from "../limits.js";
 import { isLocal, overlap } from "../net/address.js";
+import { proofSystemNamed } from "../work/prover-description.js";
+import { upgradeSetting } from "./upgrade-setting.js";
 
 const address = addressText({ mayBeOff: false });
 const hostNames = 'expected host names without a port, such as "fleet.example"';
@@ -72,6 +74,8 @@ const settings = z.strictObject({
     .string(system)
     .regex(/^\S{1,64}( \S{1,64})?$/, system)
     .optional(),
+  /** The next revision of that proof system, and from which slot it is the default. Default: none. */
+  upgrade: upgradeSetting.optional(),
   /** Deadline of snapshots that have none, in milliseconds from receipt. */
   deadlineMs: ms(limits.deadlineMsMax).default(defaults.deadlineMs),
   /** Fence of snapshots that have none, in milliseconds from receipt. */
@@ -127,6 +131,10 @@ const schema = settings.superRefine((config, context) => {
   }
   if (engine.length === 0 && verify === "same-host") {
     problem("verify", "is for proofs of lane hosts: name {engine} to use some");
+  }
+  const named = config.proofSystem && proofSystemNamed(config.proofSystem).revision;
+  if (config.upgrade !== undefined && config.upgrade.revision === named) {
+    problem("upgrade", "the revision is that of {proofSystem} already: name the next one");
   }
   if (engine.length > 0 && serviceId !== undefined && !tokenPattern.test(serviceId)) {
     problem("serviceId", `names this door to {engine}: expected ${TOKEN_EXPECTED}`);

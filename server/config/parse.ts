@@ -32,7 +32,7 @@ function problemsOf(issue: z.core.$ZodIssue, merged: Record<string, unknown>): P
       const path = [...issue.path, name];
       const value = typeof within === "object" && within !== null ? Reflect.get(within, name) : "";
       const text = `is ${shown(value)}: there is no such setting`;
-      return { key: String(path[0]), place: placeOf(path.slice(1)), text };
+      return { key: String(path[0]), place: placeIn(path.slice(1)), text };
     });
   }
   const key = String(root ?? "the settings");
@@ -40,7 +40,13 @@ function problemsOf(issue: z.core.$ZodIssue, merged: Record<string, unknown>): P
   const isPart = typeof merged[key] === "string" && below.length === 1;
   const value = below.length === 0 ? merged[key] : issue.input;
   const is = value === undefined ? "is not given" : `is ${shown(value)}`;
-  return [{ key, place: isPart ? "" : placeOf(below), text: `${is}: ${issue.message}` }];
+  return [{ key, place: isPart ? "" : placeIn(below), text: `${is}: ${issue.message}` }];
+}
+
+/** The place after the setting's name: `.slot`, `[0].cores`; empty for the whole value. */
+function placeIn(path: readonly PropertyKey[]): string {
+  const place = placeOf(path);
+  return place === "" || place.startsWith("[") ? place : `.${place}`;
 }
 
 /** The value as JSON, cut to `VALUE_LENGTH_MAX` characters, without the password of a URL. */

@@ -19,6 +19,7 @@ import {
   skipReasons,
   voteFates,
 } from "../reasons.js";
+import { upgradeMetrics } from "./upgrade-metrics.js";
 import { voteSeries, voteSteps } from "./vote-labels.js";
 
 /** Up to the longest deadline, 60 s: backlog may wait that long. */
@@ -370,6 +371,7 @@ export function createMetrics(deviceIds: readonly string[] = []) {
     ...service,
     ...sessions,
     ...schedule,
+    ...upgradeMetrics,
     ...proofs,
     ...callers,
     ...devices(deviceIds),

@@ -127,7 +127,9 @@ export class Handlers {
   async verifyAggregate(request: VerifyAggregateRequest, context: CallContext) {
     this.nodeOf(request, "VerifyAggregate", context);
     const { clock, schedules } = this.modules;
-    const schedule = askedSchedule(schedules, request.proofSystem);
+    const { proofSystem: asked, data } = request;
+    const slot = data?.slot ?? request.claims[0]?.signed.value?.slot ?? 0n;
+    const schedule = askedSchedule(schedules, { asked, slot });
     const ready = schedule && this.modules.verifier(schedule.name);
     if (ready === undefined) throw new Refusal("unavailable", "", "no prover is up to verify with");
     const { description, verifier } = ready;

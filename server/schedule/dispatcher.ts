@@ -20,6 +20,7 @@ import { Durations } from "./forecast/durations.js";
 import type { Future, LaneForecast, LaneOutlook } from "./forecast/forecast.js";
 import type { AdoptableWork, AttemptEnd, OperatedDevice } from "./lane-handle.js";
 import { LaneHandle, whyDown } from "./lane-handle.js";
+import { TAKEOVER_MS } from "./preemption.js";
 
 /**
  * An attempt to start, with the callbacks of its owner: `started`, then one of `finished` and
@@ -63,10 +64,13 @@ export interface DispatcherModules {
   numbers: AttemptNumbers;
 }
 
+/** `isSpare`: nobody waits for the attempt, see `assignSpare`. */
+type Given = Readonly<{ owner: NextAttempt; lane: LaneHandle; isSpare: boolean }>;
+
 export class Dispatcher implements LaneListener {
   /** The lanes by device, in the order in which they came. */
   private readonly lanes = new Map<string, LaneHandle>();
-  private readonly attempts = new Map<number, { owner: NextAttempt; lane: LaneHandle }>();
+  private readonly attempts = new Map<number, Given>();
   private isClosed = false;
   private description: ProverDescription | undefined;
   private readonly idle = new Set<LaneHandle>();
@@ -153,14 +157,28 @@ export class Dispatcher implements LaneListener {
         nothingUpTo = messagesMax;
         continue;
       }
-      const attempt = ++this.modules.numbers.last;
-      this.attempts.set(attempt, { owner: next, lane });
-      this.idle.delete(lane);
-      lane.assign(attempt, assignmentOf(next));
-      next.started(attempt);
-      lane.sendAssignment();
+      this.assign(lane, next, false);
     }
     this.source.offered();
+  }
+
+  /**
+   * Gives an attempt for which nobody waits to an idle lane, beside a standby that takes over when a group
+   * comes. Does nothing without such a lane, and while a group waits.
+   */
+  assignSpare(next: NextAttempt): void {
+    const isFit = ({ report }: LaneHandle) => report.isStandbyReady && !report.isRefreshing;
+    const lane = this.source.hasWaiting ? undefined : this.idleLanes().find(isFit);
+    if (!this.isClosed && lane !== undefined) this.assign(lane, next, true);
+  }
+
+  private assign(lane: LaneHandle, next: NextAttempt, isSpare: boolean): void {
+    const attempt = ++this.modules.numbers.last;
+    this.attempts.set(attempt, { owner: next, lane, isSpare });
+    this.idle.delete(lane);
+    lane.assign(attempt, assignmentOf(next));
+    next.started(attempt);
+    lane.sendAssignment();
   }
 
   /** Kills a running attempt without notifying its owner. Does nothing if the attempt has ended. */
@@ -221,10 +239,7 @@ export class Dispatcher implements LaneListener {
     return this.durations.quantileMs(shape, deviations);
   }
 
-  /**
-   * The predicted duration of a group of this shape: of a proof on the lane where its median is shortest, of
-   * a tree of jobs over the lanes as they come free.
-   */
+  /** The predicted duration whose quantiles `quantileMs` returns. */
   durationOf(shape: Shape): Duration {
     return this.durations.durationOf(shape);
   }
@@ -250,14 +265,18 @@ export class Dispatcher implements LaneListener {
   /** As `forecast`, for several scenarios. */
   outlook(): LaneOutlook[] {
     const nowMs = this.modules.clock.nowMs();
-    return this.lanesInUse().map((lane) => ({
-      attempt: lane.duty.kind === "assigned" ? lane.duty.attempt : undefined,
-      isTaken: lane.duty.kind === "taken",
-      adoptable: lane.report.adoptable,
-      hasStandby: lane.report.isStandbyReady,
-      messagesMax: lane.messagesMax,
-      freeAtMs: lane.freeAt(nowMs),
-    }));
+    return this.lanesInUse().map((lane) => {
+      const attempt = lane.duty.kind === "assigned" ? lane.duty.attempt : undefined;
+      const { isSpare = false } = this.attempts.get(attempt ?? 0) ?? {};
+      return {
+        attempt,
+        isTaken: lane.duty.kind === "taken",
+        adoptable: lane.report.adoptable,
+        hasStandby: lane.report.isStandbyReady,
+        messagesMax: lane.messagesMax,
+        freeAtMs: isSpare ? () => nowMs + TAKEOVER_MS : lane.freeAt(nowMs),
+      };
+    });
   }
 
   /** The lane that has the attempt; undefined once the attempt has ended. */
@@ -338,7 +357,7 @@ export class Dispatcher implements LaneListener {
     if (next === undefined) return;
     const attempt = ++this.modules.numbers.last;
     this.modules.metrics.fleetAdopted.inc();
-    this.attempts.set(attempt, { owner: next, lane });
+    this.attempts.set(attempt, { owner: next, lane, isSpare: false });
     lane.adopt(attempt, next, nowMs);
     next.started(attempt);
     lane.sendAdoption(attempt);
@@ -370,16 +389,7 @@ function assignmentOf(next: NextAttempt): Assignment {
   const { work, digest, deadlineAtMs, fenceAtMs, steps, rotation } = next;
   const { isFirstOfSession, isExploration, isRetry, mayShed, minInputs } = next;
   return {
-    work,
-    digest,
-    deadlineAtMs,
-    fenceAtMs,
-    steps,
-    isFirstOfSession,
-    isExploration,
-    mayShed,
-    minInputs,
-    rotation,
-    isRetry,
+    ...{ work, digest, deadlineAtMs, fenceAtMs, steps, rotation },
+    ...{ isFirstOfSession, isExploration, isRetry, mayShed, minInputs },
   };
 }

@@ -7,6 +7,7 @@ import type { Clock } from "../clock.js";
 import { quoted } from "../errors.js";
 import type { FromLink, LaneLink, LaneListener } from "../lane/lane-messages.js";
 import { limits } from "../limits.js";
+import type { Logger } from "../log/log.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics } from "../metrics/metrics.js";
 import type { Session } from "../session/session.js";
@@ -20,26 +21,23 @@ import { Dispatcher } from "./dispatcher.js";
 import type { OperatedDevice } from "./lane-handle.js";
 import { whyDown } from "./lane-handle.js";
 import { GroupQueue } from "./queue.js";
+import type { Schedule } from "./schedule.js";
+import { Upgrade } from "./upgrade/upgrade.js";
+import type { UpgradeOptions, UpgradeView } from "./upgrade/upgrade.js";
 import { Accounts } from "./usage.js";
-
-/** The work of one proof system. */
-export interface Schedule {
-  /** Name of the proof system, as `proofSystemOf` writes it. */
-  readonly name: string;
-  /** Scheme, revision and sizes; see `Dispatcher.describe`. */
-  readonly prover: ProverDescription;
-  readonly dispatcher: Dispatcher;
-  readonly queue: GroupQueue;
-}
 
 export interface SchedulesOptions extends DefaultSystemOptions {
   /** Raw signatures of one job, at most, besides the limits of the provers. Default: those alone. */
   readonly leafRawsMax?: number | undefined;
+  /** The next revision of the default proof system. Default: none. */
+  readonly upgrade?: UpgradeOptions | undefined;
 }
 
 export interface SchedulesModules {
   clock: Clock;
   metrics: Metrics;
+  /** Default: nothing is logged. */
+  log?: Logger | undefined;
   /** Why lanes are missing, for people; empty when all are there. Default: empty. */
   whyMissing?: () => string;
   /** What each dispatcher gets its attempts from. Default: the schedule's queue itself. */
@@ -63,6 +61,7 @@ export class Schedules implements LaneListener {
   private readonly lanes = new Map<string, KnownLane>();
   private readonly schedules = new Map<string, Schedule>();
   private readonly defaultSystem: DefaultSystem;
+  private readonly upgrade: Upgrade | undefined;
   /** Has the lanes that are in no schedule; they get no work. */
   private readonly apart: Dispatcher;
   private readonly numbers: AttemptNumbers = { last: 0 };
@@ -78,6 +77,7 @@ export class Schedules implements LaneListener {
   ) {
     const { clock, metrics } = modules;
     this.defaultSystem = new DefaultSystem(options);
+    this.upgrade = this.upgradeBy(options.upgrade);
     this.apart = new Dispatcher({ clock, metrics, numbers: this.numbers });
     metrics.deviceInfo.readEach(() =>
       [...this.lanes].flatMap(([device, { schedule }]) => {
@@ -127,7 +127,10 @@ export class Schedules implements LaneListener {
     this.settle();
   }
 
-  /** The schedule of the default proof system; undefined before one is chosen. */
+  /**
+   * The schedule of the default proof system, as it is before an upgrade; undefined before one is
+   * chosen.
+   */
   get default(): Schedule | undefined {
     const nowMs = this.modules.clock.nowMs();
     const isAwaited = (deviceId: string) => this.isAwaited(deviceId);
@@ -142,10 +145,21 @@ export class Schedules implements LaneListener {
     return first === undefined ? others : [first, ...others];
   }
 
-  /** The schedule that the name means: the first of `all`; undefined when none has such a name. */
-  find(name: ProofSystemName): Schedule | undefined {
-    if (name.scheme === "" && name.revision === "") return this.default;
-    return this.all().find(({ prover }) => isNamed(name, prover));
+  /**
+   * The schedule that the name means: the first of `all`, or what an upgrade puts in its place for this
+   * slot; undefined when none has such a name.
+   */
+  find(name: ProofSystemName, slot: bigint): Schedule | undefined {
+    const first = this.default;
+    const isOpen = name.scheme === "" && name.revision === "";
+    const found = isOpen ? first : this.all().find(({ prover }) => isNamed(name, prover));
+    if (found === undefined || found !== first || name.revision !== "") return found;
+    return this.upgrade?.scheduleOf(found, slot) ?? found;
+  }
+
+  /** How far the upgrade of the default proof system is; undefined without one. */
+  get upgradeView(): UpgradeView | undefined {
+    return this.upgrade?.view;
   }
 
   /** The schedule of a session in flight. */
@@ -194,9 +208,9 @@ export class Schedules implements LaneListener {
     return [...this.lanes.keys()].some((deviceId) => this.isAwaited(deviceId));
   }
 
-  /** Whether the default proof system is up: see `Dispatcher.isUp`. */
+  /** Whether the default proof system is up, or the one that has taken its place: see `Dispatcher.isUp`. */
   get isUp(): boolean {
-    return this.default?.dispatcher.isUp ?? false;
+    return this.default?.dispatcher.isUp === true || this.upgrade?.isUp === true;
   }
 
   /**
@@ -205,9 +219,10 @@ export class Schedules implements LaneListener {
    */
   whyDown(): string {
     const first = this.default;
-    const others = this.all().filter((each) => each !== first && !each.dispatcher.isUp);
+    const { isUp } = this;
+    const others = this.all().filter((each) => (isUp || each !== first) && !each.dispatcher.isUp);
     const down = others.map(({ name, dispatcher }) => `${name} is down: ${dispatcher.whyDown()}`);
-    if (first?.dispatcher.isUp === true) return down.join("; ");
+    if (isUp) return down.join("; ");
     const own = (first?.dispatcher.devices() ?? []).map(whyDown);
     const missing = this.modules.whyMissing?.() ?? "";
     const causes = [...own, ...this.whyApart(), ...down, ...(missing === "" ? [] : [missing])];
@@ -239,6 +254,7 @@ export class Schedules implements LaneListener {
 
   /** Ignores messages and assigns nothing from now on. Idempotent. */
   close(): void {
+    this.upgrade?.close();
     this.isClosed = true;
     this.apart.close();
     for (const { dispatcher, queue } of this.schedules.values()) {
@@ -282,8 +298,20 @@ export class Schedules implements LaneListener {
     };
     this.schedules.set(name, schedule);
     this.bySystem = undefined;
-    dispatcher.start(this.modules.sourceOf?.(schedule) ?? queue);
+    const source = this.modules.sourceOf?.(schedule) ?? queue;
+    dispatcher.start(this.upgrade?.watch(schedule, source) ?? source);
     return schedule;
+  }
+
+  private upgradeBy(options: UpgradeOptions | undefined): Upgrade | undefined {
+    if (options === undefined) return undefined;
+    const { clock, metrics, log } = this.modules;
+    return new Upgrade(options, {
+      ...{ clock, metrics, log },
+      memory: () => this.above?.memory,
+      default: () => this.default,
+      schedule: (name) => this.schedules.get(name),
+    });
   }
 
   private dispatcherOf({ schedule }: KnownLane): Dispatcher {

@@ -167,5 +167,12 @@ export type ProofResult =
   /** The group has so many inputs, fewer than its request asks for; ends `nothing_to_prove`. */
   | { kind: "too_few_inputs"; inputs: number; leftOut: readonly LeftOut[] }
   | { kind: "not_started"; reason: NotStartedReason; leftOut: readonly LeftOut[] }
-  /** `deaths`: how many provers died during the attempt that the service had not killed. */
-  | { kind: "failed"; reason: "prover_died" | "prover_error"; detail: string; deaths: number };
+  | {
+      kind: "failed";
+      reason: "prover_died" | "prover_error";
+      detail: string;
+      /** How many provers died during the attempt that the service had not killed. */
+      deaths: number;
+      /** Whether a proof was made that does not verify. Default: false. */
+      isInvalidProof?: boolean;
+    };

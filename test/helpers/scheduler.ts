@@ -2,11 +2,12 @@
 import { Admission } from "../../server/admission/admission.js";
 import type { FromLane, LaneReport, ToLane } from "../../server/lane/lane-messages.js";
 import { createLog } from "../../server/log/log.js";
+import type { Logger } from "../../server/log/log.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics/metrics.js";
-import type { DefaultSystemOptions } from "../../server/schedule/default-system.js";
 import { unknownLane } from "../../server/schedule/lane-belief.js";
 import { Schedules } from "../../server/schedule/schedules.js";
+import type { SchedulesOptions } from "../../server/schedule/schedules.js";
 import type { ComponentWork, DecodedGroup, FoldWork, MergeWork } from "../../server/work/group.js";
 import type { Envelope } from "../../server/work/submission.js";
 import { decodedGroup } from "../../tools/harness/decoded-group.js";
@@ -81,13 +82,16 @@ export class TestScheduler {
   readonly admission: Admission;
   /** What was sent to lanes, in order. */
   readonly sent: { lane: string; message: ToLane }[] = [];
+  /** The texts that the schedules logged, in order. */
+  readonly logged: string[] = [];
   private sequence = 0;
   private requests = 0;
 
   /** @param lanes devices of lanes that come at once */
-  constructor(lanes: readonly string[], options: DefaultSystemOptions = {}) {
+  constructor(lanes: readonly string[], options: SchedulesOptions = {}) {
     const { clock, metrics, memory } = this;
-    this.schedules = new Schedules(options, { clock, metrics });
+    const log = recordingLog(this.logged);
+    this.schedules = new Schedules(options, { clock, metrics, log });
     const { schedules } = this;
     const modules = { clock, log: createLog("silent"), metrics, schedules, memory };
     this.admission = new Admission({ instance: "00000000000000aa" }, modules);
@@ -175,6 +179,11 @@ export class TestScheduler {
       if (read.event.kind === "outcome") outcomes.push(read.event.outcome);
     }
   }
+}
+
+function recordingLog(texts: string[]): Logger {
+  const note = (...line: unknown[]) => void texts.push(String(line[1]));
+  return { debug: note, info: note, warn: note, error: note };
 }
 
 function isOf<Kind extends ToLane["kind"]>(

@@ -71,6 +71,10 @@ export interface SimProverOptions {
   messagesMax?: number;
   /** What one fold takes. Default: no limit but those of `DESCRIPTION`. */
   folds?: FoldsOfProver;
+  /** Default: that of `DESCRIPTION`. */
+  revision?: string;
+  /** Whether the proof that is made now is wrong. Default: none is. */
+  isWrong?: () => boolean;
   /** What the prover tells is heard in turns of this process. Default: at once. */
   host?: { nowMs: () => number; turn: (hear: () => void) => void };
 }
@@ -98,8 +102,8 @@ export class SimProver implements Prover {
     private readonly clock: VirtualClock,
     private readonly witness: ProverWitness,
   ) {
-    const { messagesMax = DESCRIPTION.messagesMax, folds } = options;
-    this.description = { ...DESCRIPTION, messagesMax, ...folds };
+    const { messagesMax, revision } = { ...DESCRIPTION, ...options };
+    this.description = { ...DESCRIPTION, messagesMax, revision, ...options.folds };
     this.host = options.host ?? { nowMs: () => clock.nowMs(), turn: (hear) => hear() };
     this.exited = new Promise((resolve) => (this.resolveExit = resolve));
     this.ready = new Promise((resolve, reject) => {
@@ -172,7 +176,7 @@ export class SimProver implements Prover {
     const signatures = Buffer.concat(raws.map((each) => each.signatures));
     const inputs = { raws: signatures.length / SIGNATURE_BYTES, children: children.length };
     const shape = kind === "fold" ? inputs : { ...inputs, messages: wanted.length };
-    const proof = proofOf(wanted);
+    const proof = this.options.isWrong?.() === true ? new Uint8Array(1) : proofOf(wanted);
     this.witness.proofStarted(this, this.name, { shape, proof: Buffer.from(proof).toString() });
     const tookMs = this.options.proveMs(shape, this.name);
     this.peak = this.options.residentBytes() + (this.options.proofBytes?.(shape) ?? 0);

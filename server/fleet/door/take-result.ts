@@ -67,8 +67,8 @@ async function verifiedResult(
   const { result, claims } = resultFrom(remote, work, proof);
   // One host must not have an input set aside, which takes two deaths.
   if (result.kind === "failed") {
-    const { reason, detail, deaths } = result;
-    return failed(reason, `device ${deviceId}: ${detail}`, Math.min(1, deaths));
+    const { detail, deaths } = result;
+    return { ...result, detail: `device ${deviceId}: ${detail}`, deaths: Math.min(1, deaths) };
   }
   if (result.kind !== "proved") return result;
   const claimed = { kind: work.kind, bytes: proof, claims };
@@ -76,13 +76,13 @@ async function verifiedResult(
   if (checked.kind === "valid") return { ...result, verifiedBy: checked.by };
   const detail = `the proof of device ${deviceId} is invalid, says ${checked.by}`;
   fault("invalid_proof", detail);
-  return failed("prover_error", detail);
+  return { ...failed("prover_error", detail), isInvalidProof: true };
 }
 
 function failed(
   reason: "prover_died" | "prover_error",
   detail: string,
-  deaths = reason === "prover_died" ? 1 : 0,
-): ProofResult {
+): Extract<ProofResult, { kind: "failed" }> {
+  const deaths = reason === "prover_died" ? 1 : 0;
   return { kind: "failed", reason, detail, deaths };
 }

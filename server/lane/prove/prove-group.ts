@@ -8,6 +8,7 @@ import { proveFold } from "./prove-fold.js";
 import type { ProveFoldModules } from "./prove-fold.js";
 import { proveMerge } from "./prove-merge.js";
 import type { ProveMergeModules } from "./prove-merge.js";
+import { InvalidProofError } from "./verified-proof.js";
 
 export interface ProveGroupModules extends ProveFoldModules, ProveMergeModules {}
 
@@ -21,6 +22,9 @@ export async function proveGroup(
   } catch (error) {
     if (!(error instanceof ProverError)) throw error;
     const reason = error.kind === "died" ? "prover_died" : "prover_error";
-    return { kind: "failed", reason, detail: error.message, deaths: modules.verifier.deaths };
+    const { deaths } = modules.verifier;
+    const isInvalidProof = error instanceof InvalidProofError;
+    const failed = { kind: "failed", reason, detail: error.message, deaths } as const;
+    return isInvalidProof ? { ...failed, isInvalidProof } : failed;
   }
 }

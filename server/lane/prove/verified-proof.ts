@@ -14,9 +14,16 @@ export interface ProofModules {
   prove(job: ProofJob): Promise<{ proof: Uint8Array; proveMs: number }>;
 }
 
+/** A proof was made that does not verify. */
+export class InvalidProofError extends ProverError {
+  constructor() {
+    super("internal", "the prover's own proof does not verify against the expected claims");
+  }
+}
+
 /**
  * The job's proof, which attests exactly the claims that the job wants, in their order. Rejects with
- * `ProverError`, of kind `internal` when the proof does not verify.
+ * `ProverError`; with `InvalidProofError` when the proof does not verify.
  */
 export async function provedAndVerified(
   job: ProofJob,
@@ -25,8 +32,5 @@ export async function provedAndVerified(
   const { proof, proveMs } = await prove(job);
   const isValid = await verifier.verify({ kind: job.kind, bytes: proof, claims: job.wanted });
   if (isValid) return { proof, proveMs, verifiedBy: verifiedBy() };
-  throw new ProverError(
-    "internal",
-    "the prover's own proof does not verify against the expected claims",
-  );
+  throw new InvalidProofError();
 }

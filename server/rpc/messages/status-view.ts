@@ -12,7 +12,8 @@ import { ServiceState } from "../../../proto/gen/lean/aggregator/v1/aggregator_p
 import type { Admission } from "../../admission/admission.js";
 import { offeredKinds } from "../../admission/offered.js";
 import { limits } from "../../limits.js";
-import type { Schedule, Schedules } from "../../schedule/schedules.js";
+import type { Schedule } from "../../schedule/schedule.js";
+import type { Schedules } from "../../schedule/schedules.js";
 import { offeredRates } from "../../work/prover-description.js";
 import { snapshotLimits } from "../call/request-limits.js";
 

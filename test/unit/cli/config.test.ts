@@ -50,6 +50,34 @@ test("every problem is reported at once, each under its key", () => {
   expect(problemsOf(wrong).toSorted()).toEqual(["fenceMs", "lisen", "listen", "probes", "spam"]);
 });
 
+test("an upgrade is an object, in a flag as its text, and each wrong part is named", () => {
+  const upgrade = { revision: "r2", slot: 12 };
+  const whole = { ...upgrade, shadow: 0.01 };
+  expect(parseConfig({ upgrade }).upgrade).toEqual(whole);
+  expect(parseConfig({ upgrade: JSON.stringify(upgrade) }).upgrade).toEqual(whole);
+  const textOf = (of: Record<string, unknown>) => {
+    try {
+      parseConfig(of);
+    } catch (error) {
+      if (error instanceof ConfigError) return error.message;
+    }
+    return "";
+  };
+  const wrong = { revision: "r 2", slot: 1.5, shadow: 2, spam: 1 };
+  expect(textOf({ upgrade: wrong }).split("\n")).toEqual([
+    'upgrade.revision is "r 2": expected a revision, such as "0.8.0"',
+    `upgrade.slot is 1.5: expected a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`,
+    "upgrade.shadow is 2: expected a share from 0 to 1",
+    "upgrade.spam is 1: there is no such setting",
+  ]);
+  for (const bad of ["r2", { slot: 1 }, 7, null]) {
+    expect(textOf({ upgrade: bad })).toMatch(/^upgrade is .*: expected an object with revision/);
+  }
+  expect(textOf({ upgrade: '{"slot": 1' })).toMatch(/^upgrade is .*: the object /);
+  expect(textOf({ proofSystem: "xmss r2", upgrade })).toMatch(/^upgrade is .* name the next one$/);
+  expect(textOf({ proofSystem: "xmss r1", upgrade })).toBe("");
+});
+
 test("a setting named __proto__ is an unknown setting like any other", () => {
   const file: Record<string, unknown> = JSON.parse('{"__proto__": {"fenceMs": 1}}');
   expect(problemsOf(file)).toEqual(["__proto__"]);

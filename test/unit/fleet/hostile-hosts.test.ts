@@ -167,6 +167,7 @@ test("an invalid proof ends its attempt, and the third in ten minutes leaves its
     reason: "prover_error",
     detail: "the proof of device h1.cpu is invalid, says h2",
     deaths: 0,
+    isInvalidProof: true,
   });
   expect(d.events("h1.cpu")).toEqual(["added", "ended", "ended", "ended", "gone"]);
   const leftOut = "3 of its proofs or verdicts were wrong in ten minutes";

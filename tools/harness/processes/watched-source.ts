@@ -1,6 +1,6 @@
 /** A schedule's queue with each attempt seen before its dispatcher starts it, for simulations. */
 import type { AttemptSource, NextAttempt } from "../../../server/schedule/dispatcher.js";
-import type { Schedule } from "../../../server/schedule/schedules.js";
+import type { Schedule } from "../../../server/schedule/schedule.js";
 
 /** Returns the source of attempts that calls `taken` for each; for `SchedulesModules.sourceOf`. */
 export function watchedSource(taken: (attempt: NextAttempt) => void) {

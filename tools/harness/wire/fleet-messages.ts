@@ -232,6 +232,7 @@ const results: readonly RemoteResult[] = [
   { kind: "not_started", reason: "memory", leftOut: [] },
   { kind: "failed", reason: "prover_died", detail: "signal 9", deaths: 2 },
   { kind: "failed", reason: "prover_error", detail: "", deaths: 0 },
+  { kind: "failed", reason: "prover_error", detail: "no", deaths: 0, isInvalidProof: true },
 ];
 const toOther = { run: hostRun, doorRun };
 

@@ -10,7 +10,7 @@ import type { SnapshotSpec } from "../scenario/scenario.js";
 import { toEnvelope } from "../scenario/to-submission.js";
 import { EXIT_MS, SETUP_MS, VERIFY_MS } from "../scenario/truth.js";
 import type { AttemptSource } from "../../../server/schedule/dispatcher.js";
-import type { Schedule } from "../../../server/schedule/schedules.js";
+import type { Schedule } from "../../../server/schedule/schedule.js";
 import type { VirtualService } from "../policies/virtual-service.js";
 import { virtualService } from "../policies/virtual-service.js";
 import type { BlockProvers, Ended } from "./block-provers.js";

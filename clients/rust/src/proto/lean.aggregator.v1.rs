@@ -805,6 +805,24 @@ pub struct GetServerInfoResponse {
     /// Fence in milliseconds of a session whose request gives none.
     #[prost(uint32, tag = "9")]
     pub default_fence_ms: u32,
+    /// The upgrade of the default proof system; absent without one.
+    #[prost(message, optional, tag = "10")]
+    pub upgrade: ::core::option::Option<Upgrade>,
+}
+/// Another revision that takes the default's place from a slot on, for snapshots that name no revision.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Upgrade {
+    /// The scheme is empty before a default is chosen.
+    #[prost(message, optional, tag = "1")]
+    pub proof_system: ::core::option::Option<ProofSystem>,
+    /// The first slot whose snapshots get it.
+    #[prost(uint64, tag = "2")]
+    pub slot: u64,
+    #[prost(enumeration = "UpgradeState", tag = "3")]
+    pub state: i32,
+    /// Why the default has returned; text for people.
+    #[prost(string, tag = "4")]
+    pub detail: ::prost::alloc::string::String,
 }
 /// Which of a validator's keys made a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -1407,6 +1425,41 @@ impl DeviceState {
             "DEVICE_STATE_PROVING" => Some(Self::Proving),
             "DEVICE_STATE_STOPPING" => Some(Self::Stopping),
             "DEVICE_STATE_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UpgradeState {
+    Unspecified = 0,
+    /// No snapshot has got the next revision by default yet.
+    Waiting = 1,
+    /// Snapshots of the slot and later get the next revision by default.
+    Switched = 2,
+    /// The next revision failed: the old one is the default of every slot again, until this run ends.
+    Returned = 3,
+}
+impl UpgradeState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "UPGRADE_STATE_UNSPECIFIED",
+            Self::Waiting => "UPGRADE_STATE_WAITING",
+            Self::Switched => "UPGRADE_STATE_SWITCHED",
+            Self::Returned => "UPGRADE_STATE_RETURNED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UPGRADE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "UPGRADE_STATE_WAITING" => Some(Self::Waiting),
+            "UPGRADE_STATE_SWITCHED" => Some(Self::Switched),
+            "UPGRADE_STATE_RETURNED" => Some(Self::Returned),
             _ => None,
         }
     }

@@ -49,6 +49,7 @@ const failed = message({
   isDeath: field(1, bool),
   detail: field(2, text),
   deaths: field(3, u32(0, limits.deathsMax)),
+  isInvalidProof: field(4, bool),
 });
 
 function notStartedReason({ isPredictedMiss, isMemory }: Record<string, boolean>) {
@@ -88,6 +89,7 @@ const result = mapped(
         reason: wire.failed.isDeath ? "prover_died" : "prover_error",
         detail: wire.failed.detail,
         deaths: wire.failed.deaths,
+        ...(wire.failed.isInvalidProof && { isInvalidProof: true }),
       },
     ]);
   },
@@ -109,6 +111,7 @@ const result = mapped(
             isDeath: value.reason === "prover_died",
             detail: value.detail,
             deaths: Math.min(value.deaths, limits.deathsMax),
+            isInvalidProof: value.isInvalidProof === true,
           }
         : undefined,
     leftOut: value.kind === "failed" ? [] : value.leftOut,

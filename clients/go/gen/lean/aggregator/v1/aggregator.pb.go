@@ -932,6 +932,61 @@ func (DeviceState) EnumDescriptor() ([]byte, []int) {
 	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{14}
 }
 
+type UpgradeState int32
+
+const (
+	UpgradeState_UPGRADE_STATE_UNSPECIFIED UpgradeState = 0
+	// No snapshot has got the next revision by default yet.
+	UpgradeState_UPGRADE_STATE_WAITING UpgradeState = 1
+	// Snapshots of the slot and later get the next revision by default.
+	UpgradeState_UPGRADE_STATE_SWITCHED UpgradeState = 2
+	// The next revision failed: the old one is the default of every slot again, until this run ends.
+	UpgradeState_UPGRADE_STATE_RETURNED UpgradeState = 3
+)
+
+// Enum value maps for UpgradeState.
+var (
+	UpgradeState_name = map[int32]string{
+		0: "UPGRADE_STATE_UNSPECIFIED",
+		1: "UPGRADE_STATE_WAITING",
+		2: "UPGRADE_STATE_SWITCHED",
+		3: "UPGRADE_STATE_RETURNED",
+	}
+	UpgradeState_value = map[string]int32{
+		"UPGRADE_STATE_UNSPECIFIED": 0,
+		"UPGRADE_STATE_WAITING":     1,
+		"UPGRADE_STATE_SWITCHED":    2,
+		"UPGRADE_STATE_RETURNED":    3,
+	}
+)
+
+func (x UpgradeState) Enum() *UpgradeState {
+	p := new(UpgradeState)
+	*p = x
+	return p
+}
+
+func (x UpgradeState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UpgradeState) Descriptor() protoreflect.EnumDescriptor {
+	return file_lean_aggregator_v1_aggregator_proto_enumTypes[15].Descriptor()
+}
+
+func (UpgradeState) Type() protoreflect.EnumType {
+	return &file_lean_aggregator_v1_aggregator_proto_enumTypes[15]
+}
+
+func (x UpgradeState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UpgradeState.Descriptor instead.
+func (UpgradeState) EnumDescriptor() ([]byte, []int) {
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{15}
+}
+
 // A block root and its slot.
 type Checkpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4527,8 +4582,10 @@ type GetServerInfoResponse struct {
 	DefaultDeadlineMs uint32 `protobuf:"varint,8,opt,name=default_deadline_ms,json=defaultDeadlineMs,proto3" json:"default_deadline_ms,omitempty"`
 	// Fence in milliseconds of a session whose request gives none.
 	DefaultFenceMs uint32 `protobuf:"varint,9,opt,name=default_fence_ms,json=defaultFenceMs,proto3" json:"default_fence_ms,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The upgrade of the default proof system; absent without one.
+	Upgrade       *Upgrade `protobuf:"bytes,10,opt,name=upgrade,proto3" json:"upgrade,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetServerInfoResponse) Reset() {
@@ -4622,6 +4679,85 @@ func (x *GetServerInfoResponse) GetDefaultFenceMs() uint32 {
 		return x.DefaultFenceMs
 	}
 	return 0
+}
+
+func (x *GetServerInfoResponse) GetUpgrade() *Upgrade {
+	if x != nil {
+		return x.Upgrade
+	}
+	return nil
+}
+
+// Another revision that takes the default's place from a slot on, for snapshots that name no revision.
+type Upgrade struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The scheme is empty before a default is chosen.
+	ProofSystem *ProofSystem `protobuf:"bytes,1,opt,name=proof_system,json=proofSystem,proto3" json:"proof_system,omitempty"`
+	// The first slot whose snapshots get it.
+	Slot  uint64       `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`
+	State UpgradeState `protobuf:"varint,3,opt,name=state,proto3,enum=lean.aggregator.v1.UpgradeState" json:"state,omitempty"`
+	// Why the default has returned; text for people.
+	Detail        string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Upgrade) Reset() {
+	*x = Upgrade{}
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Upgrade) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Upgrade) ProtoMessage() {}
+
+func (x *Upgrade) ProtoReflect() protoreflect.Message {
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Upgrade.ProtoReflect.Descriptor instead.
+func (*Upgrade) Descriptor() ([]byte, []int) {
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *Upgrade) GetProofSystem() *ProofSystem {
+	if x != nil {
+		return x.ProofSystem
+	}
+	return nil
+}
+
+func (x *Upgrade) GetSlot() uint64 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *Upgrade) GetState() UpgradeState {
+	if x != nil {
+		return x.State
+	}
+	return UpgradeState_UPGRADE_STATE_UNSPECIFIED
+}
+
+func (x *Upgrade) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
 }
 
 var File_lean_aggregator_v1_aggregator_proto protoreflect.FileDescriptor
@@ -4927,7 +5063,7 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"logInvRate\x12\x1a\n" +
 	"\bmessages\x18\b \x01(\rR\bmessages\x12\x1d\n" +
 	"\n" +
-	"peak_bytes\x18\t \x01(\x04R\tpeakBytes\"\x96\x03\n" +
+	"peak_bytes\x18\t \x01(\x04R\tpeakBytes\"\xcd\x03\n" +
 	"\x15GetServerInfoResponse\x12%\n" +
 	"\x0eserver_version\x18\x01 \x01(\tR\rserverVersion\x12\x1d\n" +
 	"\n" +
@@ -4938,7 +5074,14 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\adevices\x18\x06 \x03(\v2\x1a.lean.aggregator.v1.DeviceR\adevices\x12-\n" +
 	"\x13server_time_unix_ms\x18\a \x01(\x04R\x10serverTimeUnixMs\x12.\n" +
 	"\x13default_deadline_ms\x18\b \x01(\rR\x11defaultDeadlineMs\x12(\n" +
-	"\x10default_fence_ms\x18\t \x01(\rR\x0edefaultFenceMs*T\n" +
+	"\x10default_fence_ms\x18\t \x01(\rR\x0edefaultFenceMs\x125\n" +
+	"\aupgrade\x18\n" +
+	" \x01(\v2\x1b.lean.aggregator.v1.UpgradeR\aupgrade\"\xb1\x01\n" +
+	"\aUpgrade\x12B\n" +
+	"\fproof_system\x18\x01 \x01(\v2\x1f.lean.aggregator.v1.ProofSystemR\vproofSystem\x12\x12\n" +
+	"\x04slot\x18\x02 \x01(\x04R\x04slot\x126\n" +
+	"\x05state\x18\x03 \x01(\x0e2 .lean.aggregator.v1.UpgradeStateR\x05state\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail*T\n" +
 	"\aKeyRole\x12\x18\n" +
 	"\x14KEY_ROLE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14KEY_ROLE_ATTESTATION\x10\x01\x12\x15\n" +
@@ -5033,7 +5176,12 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\x11DEVICE_STATE_IDLE\x10\x02\x12\x18\n" +
 	"\x14DEVICE_STATE_PROVING\x10\x03\x12\x19\n" +
 	"\x15DEVICE_STATE_STOPPING\x10\x04\x12\x17\n" +
-	"\x13DEVICE_STATE_FAILED\x10\x052\xf9\x04\n" +
+	"\x13DEVICE_STATE_FAILED\x10\x05*\x80\x01\n" +
+	"\fUpgradeState\x12\x1d\n" +
+	"\x19UPGRADE_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15UPGRADE_STATE_WAITING\x10\x01\x12\x1a\n" +
+	"\x16UPGRADE_STATE_SWITCHED\x10\x02\x12\x1a\n" +
+	"\x16UPGRADE_STATE_RETURNED\x10\x032\xf9\x04\n" +
 	"\x11AggregatorService\x12g\n" +
 	"\x0eSubmitSnapshot\x12).lean.aggregator.v1.SubmitSnapshotRequest\x1a*.lean.aggregator.v1.SubmitSnapshotResponse\x12f\n" +
 	"\rStreamResults\x12(.lean.aggregator.v1.StreamResultsRequest\x1a).lean.aggregator.v1.StreamResultsResponse0\x01\x12[\n" +
@@ -5056,8 +5204,8 @@ func file_lean_aggregator_v1_aggregator_proto_rawDescGZIP() []byte {
 	return file_lean_aggregator_v1_aggregator_proto_rawDescData
 }
 
-var file_lean_aggregator_v1_aggregator_proto_enumTypes = make([]protoimpl.EnumInfo, 15)
-var file_lean_aggregator_v1_aggregator_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_lean_aggregator_v1_aggregator_proto_enumTypes = make([]protoimpl.EnumInfo, 16)
+var file_lean_aggregator_v1_aggregator_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_lean_aggregator_v1_aggregator_proto_goTypes = []any{
 	(KeyRole)(0),                    // 0: lean.aggregator.v1.KeyRole
 	(ProofKind)(0),                  // 1: lean.aggregator.v1.ProofKind
@@ -5074,146 +5222,151 @@ var file_lean_aggregator_v1_aggregator_proto_goTypes = []any{
 	(RequestState)(0),               // 12: lean.aggregator.v1.RequestState
 	(SessionState)(0),               // 13: lean.aggregator.v1.SessionState
 	(DeviceState)(0),                // 14: lean.aggregator.v1.DeviceState
-	(*Checkpoint)(nil),              // 15: lean.aggregator.v1.Checkpoint
-	(*AttestationData)(nil),         // 16: lean.aggregator.v1.AttestationData
-	(*SignedRoot)(nil),              // 17: lean.aggregator.v1.SignedRoot
-	(*Claim)(nil),                   // 18: lean.aggregator.v1.Claim
-	(*ProofSystem)(nil),             // 19: lean.aggregator.v1.ProofSystem
-	(*ValidatorKey)(nil),            // 20: lean.aggregator.v1.ValidatorKey
-	(*RawSignature)(nil),            // 21: lean.aggregator.v1.RawSignature
-	(*Child)(nil),                   // 22: lean.aggregator.v1.Child
-	(*Component)(nil),               // 23: lean.aggregator.v1.Component
-	(*RawSignatures)(nil),           // 24: lean.aggregator.v1.RawSignatures
-	(*Group)(nil),                   // 25: lean.aggregator.v1.Group
-	(*Snapshot)(nil),                // 26: lean.aggregator.v1.Snapshot
-	(*Node)(nil),                    // 27: lean.aggregator.v1.Node
-	(*Step)(nil),                    // 28: lean.aggregator.v1.Step
-	(*SubmitSnapshotRequest)(nil),   // 29: lean.aggregator.v1.SubmitSnapshotRequest
-	(*Accepted)(nil),                // 30: lean.aggregator.v1.Accepted
-	(*Skipped)(nil),                 // 31: lean.aggregator.v1.Skipped
-	(*SubmitSnapshotResponse)(nil),  // 32: lean.aggregator.v1.SubmitSnapshotResponse
-	(*LeftOut)(nil),                 // 33: lean.aggregator.v1.LeftOut
-	(*Votes)(nil),                   // 34: lean.aggregator.v1.Votes
-	(*Outcome)(nil),                 // 35: lean.aggregator.v1.Outcome
-	(*Summary)(nil),                 // 36: lean.aggregator.v1.Summary
-	(*Offer)(nil),                   // 37: lean.aggregator.v1.Offer
-	(*Status)(nil),                  // 38: lean.aggregator.v1.Status
-	(*AwaitedState)(nil),            // 39: lean.aggregator.v1.AwaitedState
-	(*Opened)(nil),                  // 40: lean.aggregator.v1.Opened
-	(*Heartbeat)(nil),               // 41: lean.aggregator.v1.Heartbeat
-	(*Sending)(nil),                 // 42: lean.aggregator.v1.Sending
-	(*Awaited)(nil),                 // 43: lean.aggregator.v1.Awaited
-	(*StreamResultsRequest)(nil),    // 44: lean.aggregator.v1.StreamResultsRequest
-	(*StreamResultsResponse)(nil),   // 45: lean.aggregator.v1.StreamResultsResponse
-	(*Session)(nil),                 // 46: lean.aggregator.v1.Session
-	(*GetSessionRequest)(nil),       // 47: lean.aggregator.v1.GetSessionRequest
-	(*GetSessionResponse)(nil),      // 48: lean.aggregator.v1.GetSessionResponse
-	(*CancelSessionRequest)(nil),    // 49: lean.aggregator.v1.CancelSessionRequest
-	(*CancelSessionResponse)(nil),   // 50: lean.aggregator.v1.CancelSessionResponse
-	(*VerifyAggregateRequest)(nil),  // 51: lean.aggregator.v1.VerifyAggregateRequest
-	(*ClaimKeys)(nil),               // 52: lean.aggregator.v1.ClaimKeys
-	(*VerifyAggregateResponse)(nil), // 53: lean.aggregator.v1.VerifyAggregateResponse
-	(*GetServerInfoRequest)(nil),    // 54: lean.aggregator.v1.GetServerInfoRequest
-	(*Limits)(nil),                  // 55: lean.aggregator.v1.Limits
-	(*Device)(nil),                  // 56: lean.aggregator.v1.Device
-	(*LearnedCost)(nil),             // 57: lean.aggregator.v1.LearnedCost
-	(*GetServerInfoResponse)(nil),   // 58: lean.aggregator.v1.GetServerInfoResponse
+	(UpgradeState)(0),               // 15: lean.aggregator.v1.UpgradeState
+	(*Checkpoint)(nil),              // 16: lean.aggregator.v1.Checkpoint
+	(*AttestationData)(nil),         // 17: lean.aggregator.v1.AttestationData
+	(*SignedRoot)(nil),              // 18: lean.aggregator.v1.SignedRoot
+	(*Claim)(nil),                   // 19: lean.aggregator.v1.Claim
+	(*ProofSystem)(nil),             // 20: lean.aggregator.v1.ProofSystem
+	(*ValidatorKey)(nil),            // 21: lean.aggregator.v1.ValidatorKey
+	(*RawSignature)(nil),            // 22: lean.aggregator.v1.RawSignature
+	(*Child)(nil),                   // 23: lean.aggregator.v1.Child
+	(*Component)(nil),               // 24: lean.aggregator.v1.Component
+	(*RawSignatures)(nil),           // 25: lean.aggregator.v1.RawSignatures
+	(*Group)(nil),                   // 26: lean.aggregator.v1.Group
+	(*Snapshot)(nil),                // 27: lean.aggregator.v1.Snapshot
+	(*Node)(nil),                    // 28: lean.aggregator.v1.Node
+	(*Step)(nil),                    // 29: lean.aggregator.v1.Step
+	(*SubmitSnapshotRequest)(nil),   // 30: lean.aggregator.v1.SubmitSnapshotRequest
+	(*Accepted)(nil),                // 31: lean.aggregator.v1.Accepted
+	(*Skipped)(nil),                 // 32: lean.aggregator.v1.Skipped
+	(*SubmitSnapshotResponse)(nil),  // 33: lean.aggregator.v1.SubmitSnapshotResponse
+	(*LeftOut)(nil),                 // 34: lean.aggregator.v1.LeftOut
+	(*Votes)(nil),                   // 35: lean.aggregator.v1.Votes
+	(*Outcome)(nil),                 // 36: lean.aggregator.v1.Outcome
+	(*Summary)(nil),                 // 37: lean.aggregator.v1.Summary
+	(*Offer)(nil),                   // 38: lean.aggregator.v1.Offer
+	(*Status)(nil),                  // 39: lean.aggregator.v1.Status
+	(*AwaitedState)(nil),            // 40: lean.aggregator.v1.AwaitedState
+	(*Opened)(nil),                  // 41: lean.aggregator.v1.Opened
+	(*Heartbeat)(nil),               // 42: lean.aggregator.v1.Heartbeat
+	(*Sending)(nil),                 // 43: lean.aggregator.v1.Sending
+	(*Awaited)(nil),                 // 44: lean.aggregator.v1.Awaited
+	(*StreamResultsRequest)(nil),    // 45: lean.aggregator.v1.StreamResultsRequest
+	(*StreamResultsResponse)(nil),   // 46: lean.aggregator.v1.StreamResultsResponse
+	(*Session)(nil),                 // 47: lean.aggregator.v1.Session
+	(*GetSessionRequest)(nil),       // 48: lean.aggregator.v1.GetSessionRequest
+	(*GetSessionResponse)(nil),      // 49: lean.aggregator.v1.GetSessionResponse
+	(*CancelSessionRequest)(nil),    // 50: lean.aggregator.v1.CancelSessionRequest
+	(*CancelSessionResponse)(nil),   // 51: lean.aggregator.v1.CancelSessionResponse
+	(*VerifyAggregateRequest)(nil),  // 52: lean.aggregator.v1.VerifyAggregateRequest
+	(*ClaimKeys)(nil),               // 53: lean.aggregator.v1.ClaimKeys
+	(*VerifyAggregateResponse)(nil), // 54: lean.aggregator.v1.VerifyAggregateResponse
+	(*GetServerInfoRequest)(nil),    // 55: lean.aggregator.v1.GetServerInfoRequest
+	(*Limits)(nil),                  // 56: lean.aggregator.v1.Limits
+	(*Device)(nil),                  // 57: lean.aggregator.v1.Device
+	(*LearnedCost)(nil),             // 58: lean.aggregator.v1.LearnedCost
+	(*GetServerInfoResponse)(nil),   // 59: lean.aggregator.v1.GetServerInfoResponse
+	(*Upgrade)(nil),                 // 60: lean.aggregator.v1.Upgrade
 }
 var file_lean_aggregator_v1_aggregator_proto_depIdxs = []int32{
-	15, // 0: lean.aggregator.v1.AttestationData.head:type_name -> lean.aggregator.v1.Checkpoint
-	15, // 1: lean.aggregator.v1.AttestationData.target:type_name -> lean.aggregator.v1.Checkpoint
-	15, // 2: lean.aggregator.v1.AttestationData.source:type_name -> lean.aggregator.v1.Checkpoint
-	16, // 3: lean.aggregator.v1.Claim.data:type_name -> lean.aggregator.v1.AttestationData
-	17, // 4: lean.aggregator.v1.Claim.root:type_name -> lean.aggregator.v1.SignedRoot
+	16, // 0: lean.aggregator.v1.AttestationData.head:type_name -> lean.aggregator.v1.Checkpoint
+	16, // 1: lean.aggregator.v1.AttestationData.target:type_name -> lean.aggregator.v1.Checkpoint
+	16, // 2: lean.aggregator.v1.AttestationData.source:type_name -> lean.aggregator.v1.Checkpoint
+	17, // 3: lean.aggregator.v1.Claim.data:type_name -> lean.aggregator.v1.AttestationData
+	18, // 4: lean.aggregator.v1.Claim.root:type_name -> lean.aggregator.v1.SignedRoot
 	0,  // 5: lean.aggregator.v1.Claim.role:type_name -> lean.aggregator.v1.KeyRole
 	0,  // 6: lean.aggregator.v1.ValidatorKey.role:type_name -> lean.aggregator.v1.KeyRole
-	18, // 7: lean.aggregator.v1.Component.claim:type_name -> lean.aggregator.v1.Claim
-	24, // 8: lean.aggregator.v1.Component.raws:type_name -> lean.aggregator.v1.RawSignatures
-	21, // 9: lean.aggregator.v1.RawSignatures.signatures:type_name -> lean.aggregator.v1.RawSignature
-	16, // 10: lean.aggregator.v1.Group.data:type_name -> lean.aggregator.v1.AttestationData
-	21, // 11: lean.aggregator.v1.Group.raw_signatures:type_name -> lean.aggregator.v1.RawSignature
-	22, // 12: lean.aggregator.v1.Group.children:type_name -> lean.aggregator.v1.Child
+	19, // 7: lean.aggregator.v1.Component.claim:type_name -> lean.aggregator.v1.Claim
+	25, // 8: lean.aggregator.v1.Component.raws:type_name -> lean.aggregator.v1.RawSignatures
+	22, // 9: lean.aggregator.v1.RawSignatures.signatures:type_name -> lean.aggregator.v1.RawSignature
+	17, // 10: lean.aggregator.v1.Group.data:type_name -> lean.aggregator.v1.AttestationData
+	22, // 11: lean.aggregator.v1.Group.raw_signatures:type_name -> lean.aggregator.v1.RawSignature
+	23, // 12: lean.aggregator.v1.Group.children:type_name -> lean.aggregator.v1.Child
 	1,  // 13: lean.aggregator.v1.Group.kind:type_name -> lean.aggregator.v1.ProofKind
-	23, // 14: lean.aggregator.v1.Group.components:type_name -> lean.aggregator.v1.Component
-	15, // 15: lean.aggregator.v1.Snapshot.head:type_name -> lean.aggregator.v1.Checkpoint
-	15, // 16: lean.aggregator.v1.Snapshot.justified:type_name -> lean.aggregator.v1.Checkpoint
-	20, // 17: lean.aggregator.v1.Snapshot.keys:type_name -> lean.aggregator.v1.ValidatorKey
-	25, // 18: lean.aggregator.v1.Snapshot.groups:type_name -> lean.aggregator.v1.Group
-	27, // 19: lean.aggregator.v1.SubmitSnapshotRequest.node:type_name -> lean.aggregator.v1.Node
-	26, // 20: lean.aggregator.v1.SubmitSnapshotRequest.snapshot:type_name -> lean.aggregator.v1.Snapshot
-	19, // 21: lean.aggregator.v1.SubmitSnapshotRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	24, // 14: lean.aggregator.v1.Group.components:type_name -> lean.aggregator.v1.Component
+	16, // 15: lean.aggregator.v1.Snapshot.head:type_name -> lean.aggregator.v1.Checkpoint
+	16, // 16: lean.aggregator.v1.Snapshot.justified:type_name -> lean.aggregator.v1.Checkpoint
+	21, // 17: lean.aggregator.v1.Snapshot.keys:type_name -> lean.aggregator.v1.ValidatorKey
+	26, // 18: lean.aggregator.v1.Snapshot.groups:type_name -> lean.aggregator.v1.Group
+	28, // 19: lean.aggregator.v1.SubmitSnapshotRequest.node:type_name -> lean.aggregator.v1.Node
+	27, // 20: lean.aggregator.v1.SubmitSnapshotRequest.snapshot:type_name -> lean.aggregator.v1.Snapshot
+	20, // 21: lean.aggregator.v1.SubmitSnapshotRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
 	2,  // 22: lean.aggregator.v1.SubmitSnapshotRequest.priority:type_name -> lean.aggregator.v1.Priority
 	3,  // 23: lean.aggregator.v1.SubmitSnapshotRequest.busy_policy:type_name -> lean.aggregator.v1.BusyPolicy
 	4,  // 24: lean.aggregator.v1.SubmitSnapshotRequest.partial_policy:type_name -> lean.aggregator.v1.PartialPolicy
-	28, // 25: lean.aggregator.v1.SubmitSnapshotRequest.steps:type_name -> lean.aggregator.v1.Step
+	29, // 25: lean.aggregator.v1.SubmitSnapshotRequest.steps:type_name -> lean.aggregator.v1.Step
 	5,  // 26: lean.aggregator.v1.Accepted.deadline_source:type_name -> lean.aggregator.v1.DeadlineSource
 	6,  // 27: lean.aggregator.v1.Skipped.reason:type_name -> lean.aggregator.v1.SkipReason
-	30, // 28: lean.aggregator.v1.SubmitSnapshotResponse.accepted:type_name -> lean.aggregator.v1.Accepted
-	31, // 29: lean.aggregator.v1.SubmitSnapshotResponse.skipped:type_name -> lean.aggregator.v1.Skipped
+	31, // 28: lean.aggregator.v1.SubmitSnapshotResponse.accepted:type_name -> lean.aggregator.v1.Accepted
+	32, // 29: lean.aggregator.v1.SubmitSnapshotResponse.skipped:type_name -> lean.aggregator.v1.Skipped
 	9,  // 30: lean.aggregator.v1.LeftOut.reason:type_name -> lean.aggregator.v1.LeftOutReason
-	16, // 31: lean.aggregator.v1.Outcome.data:type_name -> lean.aggregator.v1.AttestationData
+	17, // 31: lean.aggregator.v1.Outcome.data:type_name -> lean.aggregator.v1.AttestationData
 	7,  // 32: lean.aggregator.v1.Outcome.status:type_name -> lean.aggregator.v1.OutcomeStatus
 	8,  // 33: lean.aggregator.v1.Outcome.reason:type_name -> lean.aggregator.v1.OutcomeReason
-	33, // 34: lean.aggregator.v1.Outcome.left_out:type_name -> lean.aggregator.v1.LeftOut
-	18, // 35: lean.aggregator.v1.Outcome.claims:type_name -> lean.aggregator.v1.Claim
-	19, // 36: lean.aggregator.v1.Outcome.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	34, // 37: lean.aggregator.v1.Outcome.votes:type_name -> lean.aggregator.v1.Votes
+	34, // 34: lean.aggregator.v1.Outcome.left_out:type_name -> lean.aggregator.v1.LeftOut
+	19, // 35: lean.aggregator.v1.Outcome.claims:type_name -> lean.aggregator.v1.Claim
+	20, // 36: lean.aggregator.v1.Outcome.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	35, // 37: lean.aggregator.v1.Outcome.votes:type_name -> lean.aggregator.v1.Votes
 	10, // 38: lean.aggregator.v1.Outcome.verified_by:type_name -> lean.aggregator.v1.VerifiedBy
-	34, // 39: lean.aggregator.v1.Summary.votes:type_name -> lean.aggregator.v1.Votes
-	19, // 40: lean.aggregator.v1.Offer.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	35, // 39: lean.aggregator.v1.Summary.votes:type_name -> lean.aggregator.v1.Votes
+	20, // 40: lean.aggregator.v1.Offer.proof_system:type_name -> lean.aggregator.v1.ProofSystem
 	1,  // 41: lean.aggregator.v1.Offer.kinds:type_name -> lean.aggregator.v1.ProofKind
 	11, // 42: lean.aggregator.v1.Status.state:type_name -> lean.aggregator.v1.ServiceState
-	37, // 43: lean.aggregator.v1.Status.offers:type_name -> lean.aggregator.v1.Offer
+	38, // 43: lean.aggregator.v1.Status.offers:type_name -> lean.aggregator.v1.Offer
 	12, // 44: lean.aggregator.v1.AwaitedState.state:type_name -> lean.aggregator.v1.RequestState
-	38, // 45: lean.aggregator.v1.Opened.status:type_name -> lean.aggregator.v1.Status
-	55, // 46: lean.aggregator.v1.Opened.limits:type_name -> lean.aggregator.v1.Limits
-	39, // 47: lean.aggregator.v1.Opened.awaited:type_name -> lean.aggregator.v1.AwaitedState
-	27, // 48: lean.aggregator.v1.StreamResultsRequest.node:type_name -> lean.aggregator.v1.Node
-	43, // 49: lean.aggregator.v1.StreamResultsRequest.awaited:type_name -> lean.aggregator.v1.Awaited
-	40, // 50: lean.aggregator.v1.StreamResultsResponse.opened:type_name -> lean.aggregator.v1.Opened
-	35, // 51: lean.aggregator.v1.StreamResultsResponse.outcome:type_name -> lean.aggregator.v1.Outcome
-	36, // 52: lean.aggregator.v1.StreamResultsResponse.summary:type_name -> lean.aggregator.v1.Summary
-	38, // 53: lean.aggregator.v1.StreamResultsResponse.status:type_name -> lean.aggregator.v1.Status
-	41, // 54: lean.aggregator.v1.StreamResultsResponse.heartbeat:type_name -> lean.aggregator.v1.Heartbeat
-	42, // 55: lean.aggregator.v1.StreamResultsResponse.sending:type_name -> lean.aggregator.v1.Sending
+	39, // 45: lean.aggregator.v1.Opened.status:type_name -> lean.aggregator.v1.Status
+	56, // 46: lean.aggregator.v1.Opened.limits:type_name -> lean.aggregator.v1.Limits
+	40, // 47: lean.aggregator.v1.Opened.awaited:type_name -> lean.aggregator.v1.AwaitedState
+	28, // 48: lean.aggregator.v1.StreamResultsRequest.node:type_name -> lean.aggregator.v1.Node
+	44, // 49: lean.aggregator.v1.StreamResultsRequest.awaited:type_name -> lean.aggregator.v1.Awaited
+	41, // 50: lean.aggregator.v1.StreamResultsResponse.opened:type_name -> lean.aggregator.v1.Opened
+	36, // 51: lean.aggregator.v1.StreamResultsResponse.outcome:type_name -> lean.aggregator.v1.Outcome
+	37, // 52: lean.aggregator.v1.StreamResultsResponse.summary:type_name -> lean.aggregator.v1.Summary
+	39, // 53: lean.aggregator.v1.StreamResultsResponse.status:type_name -> lean.aggregator.v1.Status
+	42, // 54: lean.aggregator.v1.StreamResultsResponse.heartbeat:type_name -> lean.aggregator.v1.Heartbeat
+	43, // 55: lean.aggregator.v1.StreamResultsResponse.sending:type_name -> lean.aggregator.v1.Sending
 	13, // 56: lean.aggregator.v1.Session.state:type_name -> lean.aggregator.v1.SessionState
-	35, // 57: lean.aggregator.v1.Session.outcomes:type_name -> lean.aggregator.v1.Outcome
-	36, // 58: lean.aggregator.v1.Session.summary:type_name -> lean.aggregator.v1.Summary
-	27, // 59: lean.aggregator.v1.GetSessionRequest.node:type_name -> lean.aggregator.v1.Node
-	46, // 60: lean.aggregator.v1.GetSessionResponse.session:type_name -> lean.aggregator.v1.Session
-	27, // 61: lean.aggregator.v1.CancelSessionRequest.node:type_name -> lean.aggregator.v1.Node
-	46, // 62: lean.aggregator.v1.CancelSessionResponse.session:type_name -> lean.aggregator.v1.Session
-	27, // 63: lean.aggregator.v1.VerifyAggregateRequest.node:type_name -> lean.aggregator.v1.Node
-	16, // 64: lean.aggregator.v1.VerifyAggregateRequest.data:type_name -> lean.aggregator.v1.AttestationData
-	19, // 65: lean.aggregator.v1.VerifyAggregateRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	36, // 57: lean.aggregator.v1.Session.outcomes:type_name -> lean.aggregator.v1.Outcome
+	37, // 58: lean.aggregator.v1.Session.summary:type_name -> lean.aggregator.v1.Summary
+	28, // 59: lean.aggregator.v1.GetSessionRequest.node:type_name -> lean.aggregator.v1.Node
+	47, // 60: lean.aggregator.v1.GetSessionResponse.session:type_name -> lean.aggregator.v1.Session
+	28, // 61: lean.aggregator.v1.CancelSessionRequest.node:type_name -> lean.aggregator.v1.Node
+	47, // 62: lean.aggregator.v1.CancelSessionResponse.session:type_name -> lean.aggregator.v1.Session
+	28, // 63: lean.aggregator.v1.VerifyAggregateRequest.node:type_name -> lean.aggregator.v1.Node
+	17, // 64: lean.aggregator.v1.VerifyAggregateRequest.data:type_name -> lean.aggregator.v1.AttestationData
+	20, // 65: lean.aggregator.v1.VerifyAggregateRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
 	1,  // 66: lean.aggregator.v1.VerifyAggregateRequest.kind:type_name -> lean.aggregator.v1.ProofKind
-	52, // 67: lean.aggregator.v1.VerifyAggregateRequest.claims:type_name -> lean.aggregator.v1.ClaimKeys
-	16, // 68: lean.aggregator.v1.ClaimKeys.data:type_name -> lean.aggregator.v1.AttestationData
-	17, // 69: lean.aggregator.v1.ClaimKeys.root:type_name -> lean.aggregator.v1.SignedRoot
-	27, // 70: lean.aggregator.v1.GetServerInfoRequest.node:type_name -> lean.aggregator.v1.Node
+	53, // 67: lean.aggregator.v1.VerifyAggregateRequest.claims:type_name -> lean.aggregator.v1.ClaimKeys
+	17, // 68: lean.aggregator.v1.ClaimKeys.data:type_name -> lean.aggregator.v1.AttestationData
+	18, // 69: lean.aggregator.v1.ClaimKeys.root:type_name -> lean.aggregator.v1.SignedRoot
+	28, // 70: lean.aggregator.v1.GetServerInfoRequest.node:type_name -> lean.aggregator.v1.Node
 	14, // 71: lean.aggregator.v1.Device.state:type_name -> lean.aggregator.v1.DeviceState
-	57, // 72: lean.aggregator.v1.Device.learned_costs:type_name -> lean.aggregator.v1.LearnedCost
+	58, // 72: lean.aggregator.v1.Device.learned_costs:type_name -> lean.aggregator.v1.LearnedCost
 	1,  // 73: lean.aggregator.v1.LearnedCost.kind:type_name -> lean.aggregator.v1.ProofKind
-	38, // 74: lean.aggregator.v1.GetServerInfoResponse.status:type_name -> lean.aggregator.v1.Status
-	55, // 75: lean.aggregator.v1.GetServerInfoResponse.limits:type_name -> lean.aggregator.v1.Limits
-	56, // 76: lean.aggregator.v1.GetServerInfoResponse.devices:type_name -> lean.aggregator.v1.Device
-	29, // 77: lean.aggregator.v1.AggregatorService.SubmitSnapshot:input_type -> lean.aggregator.v1.SubmitSnapshotRequest
-	44, // 78: lean.aggregator.v1.AggregatorService.StreamResults:input_type -> lean.aggregator.v1.StreamResultsRequest
-	47, // 79: lean.aggregator.v1.AggregatorService.GetSession:input_type -> lean.aggregator.v1.GetSessionRequest
-	49, // 80: lean.aggregator.v1.AggregatorService.CancelSession:input_type -> lean.aggregator.v1.CancelSessionRequest
-	51, // 81: lean.aggregator.v1.AggregatorService.VerifyAggregate:input_type -> lean.aggregator.v1.VerifyAggregateRequest
-	54, // 82: lean.aggregator.v1.AggregatorService.GetServerInfo:input_type -> lean.aggregator.v1.GetServerInfoRequest
-	32, // 83: lean.aggregator.v1.AggregatorService.SubmitSnapshot:output_type -> lean.aggregator.v1.SubmitSnapshotResponse
-	45, // 84: lean.aggregator.v1.AggregatorService.StreamResults:output_type -> lean.aggregator.v1.StreamResultsResponse
-	48, // 85: lean.aggregator.v1.AggregatorService.GetSession:output_type -> lean.aggregator.v1.GetSessionResponse
-	50, // 86: lean.aggregator.v1.AggregatorService.CancelSession:output_type -> lean.aggregator.v1.CancelSessionResponse
-	53, // 87: lean.aggregator.v1.AggregatorService.VerifyAggregate:output_type -> lean.aggregator.v1.VerifyAggregateResponse
-	58, // 88: lean.aggregator.v1.AggregatorService.GetServerInfo:output_type -> lean.aggregator.v1.GetServerInfoResponse
-	83, // [83:89] is the sub-list for method output_type
-	77, // [77:83] is the sub-list for method input_type
-	77, // [77:77] is the sub-list for extension type_name
-	77, // [77:77] is the sub-list for extension extendee
-	0,  // [0:77] is the sub-list for field type_name
+	39, // 74: lean.aggregator.v1.GetServerInfoResponse.status:type_name -> lean.aggregator.v1.Status
+	56, // 75: lean.aggregator.v1.GetServerInfoResponse.limits:type_name -> lean.aggregator.v1.Limits
+	57, // 76: lean.aggregator.v1.GetServerInfoResponse.devices:type_name -> lean.aggregator.v1.Device
+	60, // 77: lean.aggregator.v1.GetServerInfoResponse.upgrade:type_name -> lean.aggregator.v1.Upgrade
+	20, // 78: lean.aggregator.v1.Upgrade.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	15, // 79: lean.aggregator.v1.Upgrade.state:type_name -> lean.aggregator.v1.UpgradeState
+	30, // 80: lean.aggregator.v1.AggregatorService.SubmitSnapshot:input_type -> lean.aggregator.v1.SubmitSnapshotRequest
+	45, // 81: lean.aggregator.v1.AggregatorService.StreamResults:input_type -> lean.aggregator.v1.StreamResultsRequest
+	48, // 82: lean.aggregator.v1.AggregatorService.GetSession:input_type -> lean.aggregator.v1.GetSessionRequest
+	50, // 83: lean.aggregator.v1.AggregatorService.CancelSession:input_type -> lean.aggregator.v1.CancelSessionRequest
+	52, // 84: lean.aggregator.v1.AggregatorService.VerifyAggregate:input_type -> lean.aggregator.v1.VerifyAggregateRequest
+	55, // 85: lean.aggregator.v1.AggregatorService.GetServerInfo:input_type -> lean.aggregator.v1.GetServerInfoRequest
+	33, // 86: lean.aggregator.v1.AggregatorService.SubmitSnapshot:output_type -> lean.aggregator.v1.SubmitSnapshotResponse
+	46, // 87: lean.aggregator.v1.AggregatorService.StreamResults:output_type -> lean.aggregator.v1.StreamResultsResponse
+	49, // 88: lean.aggregator.v1.AggregatorService.GetSession:output_type -> lean.aggregator.v1.GetSessionResponse
+	51, // 89: lean.aggregator.v1.AggregatorService.CancelSession:output_type -> lean.aggregator.v1.CancelSessionResponse
+	54, // 90: lean.aggregator.v1.AggregatorService.VerifyAggregate:output_type -> lean.aggregator.v1.VerifyAggregateResponse
+	59, // 91: lean.aggregator.v1.AggregatorService.GetServerInfo:output_type -> lean.aggregator.v1.GetServerInfoResponse
+	86, // [86:92] is the sub-list for method output_type
+	80, // [80:86] is the sub-list for method input_type
+	80, // [80:80] is the sub-list for extension type_name
+	80, // [80:80] is the sub-list for extension extendee
+	0,  // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_lean_aggregator_v1_aggregator_proto_init() }
@@ -5257,8 +5410,8 @@ func file_lean_aggregator_v1_aggregator_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lean_aggregator_v1_aggregator_proto_rawDesc), len(file_lean_aggregator_v1_aggregator_proto_rawDesc)),
-			NumEnums:      15,
-			NumMessages:   44,
+			NumEnums:      16,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
