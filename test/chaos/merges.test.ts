@@ -11,6 +11,7 @@ import { Oracle } from "./chaos-oracle.js";
 import { ChaosRandom } from "./chaos-random.js";
 import { Site, until } from "./chaos-service.js";
 
+/** Provers are set up again and again, which takes a busy machine minutes. */
 const TIMEOUT_MS = 240_000;
 /** A merge is two to four times as long as a fold. */
 const PATIENT = { deadlineMs: 60_000, fenceMs: 120_000 };
@@ -69,10 +70,14 @@ describe("in the middle of a merge", () => {
       const first = realMerge(0);
       const submitted = await oracle.mergeAndStart(first, PATIENT);
       await random.moment(300, 2000);
-      for (const pid of service.provers()) process.kill(pid, "SIGKILL");
+      const killed = service.provers();
+      for (const pid of killed) process.kill(pid, "SIGKILL");
+      await until(() => service.provers().every((pid) => !killed.includes(pid)));
+      await service.fullStrength(1);
       const [ending] = await oracle.endings(submitted);
       expect([["PROVED"], ["FAILED", "PROVER_DIED"]]).toContainEqual(ending);
       const next = realMerge(20);
+      await service.fullStrength(1);
       const [outcome] = await oracle.expectProved(await oracle.merge(next, PATIENT));
       expectWhole(next, outcome);
     },

@@ -11,6 +11,9 @@ import { Site } from "./chaos-service.js";
 /** Two leaves, and the fold of their proofs. */
 const SIGNERS = 32;
 const LEAF_RAWS_MAX = 16;
+const SETTINGS = { LEAN_AGGREGATOR_LEAF_RAWS_MAX: `${LEAF_RAWS_MAX}` };
+/** Provers are set up again and again, which takes a busy machine minutes. */
+const TIMEOUT_MS = 240_000;
 const random = new ChaosRandom("trees");
 
 let site: Site;
@@ -21,12 +24,9 @@ beforeAll(async () => {
   site = new Site();
   service = await site.start(SETTINGS);
   oracle = new Oracle(site.address);
-});
+}, TIMEOUT_MS);
 
-const SETTINGS = { LEAN_AGGREGATOR_LEAF_RAWS_MAX: `${LEAF_RAWS_MAX}` };
-const TIMEOUT_MS = 240_000;
-
-beforeEach(() => service.fullStrength());
+beforeEach(() => service.fullStrength(), TIMEOUT_MS);
 
 afterAll(async () => {
   try {
