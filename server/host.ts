@@ -35,7 +35,7 @@ export interface HostModules {
   devices: readonly Device[];
   /** Reads what the host may use of this machine. Called again while it runs. */
   readMachine(): Machine;
-  /** The audit record; undefined when none is kept. */
+  /** The audit record; undefined where it is off. */
   audit?: AuditLog | undefined;
   /** Identifies this run of the host: 16 hexadecimal digits. */
   run: string;

@@ -72,7 +72,9 @@ export async function runNode(address: string, modules: NodeModules): Promise<No
         if (results.length > 0) say(`           ${outcomeHeader()}`);
         results.forEach(apply);
         for (const each of takePast(open, dueMs)) {
-          say(`           slot ${each.slot}: groups without a proof at their fence: ${each.groups}`);
+          say(
+            `           slot ${each.slot}: groups without a proof at their fence: ${each.groups}`,
+          );
         }
       }
     }

@@ -1,6 +1,6 @@
 /**
  * What each attempt at a shared lane took, and how it ended: the host's core-seconds, and its lines in
- * the audit record, whose sums are the counters'. Owned by a `HostLane`, which tells it of every
+ * the audit record, whose sums are the counters'. Owned by a `HostLane`, which passes on every
  * transition of the share.
  */
 import type { AuditTrail } from "../../audit/audit-log.js";
