@@ -3,7 +3,11 @@
  * `client/machine/candidate.ts`. `TickAggregator.growBody` makes it. No method blocks or throws.
  */
 import type { Claim, Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { OutcomeStatus, VerifiedBy } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  OutcomeReason,
+  OutcomeStatus,
+  VerifiedBy,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { assertNever } from "../errors.js";
 import type {
   Candidate,
@@ -144,7 +148,7 @@ export class BodyCandidate {
   /** Called with each request that is skipped later. Returns true for one of this candidate's. */
   skipped(reason: AdapterSkipReason, requestId: string): boolean {
     if (!this.end(requestId)) return false;
-    this.dispatch({ kind: "skipped", requestId, isFinal: isFinal(reason) });
+    this.dispatch(skipOf(reason, requestId));
     return true;
   }
 
@@ -194,12 +198,7 @@ export class BodyCandidate {
         steps: [{ untilMs: startMs, weight: 1 }],
       },
     );
-    if ("skipped" in answer)
-      return void this.dispatch({
-        kind: "skipped",
-        requestId: null,
-        isFinal: isFinal(answer.skipped),
-      });
+    if ("skipped" in answer) return void this.dispatch(skipOf(answer.skipped, null));
     const { requestId } = answer;
     this.requests = [...this.requests, requestId].slice(-REQUESTS_MAX);
     this.dispatch({ kind: "submitted", requestId });
@@ -209,11 +208,13 @@ export class BodyCandidate {
     const { requestId } = result;
     if (result.kind !== "outcome") return { kind: "failed", requestId, bad: [] };
     const { outcome } = result;
-    const { status, leftOut, verifiedBy } = outcome;
+    const { status, reason, leftOut, verifiedBy } = outcome;
     if (status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE) {
       const isVerified = this.modules.hasVerifyHook || verifiedBy !== VerifiedBy.UNSPECIFIED;
       return { kind: "proved", requestId, proof: outcome, isVerified };
     }
+    if (status === OutcomeStatus.NOT_STARTED && isOfSize(reason))
+      return { kind: "missed", requestId };
     const bad = leftOut.flatMap(({ input }) =>
       input.case === "componentIndex" ? [input.value] : [],
     );
@@ -221,9 +222,25 @@ export class BodyCandidate {
   }
 }
 
-/** Whether the same components would be skipped again. */
-function isFinal(reason: AdapterSkipReason): boolean {
-  return reason === "predicted_miss" || reason === "invalid";
+function skipOf(
+  reason: AdapterSkipReason,
+  requestId: string | null,
+): CandidateEvent<BodyComponent, Outcome> {
+  if (reason === "predicted_miss") return { kind: "missed", requestId };
+  return { kind: "skipped", requestId, isFinal: reason === "invalid" };
+}
+
+/** Whether a smaller merge may start where one was not started for this reason. */
+function isOfSize(reason: OutcomeReason): boolean {
+  switch (reason) {
+    case OutcomeReason.DEADLINE:
+    case OutcomeReason.PREDICTED_MISS:
+    case OutcomeReason.MEMORY:
+    case OutcomeReason.LIMIT:
+      return true;
+    default:
+      return false;
+  }
 }
 
 function bodyOf(candidate: Candidate<BodyComponent, Outcome> | null): Body | null {

@@ -1,8 +1,9 @@
 /**
  * The growing candidate: the proof of a block's body, built ahead of the block. A pure machine,
- * `(state, event) → { state, effects }`, with no clock, timer or I/O. It asks for a merge of the
- * first component, then of the first two, and so on, one merge at a time, and keeps the best
- * verified proof at hand. `take` returns that proof or null at once: a proposer never waits.
+ * `(state, event) → { state, effects }`, with no clock, timer or I/O. It asks for a merge of all
+ * components. Where that one is foreseen to miss, it asks for half of what it would add to the proof at
+ * hand. One merge is asked for at a time, and the best verified proof stays at hand. `take` returns that
+ * proof or null at once: a proposer never waits.
  */
 
 /** Failed tries after which the same components are given up. */
@@ -48,6 +49,11 @@ export type CandidateEvent<C, P> =
    * these components would be skipped again.
    */
   | { kind: "skipped"; requestId: string | null; isFinal: boolean }
+  /**
+   * Follows `submit` (with `requestId` null), or `submitted`: so many components are foreseen to miss
+   * the block or to be too large. Fewer are asked for at once, and as many again from the next tick on.
+   */
+  | { kind: "missed"; requestId: string | null }
   /** `isVerified`: someone else than the maker of the proof has verified it. */
   | { kind: "proved"; requestId: string; proof: P; isVerified: boolean }
   /** No proof. `bad`: indices of the components that are to blame; they are not asked for again. */
@@ -77,14 +83,15 @@ interface Growing<C, P> extends BlockRef {
   readonly offered: readonly OfferedComponent<C>[];
   readonly asked: Asked<C> | null;
   readonly best: Candidate<C, P> | null;
-  /** Most components of a proof so far. */
-  readonly grown: number;
   /** Keys of bad components. */
   readonly bad: ReadonlySet<string>;
   /** By `listKey`: failed tries. Infinity: proved or given up. */
   readonly tries: ReadonlyMap<string, number>;
-  /** A merge has failed since the last tick. */
-  readonly isResting: boolean;
+  /**
+   * Fewest components that have missed since the last tick: fewer are asked for. Infinity: none. 0:
+   * nothing is asked for, as a merge has failed.
+   */
+  readonly missed: number;
 }
 
 export interface CandidateState<C, P> {
@@ -129,7 +136,7 @@ function apply<C, P>(
       return take(growing, event, effects);
     case "tick":
       if (growing === null || event.slot > growing.slot) return drop(growing, effects);
-      return { ...growing, isResting: false };
+      return { ...growing, missed: Infinity };
     case "submitted":
       if (growing?.asked?.requestId !== null) {
         effects.push({ kind: "cancel", requestId: event.requestId });
@@ -137,6 +144,7 @@ function apply<C, P>(
       }
       return { ...growing, asked: { ...growing.asked, requestId: event.requestId } };
     case "skipped":
+    case "missed":
     case "proved":
     case "failed":
       return growing === null ? null : end(growing, event);
@@ -164,10 +172,9 @@ function offer<C, P>(
     offered: components,
     asked: null,
     best: null,
-    grown: 0,
     bad: new Set(),
     tries: new Map(),
-    isResting: false,
+    missed: Infinity,
   };
 }
 
@@ -196,7 +203,7 @@ function isSame(a: BlockRef, b: BlockRef): boolean {
 /** Ends the merge in flight. An event of another merge is ignored. */
 function end<C, P>(
   growing: Growing<C, P>,
-  event: EventOf<C, P, "skipped" | "proved" | "failed">,
+  event: EventOf<C, P, "skipped" | "missed" | "proved" | "failed">,
 ): Growing<C, P> {
   const { asked, tries } = growing;
   if (asked === null || asked.requestId !== event.requestId) return growing;
@@ -204,11 +211,12 @@ function end<C, P>(
   const failed = (times: number, bad = growing.bad): Growing<C, P> => ({
     ...growing,
     asked: null,
-    isResting: true,
+    missed: 0,
     tries: new Map(tries).set(list, (tries.get(list) ?? 0) + times),
     bad,
   });
   if (event.kind === "skipped") return failed(event.isFinal ? Infinity : 0);
+  if (event.kind === "missed") return { ...growing, asked: null, missed: asked.components.length };
   if (event.kind === "failed") {
     const bad = event.bad.flatMap((index) => asked.components[index]?.key ?? []);
     return failed(1, new Set([...growing.bad, ...bad]));
@@ -216,13 +224,12 @@ function end<C, P>(
   if (!event.isVerified) return failed(1);
   const worth = worthOf(asked.components);
   const components = asked.components.map(({ component }) => component);
-  const isBetter = growing.best === null || worth > growing.best.worth;
+  const made = { components, worth, proof: event.proof };
   return {
     ...growing,
     asked: null,
     tries: new Map(tries).set(list, Infinity),
-    best: isBetter ? { components, worth, proof: event.proof } : growing.best,
-    grown: Math.max(growing.grown, components.length),
+    best: isBetter(growing, asked.components) ? made : growing.best,
   };
 }
 
@@ -232,18 +239,34 @@ function ask<C, P>(
   componentsMax: number,
   effects: CandidateEffect<C, P>[],
 ): Growing<C, P> {
-  if (growing.asked !== null || growing.isResting) return growing;
-  const { slot, best, bad, tries } = growing;
-  const good = growing.offered.filter(({ key }) => !bad.has(key)).slice(0, componentsMax);
-  // One more than before; fewer only of a new list of which so many were given up.
-  for (let size = Math.min(good.length, growing.grown + 1); size > 0; size--) {
-    const components = good.slice(0, size);
-    if (worthOf(components) <= (best?.worth ?? 0)) break;
+  if (growing.asked !== null) return growing;
+  const { slot, offered, bad, tries, missed } = growing;
+  const useful = offered.filter(({ key, worth }) => worth > 0 && !bad.has(key));
+  let components: readonly OfferedComponent<C>[] = useful.slice(0, Math.min(componentsMax, missed));
+  if (components.length === missed) components = fewer(growing, components);
+  for (; isBetter(growing, components); components = fewer(growing, components)) {
     if ((tries.get(listKey(components)) ?? 0) >= CANDIDATE_TRIES_MAX) continue;
     effects.push({ kind: "submit", slot, components: components.map((each) => each.component) });
     return { ...growing, asked: { requestId: null, components } };
   }
   return growing;
+}
+
+/** The first of the components: without half of those that add to the proof at hand. */
+function fewer<C, P>(
+  growing: Growing<C, P>,
+  components: readonly OfferedComponent<C>[],
+): readonly OfferedComponent<C>[] {
+  const added = components.filter((_, at) => isBetter(growing, components.slice(0, at + 1))).length;
+  return components.slice(0, components.length - Math.ceil(added / 2));
+}
+
+/** Whether a proof of these would be worth more than the one at hand. */
+function isBetter<C, P>(
+  { best }: Growing<C, P>,
+  components: readonly OfferedComponent<unknown>[],
+): boolean {
+  return worthOf(components) > (best?.worth ?? 0);
 }
 
 function worthOf(components: readonly OfferedComponent<unknown>[]): number {

@@ -220,7 +220,7 @@ func (b *BodyCandidate) submit(ask *bodyMerge) {
 	start := b.node.options.Clock.Start(ask.blockSlot)
 	left := time.Until(start)
 	if left < time.Millisecond {
-		b.notSubmitted(ask, false)
+		b.notSubmitted(ask, "")
 		return
 	}
 	gates := Gates{}
@@ -233,7 +233,7 @@ func (b *BodyCandidate) submit(ask *bodyMerge) {
 	}, &skip, func(requestID string) { unwanted = b.submitted(ask, requestID) })
 	if !answer.Submitted() {
 		b.node.reportReason(skip)
-		b.notSubmitted(ask, isFinalSkip(answer.Skipped))
+		b.notSubmitted(ask, answer.Skipped)
 	}
 	b.cancel(unwanted)
 }
@@ -251,12 +251,12 @@ func (b *BodyCandidate) submitted(ask *bodyMerge, requestID string) string {
 	return b.machine.Submitted(requestID).Cancel
 }
 
-func (b *BodyCandidate) notSubmitted(ask *bodyMerge, isFinal bool) {
+func (b *BodyCandidate) notSubmitted(ask *bodyMerge, reason SkipReason) {
 	b.step(func() bodyEffects {
 		if ask.number != b.asked {
 			return bodyEffects{}
 		}
-		return b.machine.Skipped("", isFinal)
+		return b.passSkip("", reason)
 	})
 }
 
@@ -276,7 +276,7 @@ func (b *BodyCandidate) skipped(skip Skip) bool {
 	if !b.end(skip.RequestID) {
 		return false
 	}
-	b.step(func() bodyEffects { return b.machine.Skipped(skip.RequestID, isFinalSkip(skip.Reason)) })
+	b.step(func() bodyEffects { return b.passSkip(skip.RequestID, skip.Reason) })
 	return true
 }
 
@@ -296,6 +296,9 @@ func (b *BodyCandidate) absorb(slot uint64, result Result) bool {
 				outcome.GetVerifiedBy() != aggregatorv1.VerifiedBy_VERIFIED_BY_UNSPECIFIED
 			return b.machine.Proved(id, outcome, isVerified)
 		}
+		if isOfSize(outcome) {
+			return b.machine.Missed(id)
+		}
 		return b.machine.Failed(id, badComponents(outcome))
 	})
 	return true
@@ -311,9 +314,28 @@ func badComponents(outcome *Outcome) []int {
 	return bad
 }
 
-// isFinalSkip reports whether the same components would be skipped again.
-func isFinalSkip(reason SkipReason) bool {
-	return reason == PredictedMiss || reason == Invalid
+// passSkip tells the machine of a skip, with an empty request of a merge that was not submitted.
+func (b *BodyCandidate) passSkip(requestID string, reason SkipReason) bodyEffects {
+	if reason == PredictedMiss {
+		return b.machine.Missed(requestID)
+	}
+	return b.machine.Skipped(requestID, reason == Invalid)
+}
+
+// isOfSize reports whether a smaller merge may start where this one was not started.
+func isOfSize(outcome *Outcome) bool {
+	if outcome.GetStatus() != aggregatorv1.OutcomeStatus_OUTCOME_STATUS_NOT_STARTED {
+		return false
+	}
+	switch outcome.GetReason() {
+	case aggregatorv1.OutcomeReason_OUTCOME_REASON_DEADLINE,
+		aggregatorv1.OutcomeReason_OUTCOME_REASON_PREDICTED_MISS,
+		aggregatorv1.OutcomeReason_OUTCOME_REASON_MEMORY,
+		aggregatorv1.OutcomeReason_OUTCOME_REASON_LIMIT:
+		return true
+	default:
+		return false
+	}
 }
 
 func (m *bodyMerge) merge() (*Merge, error) {

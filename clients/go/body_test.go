@@ -82,6 +82,8 @@ func TestBodyGrowsAndIsTakenWithItsClaims(t *testing.T) {
 	if body.Take(blockSlot, parent) != nil {
 		t.Error("a body before any offer")
 	}
+	grow(t, node, body, "a", "a")
+	grow(t, node, body, "ab", "ab")
 	grow(t, node, body, "abcd", "abc")
 	for i, request := range service.Requests() {
 		if got := len(request.GetSnapshot().GetGroups()[0].GetComponents()); got != i+1 {

@@ -6,6 +6,7 @@
 import type { Clock } from "../clock.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Metrics } from "../metrics/metrics.js";
+import { groupOf } from "../session/session.js";
 import type { Session } from "../session/session.js";
 import type { SessionsOfSystem } from "../session/sessions.js";
 import { mayStart } from "../work/group.js";
@@ -46,6 +47,7 @@ export class GroupQueue implements AttemptSource {
   private readonly attempts: Attempts;
   private readonly trees: Trees;
   private readonly forecasts: AdmissionForecast;
+  private readonly worths: GroupWorths;
   private readonly votes = new VoteRhythm();
   private timesOvertaken: TimesOvertaken = neverOvertaken;
   private cancelLook = () => {};
@@ -56,6 +58,7 @@ export class GroupQueue implements AttemptSource {
   constructor(private readonly modules: GroupQueueModules) {
     const { clock, metrics, dispatcher, accounts, sessions, memory } = modules;
     const worths = new GroupWorths((shape) => dispatcher.durationOf(shape));
+    this.worths = worths;
     this.waiting = new Waiting({ clock, dispatcher, accounts, worths, sessions });
     const kill = (attemptId: number, reason: StopReason) => {
       if (!this.trees.stop(attemptId, reason)) dispatcher.kill(attemptId, reason);
@@ -121,28 +124,45 @@ export class GroupQueue implements AttemptSource {
   }
 
   next(messagesMax: number, isLastLane: boolean): NextAttempt | undefined {
-    const suited = this.waiting.all().filter((each) => {
-      const fits = messagesOf(each.shape) <= messagesMax;
-      return fits && !(each.isAhead && isLastLane && this.isHeld(each));
-    });
+    const fitting = this.waiting.all().filter(({ shape }) => messagesOf(shape) <= messagesMax);
+    const suited = isLastLane ? fitting.filter((each) => !this.givesWay(each)) : fitting;
     const taken = takeNext(suited, this.timesOvertaken);
     // What has begun is worth finishing: a job of a tree comes before groups of its class.
     const job = taken?.isBacklogTurn === true ? undefined : this.trees.next(taken?.next.priority);
     if (taken === undefined || job !== undefined) return job;
     this.timesOvertaken = taken.timesOvertaken;
     const { waiter } = taken.next;
-    const plan = this.attempts.plan(waiter, this.waiting.sharing(waiter), taken.isBacklogTurn);
+    const plan = this.attempts.plan(waiter, this.waiting.sharing(waiter), {
+      isBacklogTurn: taken.isBacklogTurn,
+      mayExplore: !isLastLane || this.untilVotesMs(taken.next) === undefined,
+    });
     return this.trees.begin(plan) ?? this.attemptOf(plan);
   }
 
-  /** Whether votes are expected that would have to wait for this merge. */
-  private isHeld({ shape }: WaitingGroup): boolean {
-    if (isTurnOfAhead(this.timesOvertaken)) return false;
-    const { clock, dispatcher } = this.modules;
-    const expected = this.votes.expectedWithin(dispatcher.pessimisticMs(shape), clock.nowMs());
-    if (expected === undefined) return false;
-    this.heldUntilMs = Math.min(this.heldUntilMs, expected.untilMs);
+  /**
+   * Whether this merge waits for expected votes. One of several messages that would be late after them is
+   * refused, so that its node asks for fewer. One that would be late even now is left to the lane, which ends it.
+   */
+  private givesWay(merge: WaitingGroup): boolean {
+    const { waiter, shape, worthPerMs } = merge;
+    const untilMs = this.untilVotesMs(merge);
+    if (untilMs === undefined) return false;
+    const { session, group } = waiter;
+    const isLateThen = this.worths.best(session.submission, groupOf(waiter), untilMs) === undefined;
+    if (isLateThen && messagesOf(shape) > 1) {
+      this.modules.sessions.step(session, { kind: "refused", group, reason: "predicted_miss" });
+      return true;
+    }
+    if (worthPerMs === 0 || isTurnOfAhead(this.timesOvertaken)) return false;
+    this.heldUntilMs = Math.min(this.heldUntilMs, untilMs);
     return true;
+  }
+
+  /** When votes are expected that would have to wait for this merge; undefined: none. */
+  private untilVotesMs({ isAhead, shape }: WaitingGroup): number | undefined {
+    if (!isAhead) return undefined;
+    const { clock, dispatcher } = this.modules;
+    return this.votes.expectedWithin(dispatcher.pessimisticMs(shape), clock.nowMs())?.untilMs;
   }
 
   private attemptOf(plan: Plan): NextAttempt {

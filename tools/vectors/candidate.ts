@@ -35,7 +35,7 @@ export function candidateSequences(): string {
 
 function candidateSequence(seed: number): CandidateSequence {
   const random = new Random(seed);
-  const componentsMax = random.whole(1, 5);
+  const componentsMax = random.whole(1, 8);
   const draw = new Draw(random);
   let state = createCandidate<string, string>(componentsMax);
   const steps: CandidateSequence["steps"] = [];
@@ -79,6 +79,7 @@ class Draw {
 
   private answer(components: readonly string[]): Event {
     this.unanswered = null;
+    if (this.random.chance(0.2)) return { kind: "missed", requestId: null };
     if (this.random.chance(0.1))
       return { kind: "skipped", requestId: null, isFinal: this.random.chance(0.3) };
     const id = `r${this.requests.length + 1}`;
@@ -90,7 +91,7 @@ class Draw {
     const { random } = this;
     if (random.chance(0.05)) this.slot += 1;
     if (random.chance(0.05)) this.parent = random.pick(["aa", "bb"]);
-    const keys = ["a", "b", "c", "d", "e"].filter(() => random.chance(0.8));
+    const keys = ["a", "b", "c", "d", "e", "f", "g"].filter(() => random.chance(0.8));
     if (random.chance(0.15)) keys.reverse();
     const components: OfferedComponent<string>[] = keys.map((key) => {
       const worth = random.pick([0, 1, 3, 10, 10, 10]);
@@ -113,6 +114,8 @@ class Draw {
       "proved",
       "failed",
       "skipped",
+      "missed",
+      "missed",
     ] as const);
     switch (kind) {
       case "proved": {
@@ -126,6 +129,8 @@ class Draw {
       }
       case "skipped":
         return { kind, requestId, isFinal: random.chance(0.4) };
+      case "missed":
+        return { kind, requestId };
     }
   }
 

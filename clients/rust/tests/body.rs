@@ -168,13 +168,16 @@ impl World {
 fn it_grows_and_is_taken_with_its_claims() {
     let world = world();
     assert_eq!(world.body.take(BLOCK_SLOT, &PARENT), None);
-    for (index, wanted) in ["a", "ab", "abc"].into_iter().enumerate() {
-        let request = world.submitted("abcd", index + 1);
+    for (index, (offered, wanted)) in [("a", "a"), ("ab", "ab"), ("abcd", "abc")]
+        .into_iter()
+        .enumerate()
+    {
+        let request = world.submitted(offered, index + 1);
         let (deadline_ms, fence_ms) = (request.deadline_ms.unwrap(), request.fence_ms.unwrap());
         assert!((20_000..=28_000).contains(&deadline_ms));
         assert!((400..=600).contains(&(fence_ms - deadline_ms)));
         world.end(&request, None);
-        world.grown("abcd", wanted);
+        world.grown(offered, wanted);
     }
     let merges = world.adapter.stats().merges;
     assert_eq!(merges[0], ("proved", 3));
@@ -188,9 +191,8 @@ fn it_grows_and_is_taken_with_its_claims() {
 #[test]
 fn a_bad_component_is_left_out() {
     let world = world();
-    world.end(&world.submitted("ab", 1), None);
-    world.end(&world.submitted("ab", 2), Some(1));
-    let request = world.submitted("abc", 3);
+    world.end(&world.submitted("ab", 1), Some(1));
+    let request = world.submitted("abc", 2);
     world.end(&request, None);
     world.grown("abc", "ac");
 }

@@ -54,6 +54,7 @@ fn send(candidate: &mut Candidate<String, String>, event: &Value) -> Value {
         "stale" => candidate.stale(),
         "submitted" => candidate.submitted(known().into()),
         "skipped" => candidate.skipped(request_id, event["isFinal"].as_bool().unwrap()),
+        "missed" => candidate.missed(request_id),
         "proved" => {
             let is_verified = event["isVerified"].as_bool().unwrap();
             candidate.proved(known(), text(event, "proof").into(), is_verified)

@@ -1,6 +1,6 @@
 /**
  * Merges several messages into one proof, all of them or none: verifies every component, in their order,
- * and names those with a bad input. If all are good, makes the proof and verifies it against
+ * and names those with a bad input, unless the merge is late before that. If all are good, makes the proof and verifies it against
  * exactly the claims of the components, in their order.
  */
 import { sha256 } from "../../bytes.js";
@@ -19,7 +19,7 @@ import { provedAndVerified } from "./verified-proof.js";
 import type { ProofModules } from "./verified-proof.js";
 
 export interface ProveMergeModules extends ProofModules {
-  /** Called once the components are verified: why the merge may not start; undefined: it may. */
+  /** Called before the components are verified, and after: why the merge may not start; undefined: it may. */
   whyNotMerge(merge: MergeWork): NotStartedReason | undefined;
 }
 
@@ -28,6 +28,8 @@ export async function proveMerge(
   merge: MergeWork,
   modules: ProveMergeModules,
 ): Promise<ProofResult> {
+  const late = modules.whyNotMerge(merge);
+  if (late !== undefined) return { kind: "not_started", reason: late, leftOut: [] };
   const leftOut: LeftOut[] = [];
   for (const [componentIndex, component] of merge.components.entries()) {
     const bad = await badInputOf(component, modules);

@@ -77,7 +77,11 @@ export class Attempts {
   }
 
   /** Makes the plan of an attempt at the first waiter's work, for all waiters. Starts nothing. */
-  plan(first: Waiter, waiters: readonly Waiter[], isBacklogTurn: boolean): Plan {
+  plan(
+    first: Waiter,
+    waiters: readonly Waiter[],
+    { isBacklogTurn, mayExplore }: { isBacklogTurn: boolean; mayExplore: boolean },
+  ): Plan {
     const { clock, worths } = this.modules;
     const leader = groupOf(first);
     const assignment = assignmentOf(first, waiters);
@@ -86,7 +90,8 @@ export class Attempts {
     const nowMs = clock.nowMs();
     const cameToIdle = waiters.some((waiter) => isFirst(waiter) && waiter.session.cameToIdle);
     const isUnlikely = worths.best({ ...assignment, slot }, leader, nowMs) === undefined;
-    const isExploration = cameToIdle && isUnlikely && this.exploration.mayTry(smallest, nowMs);
+    const isExploration =
+      mayExplore && cameToIdle && isUnlikely && this.exploration.mayTry(smallest, nowMs);
     return {
       leader,
       waiters,

@@ -3,6 +3,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import type { BodyOffer, TickAggregatorOptions } from "../../../client/index.js";
 import {
   LeftOutReason,
+  OutcomeReason,
   OutcomeStatus,
   SkipReason,
   VerifiedBy,
@@ -57,11 +58,12 @@ async function startBody(options: Partial<TickAggregatorOptions> = {}) {
 
 it("grows while votes are aggregated, and is taken with its claims at once", async () => {
   const { aggregator, script, body, askedFor, prove } = await startBody();
-  body.offer(5, offerOf("ab"));
+  body.offer(5, offerOf("a"));
   expect(await askedFor(1)).toBe(1);
   expect(script.submits[0]).toMatchObject({ deadlineMs: 4000, fenceMs: 4500 });
   expect(script.submits[0]?.steps).toMatchObject([{ untilMs: 4000, weight: 1 }]);
   prove();
+  body.offer(5, offerOf("ab"));
   expect(await askedFor(2)).toBe(2);
   expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
   const merge = script.submits[1]?.requestId;
@@ -100,22 +102,36 @@ it("leaves out the component that the service names", async () => {
   const { aggregator, script, body, askedFor, prove, end } = await startBody();
   body.offer(5, offerOf("ab"));
   await askedFor(1);
-  prove();
-  await askedFor(2);
   const input = { case: "componentIndex" as const, value: 1 };
   const leftOut = [{ reason: LeftOutReason.BAD_CHILD, input }];
   end({ status: OutcomeStatus.REJECTED, leftOut });
   await eventually(() => {
     aggregator.takeResults(5);
     body.offer(5, offerOf("abc"));
-    expect(script.submits).toHaveLength(3);
+    expect(script.submits).toHaveLength(2);
   });
-  expect(await askedFor(3)).toBe(2);
+  expect(await askedFor(2)).toBe(2);
   prove();
   await eventually(() => {
     aggregator.takeResults(5);
     expect(body.best?.components.map(({ key }) => key)).toEqual(["a", "c"]);
   });
+});
+
+it("asks for half of what the service does not start", async () => {
+  const { aggregator, script, body, askedFor, prove, end } = await startBody();
+  body.offer(5, offerOf("ab"));
+  expect(await askedFor(1)).toBe(2);
+  end({ status: OutcomeStatus.NOT_STARTED, reason: OutcomeReason.PREDICTED_MISS });
+  expect(await askedFor(2)).toBe(1);
+  prove();
+  await eventually(() => {
+    aggregator.takeResults(5);
+    expect(body.best?.components.map(({ key }) => key)).toEqual(["a"]);
+  });
+  expect(script.submits, "until the next tick").toHaveLength(2);
+  body.offer(5, offerOf("ab"));
+  expect(await askedFor(3)).toBe(2);
 });
 
 it("counts no proof that only its maker has seen", async () => {

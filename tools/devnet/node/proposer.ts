@@ -190,19 +190,21 @@ export class Proposer {
     this.#asked += 1;
     this.#merges.push(merge);
     const answer = this.modules.merger.startMerge(merge.ask);
-    if (answer !== "started") this.#end(merge, { ...failedFor(answer), status: "refused" });
+    if (answer === "started") return;
+    const refused = { ...failedFor(answer), status: "refused" } as const;
+    this.#end(merge, refused, { ...noProof, isMissed: answer === "predicted_miss" });
   }
 
-  async #onMerged({ ask, proof, proveMs, detail, bad }: Merged): Promise<void> {
+  async #onMerged({ ask, proof, proveMs, detail, bad, isMissed }: Merged): Promise<void> {
     const merge = this.#merges.find((each) => each.ask === ask);
     if (merge === undefined) return; // cancelled
     const ms = performance.now() - merge.sinceMs;
     const fault = proof === null ? detail : await this.#faultOf(ask, proof);
     if (!this.#merges.includes(merge)) return;
     if (proof === null || fault !== null)
-      return this.#end(merge, failedFor(fault ?? detail), null, bad);
+      return this.#end(merge, failedFor(fault ?? detail), { proof: null, bad, isMissed });
     const times = { ms: Math.round(ms), proveMs: Math.round(proveMs) };
-    this.#end(merge, { status: "proved", detail: "", ...times }, proof);
+    this.#end(merge, { status: "proved", detail: "", ...times }, { ...noProof, proof });
   }
 
   /** Why the proof is refused; null: it attests exactly what was asked. */
@@ -222,12 +224,10 @@ export class Proposer {
     this.#end(merge, { ...failedFor(detail), status: "cancelled" });
   }
 
-  /** @param bad indices of components that are to blame */
   #end(
     merge: OpenMerge,
     end: End,
-    proof: Uint8Array | null = null,
-    bad: readonly number[] = [],
+    { proof, bad, isMissed }: Pick<Merged, "proof" | "bad" | "isMissed"> = noProof,
   ): void {
     const { ask, requestId } = merge;
     this.#merges = this.#merges.filter((each) => each !== merge);
@@ -236,6 +236,7 @@ export class Proposer {
     this.modules.record({ kind: "merged", slot: ask.slot, form, components, ...end });
     if (requestId === null) return;
     if (proof !== null) this.#grow({ kind: "proved", requestId, proof, isVerified: true });
+    else if (isMissed) this.#grow({ kind: "missed", requestId });
     else if (end.status === "refused") this.#grow({ kind: "skipped", requestId, isFinal: false });
     else this.#grow({ kind: "failed", requestId, bad });
   }
@@ -248,6 +249,12 @@ export class Proposer {
     this.modules.onNews(error instanceof Error ? error.message : String(error));
   }
 }
+
+const noProof: Pick<Merged, "proof" | "bad" | "isMissed"> = {
+  proof: null,
+  bad: [],
+  isMissed: false,
+};
 
 const failedFor = (detail: string): End => ({ status: "failed", detail, ms: 0, proveMs: 0 });
 

@@ -10,8 +10,11 @@ import { coreMs } from "../measured/core-costs.js";
 import type { SnapshotSpec } from "../scenario/scenario.js";
 import { hash } from "../scenario/truth.js";
 
-/** Called once for a group: with the validators of its proof (none of a merge), or without a proof. */
-export type Ended = (validators: readonly number[] | undefined) => void;
+/**
+ * Called once for a group: with the validators of its proof (none of a merge), or without a proof, and
+ * then with whether it was not started because it was foreseen to miss.
+ */
+export type Ended = (validators: readonly number[] | undefined, isMiss?: boolean) => void;
 
 export interface BlockProvers {
   open(): void;

@@ -16,10 +16,8 @@ import { mergeGroup, voteGroup } from "./block-work.js";
 
 const INTERVALS = 5;
 const AGGREGATE = 2;
-/** Slots in which bodies grow by one message at a time, so that devices learn what merges cost. */
-const LEARNING_SLOTS = 16;
-/** Slots after those that do not count either. */
-const SETTLING_SLOTS = 24;
+/** Slots that do not count, in which the service learns what votes and merges cost. */
+const LEARNING_SLOTS = 40;
 const FIRST_SLOT = 3;
 /** Aggregators submit within so long. */
 const BURST_MS = 200;
@@ -49,7 +47,7 @@ export class BlockRun {
   /** The slots that count. */
   async result(): Promise<SlotResult[]> {
     const { slotMs, slots } = this.scenario;
-    const first = FIRST_SLOT + LEARNING_SLOTS + SETTLING_SLOTS;
+    const first = FIRST_SLOT + LEARNING_SLOTS;
     const last = first + slots;
     this.provers.open();
     for (let slot = FIRST_SLOT; slot <= last; slot++) this.plan(slot);
@@ -88,10 +86,7 @@ export class BlockRun {
   private begin(blockSlot: number): void {
     const { scenario, provers, clock } = this;
     const startAtMs = blockSlot * scenario.slotMs;
-    // By larger steps a service would learn late, or never, what merges cost.
-    const isLearning = blockSlot < FIRST_SLOT + LEARNING_SLOTS;
-    const growth = isLearning ? [1] : scenario.growth;
-    this.body = new BodyOfBlock({ blockSlot, startAtMs, growth }, { provers, clock });
+    this.body = new BodyOfBlock({ blockSlot, startAtMs }, { provers, clock });
     this.body.offer(
       Array.from({ length: scenario.known }, (_, nth) =>
         this.message(`k${blockSlot}/${nth}`, blockSlot - 2),

@@ -24,8 +24,6 @@ export interface BlockScenario {
   known: number;
   /** Whether a body may also have what the aggregators prove in the slot before the block. */
   hasFresh: boolean;
-  /** By how many messages each next candidate is longer; the last one holds on. */
-  growth: readonly number[];
   /** Whether the spec's block proof, with the proposer's signature, is made in the block's slot. */
   hasBlockProofs: boolean;
   /** Chance in a slot that the prover of a lane is killed from outside. */

@@ -1,6 +1,9 @@
 /** The service as what proves for the network, with provers that take as long as was measured. */
 import { bitsToIndices } from "../../../proto/bitlist.js";
-import { OutcomeStatus } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  OutcomeReason,
+  OutcomeStatus,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Outcome } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { DecodedGroup } from "../../../server/work/group.js";
 import type { SubmitAnswer } from "../../../server/work/submission.js";
@@ -96,9 +99,11 @@ export class BlockService implements BlockProvers {
     }
   }
 
-  private ended(requestId: string, { status, participants }: Outcome): void {
+  private ended(requestId: string, { status, reason, participants }: Outcome): void {
     const isProved = status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
-    this.asked.get(requestId)?.(isProved ? bitsToIndices(participants) : undefined);
+    const isMiss =
+      reason === OutcomeReason.PREDICTED_MISS || (reason === OutcomeReason.DEADLINE && !isProved);
+    this.asked.get(requestId)?.(isProved ? bitsToIndices(participants) : undefined, isMiss);
   }
 
   killProver(lane: number): void {

@@ -1,9 +1,5 @@
 /** The body of one block, which its proposer has merged ahead by the service: see `growCandidate`. */
-import type {
-  CandidateEvent,
-  CandidateState,
-  OfferedComponent,
-} from "../../../client/machine/candidate.js";
+import type { CandidateEvent, CandidateState } from "../../../client/machine/candidate.js";
 import { createCandidate, growCandidate } from "../../../client/machine/candidate.js";
 import type { VirtualClock } from "../../sim/virtual-clock.js";
 import type { BlockProvers } from "./block-provers.js";
@@ -17,12 +13,10 @@ const COMPONENTS_MAX = 16;
 export interface BodyOptions {
   blockSlot: number;
   startAtMs: number;
-  /** As in `BlockScenario`. */
-  growth: readonly number[];
 }
 
 export class BodyOfBlock {
-  private state: CandidateState<readonly Message[], null> = createCandidate(COMPONENTS_MAX);
+  private state: CandidateState<Message, null> = createCandidate(COMPONENTS_MAX);
   private messages: readonly Message[] = [];
 
   constructor(
@@ -36,7 +30,8 @@ export class BodyOfBlock {
 
   offer(messages: readonly Message[]): void {
     this.messages = messages;
-    this.dispatch({ kind: "offered", ...this.block, components: this.steps() });
+    const components = messages.map((component) => ({ key: component.name, worth: 1, component }));
+    this.dispatch({ kind: "offered", ...this.block, components });
   }
 
   add(message: Message): void {
@@ -53,7 +48,7 @@ export class BodyOfBlock {
     this.state = state;
     for (const effect of effects) if (effect.kind === "cancel") this.cancel(effect.requestId);
     const taken = effects.find((effect) => effect.kind === "taken");
-    return taken?.candidate?.components.flat() ?? [];
+    return taken?.candidate?.components ?? [];
   }
 
   private get block() {
@@ -64,25 +59,11 @@ export class BodyOfBlock {
     return `proposer-${this.options.blockSlot % 8}`;
   }
 
-  /** What each next candidate has more. */
-  private steps(): OfferedComponent<readonly Message[]>[] {
-    const steps: OfferedComponent<readonly Message[]>[] = [];
-    const { growth } = this.options;
-    for (let from = 0; from < this.messages.length;) {
-      const more = growth[Math.min(steps.length, growth.length - 1)] ?? 1;
-      const component = this.messages.slice(from, from + more);
-      const key = component.map(({ name }) => name).join();
-      steps.push({ key, worth: component.length, component });
-      from += more;
-    }
-    return steps;
-  }
-
-  private dispatch(event: CandidateEvent<readonly Message[], null>): void {
+  private dispatch(event: CandidateEvent<Message, null>): void {
     const { state, effects } = growCandidate(this.state, event);
     this.state = state;
     for (const effect of effects) {
-      if (effect.kind === "submit") this.submit(effect.components.flat());
+      if (effect.kind === "submit") this.submit(effect.components);
       if (effect.kind === "cancel") this.cancel(effect.requestId);
     }
   }
@@ -103,16 +84,23 @@ export class BodyOfBlock {
       fenceMs: leftMs + GRACE_MS,
       steps: [{ untilAtMs: startAtMs, weight: 1 }],
     };
-    const answer = provers.submit(snapshot, mergeGroup(components, undefined), (validators) => {
-      const proved = { kind: "proved", requestId, proof: null, isVerified: true } as const;
-      this.dispatch(validators === undefined ? { kind: "failed", requestId, bad: [] } : proved);
-    });
+    const answer = provers.submit(
+      snapshot,
+      mergeGroup(components, undefined),
+      (validators, isMiss) => {
+        if (validators !== undefined)
+          this.dispatch({ kind: "proved", requestId, proof: null, isVerified: true });
+        else if (isMiss === true) this.dispatch({ kind: "missed", requestId });
+        else this.dispatch({ kind: "failed", requestId, bad: [] });
+      },
+    );
     if (answer.kind === "accepted") {
       ({ requestId } = answer.accepted);
       this.dispatch({ kind: "submitted", requestId });
     } else {
-      const isFinal = answer.reason === "predicted_miss";
-      this.dispatch({ kind: "skipped", requestId: null, isFinal });
+      const isMiss = answer.reason === "predicted_miss";
+      if (isMiss) this.dispatch({ kind: "missed", requestId: null });
+      else this.dispatch({ kind: "skipped", requestId: null, isFinal: false });
     }
   }
 }

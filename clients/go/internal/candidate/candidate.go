@@ -1,15 +1,22 @@
 // Package candidate is the growing candidate: the proof of a block's body, built ahead of the block.
-// A pure machine, without clock or I/O. It asks for a merge of the first component, then of the first
-// two, and so on, one merge at a time, and keeps the best verified proof at hand.
+// A pure machine, without clock or I/O. It asks for a merge of all components. Where that one is foreseen
+// to miss, it asks for half of what it would add to the proof at hand. One merge is asked for at a time,
+// and the best verified proof stays at hand.
 package candidate
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // TriesMax is the number of failed tries after which the same components are given up.
 const TriesMax = 2
 
 // givenUp is more tries than there may be.
 const givenUp = TriesMax + 1
+
+// noMiss is more components than there may be.
+const noMiss = math.MaxInt
 
 // Block is what a candidate is for.
 type Block struct {
@@ -62,14 +69,13 @@ type growing[C, P any] struct {
 	offered []Component[C]
 	asked   *asked[C]
 	best    *Finished[C, P]
-	// grown is the most components of a proof so far.
-	grown int
 	// bad has the keys of bad components.
 	bad map[string]bool
 	// tries has the failed tries by listKey; givenUp: proved, or given up.
 	tries map[string]int
-	// isResting: a merge has failed since the last tick.
-	isResting bool
+	// missed is the fewest components that have missed since the last tick: fewer are asked for. noMiss:
+	// none. 0: nothing is asked for, as a merge has failed.
+	missed int
 }
 
 // Machine is a candidate. Its methods are not safe for concurrent use.
@@ -99,7 +105,9 @@ func (m *Machine[C, P]) Offered(block Block, components []Component[C]) Effects[
 	var effects Effects[C]
 	if m.growing == nil || m.growing.Block != block {
 		m.drop(&effects)
-		m.growing = &growing[C, P]{Block: block, bad: map[string]bool{}, tries: map[string]int{}}
+		m.growing = &growing[C, P]{
+			Block: block, bad: map[string]bool{}, tries: map[string]int{}, missed: noMiss,
+		}
 	}
 	m.growing.offered = components
 	return m.ask(effects)
@@ -134,6 +142,16 @@ func (m *Machine[C, P]) Skipped(requestID string, isFinal bool) Effects[C] {
 	return m.ask(Effects[C]{})
 }
 
+// Missed follows Submit, with an empty requestID, or Submitted: so many components are foreseen to miss the
+// block or to be too large. Fewer are asked for at once, and as many again from the next tick on.
+func (m *Machine[C, P]) Missed(requestID string) Effects[C] {
+	if m.isAsked(requestID) {
+		m.growing.missed = len(m.growing.asked.components)
+		m.growing.asked = nil
+	}
+	return m.ask(Effects[C]{})
+}
+
 // Proved ends the merge in flight. isVerified: someone else than the maker of the proof has verified it.
 func (m *Machine[C, P]) Proved(requestID string, proof P, isVerified bool) Effects[C] {
 	if !m.isAsked(requestID) {
@@ -149,8 +167,7 @@ func (m *Machine[C, P]) Proved(requestID string, proof P, isVerified bool) Effec
 	}
 	g.tries[listKey(g.asked.components)] = givenUp
 	g.asked = nil
-	g.grown = max(g.grown, len(made.Components))
-	if g.best == nil || made.Worth > g.best.Worth {
+	if made.Worth > g.bestWorth() {
 		g.best = made
 	}
 	return m.ask(Effects[C]{})
@@ -176,7 +193,7 @@ func (m *Machine[C, P]) Tick(slot uint64) Effects[C] {
 	if m.growing != nil && slot > m.growing.Slot {
 		m.drop(&effects)
 	} else if m.growing != nil {
-		m.growing.isResting = false
+		m.growing.missed = noMiss
 	}
 	return m.ask(effects)
 }
@@ -211,31 +228,25 @@ func (m *Machine[C, P]) isAsked(requestID string) bool {
 func (m *Machine[C, P]) failed(times int) {
 	m.growing.tries[listKey(m.growing.asked.components)] += times
 	m.growing.asked = nil
-	m.growing.isResting = true
+	m.growing.missed = 0
 }
 
 // ask asks for the next merge, if one is worth it and no other is in flight.
 func (m *Machine[C, P]) ask(effects Effects[C]) Effects[C] {
 	g := m.growing
-	if g == nil || g.asked != nil || g.isResting {
+	if g == nil || g.asked != nil {
 		return effects
 	}
-	var good []Component[C]
+	var components []Component[C]
 	for _, each := range g.offered {
-		if !g.bad[each.Key] && len(good) < m.componentsMax {
-			good = append(good, each)
+		if each.Worth > 0 && !g.bad[each.Key] && len(components) < min(m.componentsMax, g.missed) {
+			components = append(components, each)
 		}
 	}
-	var bestWorth uint64
-	if g.best != nil {
-		bestWorth = g.best.Worth
+	if len(components) == g.missed {
+		components = g.fewer(components)
 	}
-	// One more than before; fewer only of a new list of which so many were given up.
-	for size := min(len(good), g.grown+1); size > 0; size-- {
-		components := good[:size]
-		if worthOf(components) <= bestWorth {
-			break
-		}
+	for ; worthOf(components) > g.bestWorth(); components = g.fewer(components) {
 		if g.tries[listKey(components)] < TriesMax {
 			g.asked = &asked[C]{components: components}
 			effects.Submit = &Submit[C]{Slot: g.Slot, Components: bare(components)}
@@ -243,6 +254,23 @@ func (m *Machine[C, P]) ask(effects Effects[C]) Effects[C] {
 		}
 	}
 	return effects
+}
+
+// fewer returns the first of the components: without half of those that add to the proof at hand.
+func (g *growing[C, P]) fewer(components []Component[C]) []Component[C] {
+	added := 0
+	for size := len(components); size > 0 && worthOf(components[:size]) > g.bestWorth(); size-- {
+		added++
+	}
+	return components[:len(components)-(added+1)/2]
+}
+
+// bestWorth is the worth of the proof at hand; 0 without one.
+func (g *growing[C, P]) bestWorth() uint64 {
+	if g.best == nil {
+		return 0
+	}
+	return g.best.Worth
 }
 
 func worthOf[C any](components []Component[C]) uint64 {

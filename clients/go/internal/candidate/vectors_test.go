@@ -47,6 +47,8 @@ func (e event) play(m *machine) (effects candidate.Effects[string], taken any) {
 		return m.Submitted(e.RequestID), nil
 	case "skipped":
 		return m.Skipped(e.RequestID, e.IsFinal), nil
+	case "missed":
+		return m.Missed(e.RequestID), nil
 	case "proved":
 		return m.Proved(e.RequestID, e.Proof, e.IsVerified), nil
 	case "failed":

@@ -252,10 +252,10 @@ impl Body {
         let shared = &self.submitter.shared;
         let left = self.submitter.time_to_slot(ask.block_slot);
         let Some(left) = left.filter(|left| !left.is_zero()) else {
-            return self.not_submitted(ask.number, false);
+            return self.not_submitted(ask.number, None);
         };
         let Some(gates) = shared.hooks.guard("gates", &self.gates) else {
-            return self.not_submitted(ask.number, false);
+            return self.not_submitted(ask.number, None);
         };
         let options = MergeOptions {
             priority: self.options.priority,
@@ -277,7 +277,7 @@ impl Body {
             .merge_or_skip(ask.slot, gates, merge, &options, on_submit);
         if let Err(skip) = answer {
             shared.tell_skip_reason(ask.slot, &skip);
-            self.not_submitted(ask.number, is_final(skip.reason));
+            self.not_submitted(ask.number, Some(skip.reason));
         }
         self.cancel(unwanted);
     }
@@ -295,9 +295,9 @@ impl Body {
         growing.candidate.submitted(request_id.clone()).cancel
     }
 
-    fn not_submitted(&self, number: u64, is_final: bool) {
+    fn not_submitted(&self, number: u64, reason: Option<SkipReason>) {
         self.step(|growing| match growing.asked == number {
-            true => growing.candidate.skipped(None, is_final),
+            true => growing.skipped(None, reason),
             false => Effects::none(),
         });
     }
@@ -318,8 +318,7 @@ impl Body {
         let Some(request_id) = skip.request_id.as_deref().filter(|id| self.end(id)) else {
             return false;
         };
-        let is_final = is_final(skip.reason);
-        self.step(|growing| growing.candidate.skipped(Some(request_id), is_final));
+        self.step(|growing| growing.skipped(Some(request_id), Some(skip.reason)));
         true
     }
 
@@ -341,6 +340,9 @@ impl Body {
                 let is_verified = has_hook || verified_by != proto::VerifiedBy::Unspecified;
                 return candidate.proved(request_id, outcome.clone(), is_verified);
             }
+            if is_of_size(outcome) {
+                return candidate.missed(Some(request_id));
+            }
             let inputs = outcome.left_out.iter().filter_map(|each| each.input);
             let bad = inputs.filter_map(|input| match input {
                 proto::left_out::Input::ComponentIndex(index) => usize::try_from(index).ok(),
@@ -352,9 +354,25 @@ impl Body {
     }
 }
 
-/// Whether the same components would be skipped again.
-fn is_final(reason: SkipReason) -> bool {
-    matches!(reason, SkipReason::PredictedMiss | SkipReason::Invalid)
+impl Growing {
+    fn skipped(
+        &mut self,
+        request_id: Option<&str>,
+        reason: Option<SkipReason>,
+    ) -> Effects<BodyComponent> {
+        if reason == Some(SkipReason::PredictedMiss) {
+            return self.candidate.missed(request_id);
+        }
+        let is_final = reason == Some(SkipReason::Invalid);
+        self.candidate.skipped(request_id, is_final)
+    }
+}
+
+/// Whether a smaller merge may start where this one was not started.
+fn is_of_size(outcome: &proto::Outcome) -> bool {
+    use proto::OutcomeReason::{Deadline, Limit, Memory, PredictedMiss};
+    outcome.status() == proto::OutcomeStatus::NotStarted
+        && matches!(outcome.reason(), Deadline | PredictedMiss | Memory | Limit)
 }
 
 fn finished(made: Finished<BodyComponent, Made>) -> FinishedBody {

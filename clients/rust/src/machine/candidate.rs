@@ -1,8 +1,9 @@
 //! The growing candidate: the proof of a block's body, built ahead of the block.
 //!
-//! A pure machine. It asks for a merge of the first component, then of the first two, and so on, one
-//! merge at a time, and keeps the best verified proof at hand. [`Candidate::take`] returns that proof
-//! or nothing at once: a proposer never waits.
+//! A pure machine. It asks for a merge of all components. Where that one is foreseen to miss, it asks for
+//! half of what it would add to the proof at hand. One merge is asked for at a time, and the best
+//! verified proof stays at hand. [`Candidate::take`] returns that proof or nothing at once: a proposer
+//! never waits.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -87,14 +88,13 @@ struct Growing<C, P> {
     offered: Vec<Offered<C>>,
     asked: Option<Asked<C>>,
     best: Option<Finished<C, P>>,
-    /// Most components of a proof so far.
-    grown: usize,
     /// Keys of bad components.
     bad: BTreeSet<String>,
     /// By the keys of the components: failed tries. `u32::MAX`: proved or given up.
     tries: BTreeMap<Vec<String>, u32>,
-    /// A merge has failed since the last tick.
-    is_resting: bool,
+    /// Fewest components that have missed since the last tick: fewer are asked for. `usize::MAX`: none.
+    /// 0: nothing is asked for, as a merge has failed.
+    missed: usize,
 }
 
 /// The candidate for the body of the node's next block.
@@ -132,10 +132,9 @@ impl<C: Clone, P> Candidate<C, P> {
             offered: Vec::new(),
             asked: None,
             best: None,
-            grown: 0,
             bad: BTreeSet::new(),
             tries: BTreeMap::new(),
-            is_resting: false,
+            missed: usize::MAX,
         });
         growing.offered = components;
         self.ask(cancel)
@@ -163,6 +162,15 @@ impl<C: Clone, P> Candidate<C, P> {
     pub fn skipped(&mut self, request_id: Option<&str>, is_final: bool) -> Effects<C> {
         if let Some(growing) = self.asking(request_id) {
             growing.fail(if is_final { u32::MAX } else { 0 });
+        }
+        self.ask(None)
+    }
+
+    /// Follows `submit` (with `None`), or `submitted`: so many components are foreseen to miss the block
+    /// or to be too large. Fewer are asked for at once, and as many again from the next tick on.
+    pub fn missed(&mut self, request_id: Option<&str>) -> Effects<C> {
+        if let Some(growing) = self.asking(request_id) {
+            growing.missed = growing.asked.take().map_or(0, |asked| asked.components.len());
         }
         self.ask(None)
     }
@@ -199,7 +207,7 @@ impl<C: Clone, P> Candidate<C, P> {
     pub fn tick(&mut self, slot: u64) -> Effects<C> {
         let mut cancel = None;
         match &mut self.growing {
-            Some(growing) if slot <= growing.block.slot => growing.is_resting = false,
+            Some(growing) if slot <= growing.block.slot => growing.missed = usize::MAX,
             _ => cancel = self.drop_all(),
         }
         self.ask(cancel)
@@ -235,7 +243,7 @@ impl<C: Clone, P> Candidate<C, P> {
     /// Asks for the next merge, if one is worth it and no other is in flight.
     fn ask(&mut self, cancel: Option<RequestId>) -> Effects<C> {
         let submit = match &mut self.growing {
-            Some(growing) if growing.asked.is_none() && !growing.is_resting => {
+            Some(growing) if growing.asked.is_none() => {
                 growing.ask(self.components_max)
             }
             _ => None,
@@ -251,8 +259,7 @@ impl<C: Clone, P> Growing<C, P> {
         };
         let worth = worth_of(&asked.components);
         self.tries.insert(keys_of(&asked.components), u32::MAX);
-        self.grown = self.grown.max(asked.components.len());
-        if self.best.as_ref().is_none_or(|best| worth > best.worth) {
+        if worth > self.best_worth() {
             self.best = Some(Finished {
                 components: bare(&asked.components),
                 worth,
@@ -265,21 +272,22 @@ impl<C: Clone, P> Growing<C, P> {
         if let Some(asked) = self.asked.take() {
             let tries = self.tries.entry(keys_of(&asked.components)).or_insert(0);
             *tries = tries.saturating_add(times);
-            self.is_resting = true;
+            self.missed = 0;
         }
     }
 
     fn ask(&mut self, components_max: usize) -> Option<Submit<C>> {
         let offered = self.offered.iter();
-        let good = offered.filter(|each| !self.bad.contains(&each.key));
-        let good: Vec<_> = good.take(components_max).cloned().collect();
-        let best_worth = self.best.as_ref().map_or(0, |best| best.worth);
-        // One more than before; fewer only of a new list of which so many were given up.
-        for size in (1..=good.len().min(self.grown + 1)).rev() {
-            let components = &good[..size];
-            if worth_of(components) <= best_worth {
-                return None;
-            }
+        let useful = offered.filter(|each| each.worth > 0 && !self.bad.contains(&each.key));
+        let useful: Vec<_> = useful
+            .take(components_max.min(self.missed))
+            .cloned()
+            .collect();
+        let mut components = &useful[..];
+        if components.len() == self.missed {
+            components = self.fewer(components);
+        }
+        while worth_of(components) > self.best_worth() {
             let tries = self.tries.get(&keys_of(components)).copied();
             if tries.unwrap_or(0) < CANDIDATE_TRIES_MAX {
                 self.asked = Some(Asked {
@@ -291,8 +299,22 @@ impl<C: Clone, P> Growing<C, P> {
                     components: bare(components),
                 });
             }
+            components = self.fewer(components);
         }
         None
+    }
+
+    /// The first of the components: without half of those that add to the proof at hand.
+    fn fewer<'a>(&self, components: &'a [Offered<C>]) -> &'a [Offered<C>] {
+        let sizes = (1..=components.len()).rev();
+        let best = self.best_worth();
+        let added = sizes.take_while(|size| worth_of(&components[..*size]) > best);
+        &components[..components.len() - added.count().div_ceil(2)]
+    }
+
+    /// The worth of the proof at hand; 0 without one.
+    fn best_worth(&self) -> u64 {
+        self.best.as_ref().map_or(0, |best| best.worth)
     }
 }
 

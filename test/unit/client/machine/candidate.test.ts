@@ -120,6 +120,7 @@ const step = fc.oneof(
   fc.record({ do: fc.constant("proved" as const), request, isVerified: fc.boolean() }),
   fc.record({ do: fc.constant("failed" as const), request, bad: fc.array(fc.nat({ max: 3 })) }),
   fc.record({ do: fc.constant("skipped" as const), request, isFinal: fc.boolean() }),
+  fc.record({ do: fc.constant("missed" as const), request }),
   fc.record({ do: fc.constant("accepts" as const), isAccepting: fc.boolean() }),
   fc.record({ do: fc.constant("tick" as const), slot: fc.constantFrom(7, 7, 8, 9) }),
   fc.record({ do: fc.constant("stale" as const) }),
@@ -142,6 +143,8 @@ function play(player: Player, each: Step): void {
       return player.send({ ...each, kind: "failed", requestId });
     case "skipped":
       return player.send({ ...each, kind: "skipped", requestId });
+    case "missed":
+      return player.send({ kind: "missed", requestId });
     case "accepts":
       player.isAccepting = each.isAccepting;
       return;
@@ -195,33 +198,45 @@ it("keeps its promises under any sequence of events", () => {
   );
 });
 
-it("has the largest body that a slot has time for, at each instant of a virtual clock", () => {
-  // A merge of n components takes 500 + 700 n ms; components come in the course of the slot.
-  const arrivals = [0, 0, 800, 1600, 2400];
-  const player = new Player(8);
-  const durationOf = (components: string) => 500 + 700 * components.length;
-  const finishedAt: { atMs: number; proof: string }[] = [];
-  let endsAtMs = Infinity;
-  for (let nowMs = 0; nowMs < 8000; nowMs += 100) {
-    const before = player.asked.length;
-    if (nowMs >= endsAtMs) {
-      endsAtMs = Infinity;
-      finishedAt.push({ atMs: nowMs, proof: player.lists.at(-1) ?? "" });
-      player.proved();
+it("has all that a slot has time for, where the service foresees each miss", () => {
+  // A merge of n components takes 500 + 700 n ms, and the block is made at 8000.
+  const durationMs = (components: number) => 500 + 700 * components;
+  for (let count = 1; count <= 16; count++) {
+    const player = new Player(16);
+    let [nowMs, asks] = [0, 0];
+    const answered = () => player.asked.at(-1);
+    player.offer("abcdefghijklmnop".slice(0, count));
+    while (answered()?.isOpen === true) {
+      const { requestId = "", components: proof = "" } = answered() ?? {};
+      for (const each of player.asked) each.isOpen = false;
+      asks += 1;
+      const endMs = nowMs + durationMs(proof.length);
+      if (endMs > 8000) player.send({ kind: "missed", requestId });
+      else {
+        nowMs = endMs;
+        player.send({ kind: "proved", requestId, proof, isVerified: true });
+      }
     }
-    if (nowMs % 800 === 0) {
-      const count = arrivals.filter((atMs) => atMs <= nowMs).length;
-      player.offer("abcde".slice(0, count));
-      player.send({ kind: "tick", slot: 7 });
-    }
-    if (player.asked.length > before) endsAtMs = nowMs + durationOf(player.lists.at(-1) ?? "");
-    expect(player.state.growing?.best?.proof ?? null).toBe(finishedAt.at(-1)?.proof ?? null);
+    const body = player.take() ?? "";
+    if (durationMs(count) <= 8000) expect(body, "all at once").toHaveLength(count);
+    else expect(body.length).toBeGreaterThanOrEqual(Math.floor(count / 2));
+    expect(asks).toBeLessThanOrEqual(8);
   }
-  expect(finishedAt).toEqual([
-    { atMs: 1200, proof: "a" },
-    { atMs: 3100, proof: "ab" },
-    { atMs: 5700, proof: "abc" },
-  ]);
-  expect(player.take()).toBe("abc");
-  expect(player.cancelled).toEqual(["r3"]);
+});
+
+it("asks no more often than it can halve what is offered, down to one, where all would miss", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 64 }), (count) => {
+      const player = new Player(64);
+      const offered = Array.from({ length: count }, (_, nth) => String.fromCodePoint(48 + nth));
+      player.offer(offered.join(""));
+      while (player.asked.at(-1)?.isOpen === true) {
+        const last = player.asked.at(-1);
+        for (const each of player.asked) each.isOpen = false;
+        player.send({ kind: "missed", requestId: last?.requestId ?? "" });
+      }
+      expect(player.lists.length).toBeLessThanOrEqual(1 + Math.ceil(Math.log2(count)));
+      expect(player.lists.at(-1)).toHaveLength(1);
+    }),
+  );
 });

@@ -35,7 +35,11 @@ function testMerger() {
     takeMerged: () => ended.splice(0),
     cancelMerge: (ask) => cancelled.push(ask),
   };
-  const end = (proof: number[] | null, at = asks.length - 1, bad: number[] = []) => {
+  const end = (
+    proof: number[] | null,
+    at = asks.length - 1,
+    { bad = [], isMissed = false }: { bad?: number[]; isMissed?: boolean } = {},
+  ) => {
     const ask = asks[at];
     if (ask === undefined) throw new Error(`no merge ${at} was asked for`);
     const bytes = proof === null ? null : new Uint8Array(proof);
@@ -45,6 +49,7 @@ function testMerger() {
       proveMs: 1500,
       detail: proof === null ? "rejected" : "",
       bad,
+      isMissed,
     });
   };
   const refuse = (reason: string | null) => (refusal = reason);
@@ -91,27 +96,24 @@ function inSlotBefore(options: Parameters<typeof setUp>[0] = {}) {
   return { ...made, ...merging, signing, addBlock, addVotes, grow, propose, block, merged };
 }
 
-test("a candidate grows to one message, then two, and is verified before the key signs", async () => {
+test("a candidate has all messages, and is verified before the key signs", async () => {
   const { asks, end, addBlock, addVotes, grow, propose, block, ...made } = inSlotBefore();
   addBlock();
   addVotes();
   await grow();
   await grow();
-  expect(asks.map(({ slot, body, signed }) => [slot, body.length, signed])).toEqual([[9, 1, null]]);
-  end([7]);
-  await grow();
-  expect(asks.map(({ body }) => body.length)).toEqual([1, 2]);
+  expect(asks.map(({ slot, body, signed }) => [slot, body.length, signed])).toEqual([[9, 2, null]]);
   end([8]);
   await grow();
-  const claims = (asks[1]?.body ?? []).map(({ data, participants }) => ({
+  const claims = (asks[0]?.body ?? []).map(({ data, participants }) => ({
     message: messageOf(data),
     keys: participants.getTrueBitIndexes().map((at) => new Uint8Array([at])),
   }));
-  expect(made.verified).toEqual([claims.slice(0, 1), claims]);
+  expect(made.verified).toEqual([claims]);
   expect(made.signing).toEqual([]);
   await propose();
   expect(made.signing).toEqual([1]);
-  expect(asks).toHaveLength(2);
+  expect(asks).toHaveLength(1);
   expect(block().proofs).toEqual([new Uint8Array([8])]);
   expect(block().signature).toEqual(new Uint8Array([101]));
   expect(block().block.body.attestations).toHaveLength(2);
@@ -119,18 +121,22 @@ test("a candidate grows to one message, then two, and is verified before the key
   expect(made.node.store.headBlock.slot).toBe(SLOT);
 });
 
-test("with the second merge still in flight, the block has the first one's body", async () => {
+test("with a larger merge still in flight, the block has the smaller one's body", async () => {
   const { asks, cancelled, end, addBlock, addVotes, grow, propose, block, ...made } =
     inSlotBefore();
   addBlock();
   addVotes();
   await grow();
+  end(null, 0, { isMissed: true });
+  await grow();
   end([7]);
   await grow();
+  made.node.onTick(tick(8, VOTE));
+  expect(asks.map(({ body }) => body.length)).toEqual([2, 1, 2]);
   await propose();
   expect(block().block.body.attestations).toHaveLength(1);
   expect(block().proofs).toEqual([new Uint8Array([7])]);
-  expect(cancelled).toEqual([asks[1]]);
+  expect(cancelled).toEqual([asks[2]]);
   expect(made.records.at(-1)).toMatchObject({ kind: "proposed", attestations: 1, wanted: 2 });
 });
 
@@ -147,7 +153,7 @@ test("without a candidate at the slot's start the body is empty, and nothing is 
   end([7], 0); // it ends all the same, and changes nothing
   await grow();
   expect(made.kinds().filter((kind) => kind === "block")).toHaveLength(1);
-  expect(made.merged()).toMatchObject([{ status: "cancelled", components: 1 }]);
+  expect(made.merged()).toMatchObject([{ status: "cancelled", components: 2 }]);
 });
 
 test("a proof that does not verify is no candidate, and is asked for again in the next tick", async () => {
@@ -173,7 +179,7 @@ test("an attestation whose proof is to blame is not asked for again", async () =
   addBlock();
   addVotes();
   await grow();
-  end(null, 0, [0]);
+  end(null, 0, { bad: [0] });
   await grow();
   node.onTick(tick(8, VOTE));
   await grow();
@@ -206,7 +212,7 @@ test("a merge and a candidate whose parent is stale are cancelled, and growth be
   node.onTick(tick(8, AGGREGATE));
   await grow();
   const earlier = hex(node.store.headBlock.root);
-  expect(asks.map(({ body }) => body.length)).toEqual([1]);
+  expect(asks.map(({ body }) => body.length)).toEqual([2]);
   addBlock(); // late
   expect(hex(node.store.headBlock.root)).not.toBe(earlier);
   await grow();
@@ -243,16 +249,16 @@ test("the spec's block proof has the body and the proposer's signature, within t
   end([7]);
   await grow();
   await propose();
-  expect(asks).toHaveLength(2); // it begins between two ticks
+  expect(asks).toHaveLength(1); // it begins between two ticks
   await grow();
   const root = made.node.store.headBlock.root;
-  expect(asks[2]).toMatchObject({ slot: SLOT, body: [{}], signed: { root, validator: 1 } });
+  expect(asks[1]).toMatchObject({ slot: SLOT, body: [{}, {}], signed: { root, validator: 1 } });
   end([9]);
   await grow();
   expect(made.verified.at(-1)?.at(-1)).toEqual({ message: root, keys: [new Uint8Array([101])] });
   expect(made.merged().at(-1)).toMatchObject({
     form: "block",
-    components: 2,
+    components: 3,
     status: "proved",
     proveMs: 1500,
   });

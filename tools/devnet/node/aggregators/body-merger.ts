@@ -28,6 +28,8 @@ export interface Merged {
   detail: string;
   /** Without a proof: indices of the components that are to blame. */
   bad: readonly number[];
+  /** Not started, as so many components would be late or too large. */
+  isMissed: boolean;
 }
 
 export interface BodyMerger {

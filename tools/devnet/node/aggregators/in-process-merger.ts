@@ -14,7 +14,7 @@ export class InlineMerger implements BodyMerger {
     const startMs = performance.now();
     try {
       const proof = this.prover.mergeBlocking(ask);
-      this.#merged.push({ ask, proof, proveMs: performance.now() - startMs, detail: "", bad: [] });
+      this.#merged.push(merged(ask, proof, performance.now() - startMs));
     } catch (error) {
       this.#merged.push(failed(ask, error));
     }
@@ -37,7 +37,7 @@ export class WorkerMerger implements BodyMerger {
 
   startMerge(ask: MergeAsk): "started" {
     this.prover.merge(ask).then(
-      ({ proof, proveMs }) => this.#merged.push({ ask, proof, proveMs, detail: "", bad: [] }),
+      ({ proof, proveMs }) => this.#merged.push(merged(ask, proof, proveMs)),
       (error: unknown) => this.#merged.push(failed(ask, error)),
     );
     return "started";
@@ -52,7 +52,11 @@ export class WorkerMerger implements BodyMerger {
   }
 }
 
+function merged(ask: MergeAsk, proof: Uint8Array, proveMs: number): Merged {
+  return { ask, proof, proveMs, detail: "", bad: [], isMissed: false };
+}
+
 function failed(ask: MergeAsk, error: unknown): Merged {
   const detail = error instanceof Error ? error.message : String(error);
-  return { ask, proof: null, proveMs: 0, detail, bad: [] };
+  return { ask, proof: null, proveMs: 0, detail, bad: [], isMissed: false };
 }

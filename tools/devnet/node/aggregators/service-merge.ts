@@ -10,6 +10,9 @@ import type { AttestationData, Checkpoint } from "../../chain/containers.js";
 import { dueUnixMs, type SlotTime } from "../slot-time.js";
 import type { KeyTables, MergeAsk, Merged } from "./body-merger.js";
 
+/** The reason of a skip. */
+const MISS = "predicted_miss";
+
 export const wireCheckpoint = ({ root, slot }: Checkpoint) => ({ root, slot: BigInt(slot) });
 
 export const wireData = ({ slot, head, target, source }: AttestationData) => ({
@@ -51,13 +54,21 @@ export function mergeOptions({ slot, signed }: MergeAsk, time: SlotTime): MergeO
   return { priority: signed === null ? "aggregation" : "proposal", mayReplace: true, fenceMs };
 }
 
+/** Why a merge is not started, where a smaller one may be. */
+const ofSize: readonly OutcomeReason[] = [
+  OutcomeReason.PREDICTED_MISS,
+  OutcomeReason.DEADLINE,
+  OutcomeReason.MEMORY,
+];
+
 export function mergedOf(ask: MergeAsk, result: TickResult): Merged {
   if (result.kind !== "outcome") return unmerged(ask, result.kind);
-  const { status, proof, proveMs, leftOut } = result.outcome;
+  const { status, reason, proof, proveMs, leftOut } = result.outcome;
   const isProved = status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
-  if (isProved) return { ask, proof, proveMs, detail: "", bad: [] };
+  if (isProved) return { ask, proof, proveMs, detail: "", bad: [], isMissed: false };
   const bad = leftOut.flatMap(({ input }) => (input.case === "componentIndex" ? input.value : []));
-  return { ...unmerged(ask, endOf(result.outcome)), bad };
+  const isMissed = status === OutcomeStatus.NOT_STARTED && ofSize.includes(reason);
+  return { ...unmerged(ask, endOf(result.outcome)), bad, isMissed };
 }
 
 /** How a group without a proof ended, in words. */
@@ -72,4 +83,5 @@ export const unmerged = (ask: MergeAsk, detail: string): Merged => ({
   proveMs: 0,
   detail,
   bad: [],
+  isMissed: detail === MISS,
 });
