@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import {
   LeftOutReason,
+  OutcomeReason,
   OutcomeStatus,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { LaneReport } from "../../../server/lane/lane-messages.js";
@@ -251,4 +252,40 @@ test.each([
   expect(ask(0)).toMatchObject({ kind: "skipped", reason: "predicted_miss" });
   expect(ask(3)).toMatchObject({ kind: "skipped", reason: "predicted_miss" });
   expect(ask(4).kind).toBe("accepted");
+});
+
+/** An idle lane 2 s before the votes that come every 4 s; a merge takes 1 s for each proof. */
+async function beforeVotes(): Promise<TestScheduler> {
+  const scheduler = idleLane(1000);
+  for (let slot = 0; slot < 6; slot++) {
+    await scheduler.clock.runUntil(4000 * slot, () => undefined);
+    scheduler.submit(`votes-${slot}`, groupOfRaws(`votes-${slot}`, 1));
+    const attempt = scheduler.assignments.length;
+    const ended = { kind: "failed", reason: "prover_error", detail: "", deaths: 0 } as const;
+    scheduler.hear("a", { kind: "ended", attempt, result: ended });
+    scheduler.announceIdle("a", attempt + 1, costs(500, 1000));
+  }
+  await scheduler.clock.runUntil(22_000, () => undefined);
+  return scheduler;
+}
+
+test("a merge that would be late after the votes to come is refused, so that its node asks for fewer", async () => {
+  const scheduler = await beforeVotes();
+  const before = scheduler.assignments.length;
+  const limits = { deadlineAtMs: 26_000, fenceAtMs: 26_500 };
+  scheduler.submit("late", body, limits);
+  expect(scheduler.assignments).toHaveLength(before);
+  expect(scheduler.outcomes("late")).toMatchObject([
+    { status: OutcomeStatus.NOT_STARTED, reason: OutcomeReason.PREDICTED_MISS },
+  ]);
+  scheduler.submit("fewer", groupOfMerge("fewer", { raws: 0, proofs: 1 }), limits);
+  expect(scheduler.assignments.at(-1)?.assignment.digest).toBe("fewer");
+});
+
+test("a merge that has time after the votes to come waits for them", async () => {
+  const scheduler = await beforeVotes();
+  const before = scheduler.assignments.length;
+  scheduler.submit("waits", body, { deadlineAtMs: 40_000, fenceAtMs: 40_500 });
+  expect(scheduler.assignments).toHaveLength(before);
+  expect(scheduler.outcomes("waits")).toEqual([]);
 });

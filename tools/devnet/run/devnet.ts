@@ -1,6 +1,7 @@
 /**
  * `make devnet` and its kin: the runs, one after the other, then the report on all runs in the
- * folder. Real time, real prover, real keys. With `RESUME=1` runs that are there are not made again.
+ * folder. Real time, real prover, real keys. With `RESUME=1` runs that are there are not made again. No run
+ * begins that would end after `UNTIL`, in seconds since 1970: with `RESUME=1` the next call goes on.
  * Settings come from the environment: see `docs/devnet/README.md`.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -9,7 +10,7 @@ import { join } from "node:path";
 import { startCryptoProcess, type CryptoProcess } from "../crypto/crypto-process.js";
 import { writeReport } from "../report/write-report.js";
 import { buildGoAdapter } from "./build-go.js";
-import { isThere, minutesOf, plannedRuns } from "./plan.js";
+import { endingBy, isThere, minutesOf, plannedRuns } from "./plan.js";
 import { runMode, runName, type RunOptions } from "./run-mode.js";
 
 const KEYS = "lean-aggregator devnet validator";
@@ -20,13 +21,16 @@ const say = (text: string) => process.stdout.write(`${text}\n`);
 async function main(): Promise<boolean> {
   const { env } = process;
   const runs = plannedRuns(env);
-  const todo = env["RESUME"] === "1" ? runs.filter((run) => !isThere(run)) : runs;
+  const missing = env["RESUME"] === "1" ? runs.filter((run) => !isThere(run)) : runs;
+  const todo = endingBy(env, missing, Date.now());
   if (todo.some(({ mode }) => mode === "go")) buildGoAdapter();
   const folder = env["OUT"] ?? "out/devnet";
   mkdirSync(folder, { recursive: true });
-  const there = runs.length - todo.length;
+  const there = runs.length - missing.length;
   if (there > 0) say(`${there} of ${runs.length} runs are there`);
   await makeRuns(todo);
+  const left = missing.length - todo.length;
+  if (left > 0) say(`\n${left} of ${runs.length} runs are left for the next call`);
   const report = env["REPORT"] ?? folder;
   const aims = writeReport({ runs: folder, report }, env["COMMAND"] ?? "make devnet");
   say("");

@@ -45,6 +45,18 @@ export function plannedRuns(env: NodeJS.ProcessEnv): RunOptions[] {
   });
 }
 
+/** The first of the runs, as far as they end by `UNTIL`, which is in seconds since 1970; without it all. */
+export function endingBy(
+  env: NodeJS.ProcessEnv,
+  runs: readonly RunOptions[],
+  nowMs: number,
+): RunOptions[] {
+  if (env["UNTIL"] === undefined) return [...runs];
+  const leftMinutes = (numberOf(env, "UNTIL", "0") * 1000 - nowMs) / 60_000;
+  let minutes = 0;
+  return runs.filter((run) => (minutes += minutesOf(run)) <= leftMinutes);
+}
+
 /** True when the run is there as it is asked for, and went to its end. */
 export function isThere(run: RunOptions): boolean {
   const path = runPath(run.folder, run);
