@@ -22,6 +22,7 @@ import { addCommand, ending, exitCodes } from "./io/command.js";
 import type { ConnectOptions } from "./io/connect.js";
 import { addConnectOptions, connect } from "./io/connect.js";
 import { lower } from "./io/outcome-line.js";
+import { systemText } from "./io/proof-system.js";
 import type { Column } from "./io/table.js";
 import { formatTable } from "./io/table.js";
 
@@ -51,7 +52,7 @@ export interface InfoOptions extends ConnectOptions {
 }
 
 export function addInfoCommand(program: Command, modules: CommandModules): void {
-  const summary = "show a service's version, proof system, limits, devices and learned costs";
+  const summary = "show a service's version, proof systems, limits, devices and learned costs";
   addConnectOptions(addCommand(program, "info", { summary, help }))
     .option("--json", "print the whole GetServerInfoResponse as JSON")
     .action(ending(modules, (options: InfoOptions) => infoCommand(options, modules.terminal)));
@@ -72,9 +73,10 @@ async function infoCommand(options: InfoOptions, terminal: Terminal): Promise<nu
   }
 }
 
-const deviceColumns: readonly Column<Device>[] = [
+const deviceColumns: readonly Column<Device & { system: string }>[] = [
   { title: "device", cell: ({ id }) => id },
   { title: "state", cell: deviceStateText },
+  { title: "proof system", cell: ({ system }) => system },
   { title: "verified by", cell: verifierText },
   { title: "detail", cell: ({ detail }) => detail || "-" },
 ];
@@ -93,14 +95,18 @@ const costColumns: readonly Column<LearnedCost & { id: string }>[] = [
 
 /** Formats the service's properties, devices and learned costs as tables. */
 export function infoText(info: GetServerInfoResponse): string {
-  const { devices } = info;
+  const offers = info.status?.offers ?? [];
+  const devices = info.devices.map((device) => {
+    const offer = offers.find(({ deviceIds }) => deviceIds.includes(device.id));
+    return { ...device, system: systemText(offer?.proofSystem) };
+  });
   const costs = devices.flatMap(({ id, learnedCosts }) =>
     learnedCosts.map((cost) => ({ ...cost, id })),
   );
   return [
     pairsText([
       ...identity(info),
-      ...offerPairs(info.status?.offers ?? []),
+      ...offerPairs(offers),
       ...upgradePairs(info),
       ...limitPairs(info),
     ]),

@@ -10,11 +10,13 @@ import {
   NodeSchema,
   OutcomeReason,
   OutcomeStatus,
+  ProofSystemSchema,
   SkipReason,
   SubmitSnapshotRequestSchema,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { votesProved } from "../proto/votes.js";
 import { limits } from "../server/limits.js";
+import type { ProofSystemName } from "../server/work/prover-description.js";
 import { followSession } from "./follow-session.js";
 import { callError } from "./io/call-error.js";
 import type { CommandModules } from "./io/command.js";
@@ -25,6 +27,7 @@ import { answerJsonLine, eventJsonLine, jsonLinesOption } from "./io/json-lines.
 import { openLinesFile } from "./io/lines-file.js";
 import { isComplete, lower, outcomeTable, summaryLine } from "./io/outcome-line.js";
 import { Progress } from "./io/progress.js";
+import { systemOption } from "./io/proof-system.js";
 import { readMessage } from "./io/read-input.js";
 
 const help = `
@@ -40,6 +43,10 @@ command waits until every group has ended, so at most until the fence.
 A vote is a validator and a message. The table shows how many of each group's votes
 are in its proof, and what became of the others: a group may be proved in part.
 
+A service may have several proof systems, which 'info' lists. A snapshot that names
+none gets the first. The name is a scheme, which means the first of that scheme, or a
+scheme and a revision.
+
 A request id names the snapshot. The same id with the same snapshot is no second
 submission: the command shows how the first one ends, or has ended. Ctrl-C ends
 the command only, not what it has submitted.
@@ -49,6 +56,7 @@ Examples:
   lean-aggregator submit snapshot.json --deadline-ms 20000 --fence-ms 30000
   lean-aggregator submit snapshot.json --out outcomes.jsonl
   lean-aggregator submit snapshot.json --request-id slot-100
+  lean-aggregator submit snapshot.json --proof-system "leanxmss py-lean-pq-0.7.0"
   lean-aggregator submit - --json < snapshot.json | jq .summary.votes
 
 Exit codes:
@@ -68,6 +76,8 @@ export interface SubmitOptions extends ConnectOptions {
   out?: string;
   /** Replaces the file's request id. Default: the file's, else the service chooses one. */
   requestId?: string;
+  /** Replaces the file's. Default: the file's, else the service's. */
+  proofSystem?: ProofSystemName;
   /** In milliseconds; replaces the file's deadline. Default: the file's, else 5000. */
   deadlineMs?: number;
   /** In milliseconds; replaces the file's fence. Default: the file's, else the service's. */
@@ -83,6 +93,7 @@ export function addSubmitCommand(program: Command, modules: CommandModules): voi
     .addOption(
       idOption("--request-id <id>", "name of the snapshot (default: FILE's, or a new one)"),
     )
+    .addOption(systemOption("what proves (default: FILE's, or the service's)"))
     .addOption(
       msOption(
         "--deadline-ms <ms>",
@@ -165,12 +176,18 @@ export async function submitCommand(
 /** The file's request with what the options replace. */
 function requestOf(
   { node = create(NodeSchema, { nodeId: NODE_DEFAULT }), ...file }: SubmitSnapshotRequest,
-  { requestId = file.requestId, deadlineMs, fenceMs }: SubmitOptions,
+  { requestId = file.requestId, proofSystem, deadlineMs, fenceMs }: SubmitOptions,
 ) {
   return {
     ...file,
     node,
     requestId,
+    ...(proofSystem !== undefined && {
+      proofSystem: create(ProofSystemSchema, {
+        ...proofSystem,
+        logInvRate: file.proofSystem?.logInvRate ?? 0,
+      }),
+    }),
     ...(deadlineMs !== undefined && { deadlineMs }),
     ...(fenceMs !== undefined && { fenceMs }),
   };

@@ -19,6 +19,7 @@ import type { ConnectOptions } from "./io/connect.js";
 import { addConnectOptions, connect } from "./io/connect.js";
 import { isProved } from "./io/outcome-line.js";
 import { nameOf, readInput, readMessage } from "./io/read-input.js";
+import { offerNamed, systemText } from "./io/proof-system.js";
 import type { Column } from "./io/table.js";
 import { formatTable } from "./io/table.js";
 import { hasProof, proofsInFile, verifyRequestOf } from "./proofs-in-file.js";
@@ -142,9 +143,12 @@ function verdictText(
   server: string,
 ): string {
   const valid = verdicts.filter(({ answer }) => answer.valid).length;
-  const { proofSystem, fake = false } = status?.offers[0] ?? {};
-  const by = `${proofSystem?.scheme ?? ""} ${proofSystem?.revision ?? ""} at ${server}`;
-  const simulated = fake ? "; FAKE: a simulated prover, so this verifies nothing" : "";
+  const used = verdicts.map(({ request }) => offerNamed(status?.offers ?? [], request.proofSystem));
+  const systems = new Set(used.map((offer) => systemText(offer?.proofSystem)));
+  const by = `${[...systems].join(", ")} at ${server}`;
+  const simulated = used.some((offer) => offer?.fake)
+    ? "; FAKE: a simulated prover, so this verifies nothing"
+    : "";
   const total = `${valid} of ${verdicts.length} proofs valid for exactly these keys`;
   return `${formatTable(columns, verdicts)}\n${total}, verified by ${by}${simulated}\n`;
 }

@@ -8,6 +8,7 @@ export const fatesInNoProof = [
   ["wrong_leaf", "wrongLeaf"],
   ["unknown_key", "unknownKey"],
   ["bad_child", "badChild"],
+  ["other_system", "otherSystem"],
   ["covered", "covered"],
   ["not_started", "notStarted"],
   ["stopped", "stopped"],

@@ -28,6 +28,7 @@ export const leftOutReasons = [
   "wrong_leaf",
   "unknown_key",
   "bad_child",
+  "other_system",
   "covered",
   "shed",
 ] as const;

@@ -5,6 +5,7 @@ import { ProverRole } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js
 import { DeviceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { ending, exitCodes } from "../io/command.js";
 import { lower } from "../io/outcome-line.js";
+import { systemText } from "../io/proof-system.js";
 import type { Column } from "../io/table.js";
 import { formatTable } from "../io/table.js";
 import type { AdminModules, AdminOptions } from "./ask.js";
@@ -34,6 +35,7 @@ export function addProversCommand(admin: Command, modules: AdminModules): void {
 const deviceColumns: readonly Column<DeviceStatus>[] = [
   { title: "device", cell: ({ deviceId }) => deviceId },
   { title: "state", cell: stateText },
+  { title: "proof system", cell: ({ proofSystem }) => systemText(proofSystem) },
   { title: "session", cell: ({ running }) => running?.sessionId || "-" },
   { title: "group", align: "right", cell: ({ running }) => textOr(running?.groupIndex) },
   { title: "running ms", align: "right", cell: (each) => textOr(each.running?.proof?.runningMs) },

@@ -7,6 +7,8 @@ import { messageToHexJson } from "../../server/json/json-message.js";
 import type { CommandModules } from "../io/command.js";
 import { addCommand, ending, exitCodes } from "../io/command.js";
 import { packageRoot } from "../io/package-root.js";
+import { systemOption } from "../io/proof-system.js";
+import type { ProofSystemName } from "../../server/work/prover-description.js";
 import { openVotes, snapshotOf, VOTES_FOLDER } from "./votes.js";
 
 const VOTES_MAX = 64;
@@ -17,6 +19,9 @@ Prints a SubmitSnapshotRequest in JSON: votes of validators 0, 1 and so on for o
 attestation data of slot ${SLOT}, with real keys and signatures of the shipped prover's
 scheme. The shipped prover proves it; the fake one takes it with --fake-accepts any.
 
+The snapshot names no proof system unless --proof-system does: a service that has
+several then takes its first, which must be of the same scheme.
+
 Bytes are base64, as curl and grpcurl send them. submit and verify read hex after 0x
 as well, as --hex prints it.
 
@@ -24,6 +29,7 @@ Examples:
   lean-aggregator example > snapshot.json
   lean-aggregator submit snapshot.json --out outcomes.jsonl
   lean-aggregator verify outcomes.jsonl --keys snapshot.json
+  lean-aggregator example --proof-system leanxmss > snapshot.json
   lean-aggregator example --votes 64 | lean-aggregator submit - --deadline-ms 20000
 
 With curl and grpcurl, to a service at 127.0.0.1:9190:
@@ -42,6 +48,8 @@ interface ExampleOptions {
   votes: number;
   /** Print bytes in hex. */
   hex?: boolean;
+  /** Default: none is named. */
+  proofSystem?: ProofSystemName;
 }
 
 export function addExampleCommand(program: Command, modules: CommandModules): void {
@@ -51,6 +59,7 @@ export function addExampleCommand(program: Command, modules: CommandModules): vo
         .default(4)
         .argParser(readVotes),
     )
+    .addOption(systemOption("name what proves (default: none)"))
     .option("--hex", "print keys, roots and signatures in hex after 0x, for a person")
     .action(
       ending(modules, (options: ExampleOptions) => {
@@ -67,7 +76,7 @@ function readVotes(text: string): number {
 }
 
 /** The request in JSON, which ends with a line break. */
-function exampleText({ votes: count, hex = false }: ExampleOptions): string {
+function exampleText({ votes: count, hex = false, proofSystem }: ExampleOptions): string {
   const votes = openVotes(`${packageRoot}${VOTES_FOLDER}`);
   const [group = 0] = votes.groupsOfSlot(SLOT);
   const rawSignatures = votes.raws(group, 0, count);
@@ -75,6 +84,7 @@ function exampleText({ votes: count, hex = false }: ExampleOptions): string {
   const request = create(SubmitSnapshotRequestSchema, {
     node: { nodeId: "node-1" },
     snapshot: snapshotOf(SLOT, groups, votes.keyTable(count)),
+    ...(proofSystem && { proofSystem }),
   });
   const schema = SubmitSnapshotRequestSchema;
   const json = hex ? messageToHexJson(schema, request) : toJson(schema, request);

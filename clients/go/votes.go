@@ -14,6 +14,7 @@ const (
 	VoteWrongLeaf    VoteFate = "wrong_leaf"
 	VoteUnknownKey   VoteFate = "unknown_key"
 	VoteBadChild     VoteFate = "bad_child"
+	VoteOtherSystem  VoteFate = "other_system"
 	VoteCovered      VoteFate = "covered"
 	VoteNotStarted   VoteFate = "not_started"
 	VoteStopped      VoteFate = "stopped"
@@ -23,7 +24,7 @@ const (
 // VoteFates are all fates.
 var VoteFates = []VoteFate{
 	VoteProved, VoteProvedLate, VoteShed, VoteBadSignature, VoteWrongLeaf, VoteUnknownKey,
-	VoteBadChild, VoteCovered, VoteNotStarted, VoteStopped, VoteFailed,
+	VoteBadChild, VoteOtherSystem, VoteCovered, VoteNotStarted, VoteStopped, VoteFailed,
 }
 
 // VotesByFate counts the votes of an outcome, whose sum is the group's votes. It is empty for the
@@ -48,6 +49,7 @@ func VotesByFate(outcome *Outcome) map[VoteFate]uint64 {
 		VoteWrongLeaf:    uint64(votes.GetWrongLeaf()),
 		VoteUnknownKey:   uint64(votes.GetUnknownKey()),
 		VoteBadChild:     uint64(votes.GetBadChild()),
+		VoteOtherSystem:  uint64(votes.GetOtherSystem()),
 		VoteCovered:      uint64(votes.GetCovered()),
 		VoteNotStarted:   uint64(votes.GetNotStarted()),
 		VoteStopped:      uint64(votes.GetStopped()),

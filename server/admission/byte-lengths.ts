@@ -10,11 +10,11 @@ import type {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { sha256 } from "../bytes.js";
 import { invalid } from "../errors.js";
+import type { ProofSystemName } from "../work/prover-description.js";
+import { isOther } from "../work/prover-description.js";
 
-/** The lengths in bytes that the prover takes. */
-export interface ByteLengths {
-  /** Name of the proof system. */
-  scheme: string;
+/** The lengths in bytes that the prover of a proof system takes. */
+export interface ByteLengths extends ProofSystemName {
   publicKeyBytes: number;
   signatureBytes: number;
   proofBytesMax: number;
@@ -62,14 +62,15 @@ export function checkByteLengths({ keys, groups }: Snapshot, lengths: ByteLength
 }
 
 /**
- * Throws a `Refusal` when all proofs of a snapshot without signatures are empty or too long.
+ * Throws a `Refusal` when all proofs of a snapshot without signatures are empty or too long. Those of
+ * another proof system do not count.
  * Beside signatures they are left out one by one: a peer chooses the length of the proof that it
  * sends to a node, and must not get the node's own votes refused.
  */
 export function checkProofs({ groups }: Snapshot, lengths: ByteLengths): void {
   if (groups.flatMap(signaturesOf).some(({ signatures }) => signatures.length > 0)) return;
   const { scheme, proofBytesMax } = lengths;
-  const proofs = groups.flatMap(proofsOf);
+  const proofs = groups.flatMap(proofsOf).filter(({ system }) => !isOther(system, lengths));
   const [first] = proofs;
   const isPossible = ({ length }: Uint8Array) => length > 0 && length <= proofBytesMax;
   if (first !== undefined && !proofs.some(({ proof }) => isPossible(proof))) {
@@ -96,14 +97,16 @@ function signaturesOf({ rawSignatures, components }: Group, at: number) {
   ];
 }
 
-/** Each proof among the inputs of a group, and its path. */
+/** Each proof among the inputs of a group, its path, and the proof system that it is said to be of. */
 function proofsOf({ children, components }: Group, at: number) {
   const group = `snapshot.groups[${at}]`;
   return [
-    ...children.map(({ proof }, nth) => ({ field: `${group}.children[${nth}].proof`, proof })),
-    ...components.flatMap(({ from }, nth) =>
+    ...children.map(({ proof, proofSystem: system }, nth) => {
+      return { field: `${group}.children[${nth}].proof`, proof, system };
+    }),
+    ...components.flatMap(({ from, proofSystem: system }, nth) =>
       from.case === "proof"
-        ? [{ field: `${group}.components[${nth}].proof`, proof: from.value }]
+        ? [{ field: `${group}.components[${nth}].proof`, proof: from.value, system }]
         : [],
     ),
   ];

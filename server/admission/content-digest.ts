@@ -73,7 +73,10 @@ function frameOf(request: SubmitSnapshotRequest): SubmitSnapshotRequest {
   const withoutBudgets = { ...request, deadlineMs: 0, fenceMs: 0, steps };
   if (snapshot === undefined) return withoutBudgets;
   const bare = (group: Group): Group => {
-    return { ...group, rawSignatures: [], children: [], components: group.components.map(bareOf) };
+    const children = group.children.map((child) => {
+      return { ...child, participants: NOTHING, proof: NOTHING };
+    });
+    return { ...group, rawSignatures: [], children, components: group.components.map(bareOf) };
   };
   const groups = snapshot.groups.map(bare);
   return { ...withoutBudgets, snapshot: { ...snapshot, keys: [], groups } };

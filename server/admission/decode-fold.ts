@@ -1,6 +1,6 @@
 /**
  * Decodes the groups of a snapshot of folds. An invalid input (an unknown validator, a signature or key
- * of the wrong length, an oversized child) is left out of its own group and named, so that one bad vote
+ * of the wrong length, an oversized child, one of another proof system) is left out of its own group and named, so that one bad vote
  * never blocks a node. Children are sorted by proof, so that equal work of two nodes has one digest.
  */
 import type { Child, Group } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -9,8 +9,9 @@ import { bitsToIndices, hasBit } from "../../proto/bitlist.js";
 import type { SszBitlist } from "../../proto/bitlist.js";
 import { sha256 } from "../bytes.js";
 import { invalid } from "../errors.js";
-import type { ChildWork, DecodedGroup, FoldWork, LeftOut } from "../work/group.js";
+import type { ChildWork, DecodedGroup, FoldWork, LeftOut, VotesLeftOut } from "../work/group.js";
 import { inputDigest } from "../work/input-digest.js";
+import { isOther } from "../work/prover-description.js";
 import { attestationDataRoot, checkGivenMessage, copyData } from "./attestation-data.js";
 import type { KeyTable } from "./key-table.js";
 import { packProof, packRaws } from "./key-table.js";
@@ -87,33 +88,40 @@ function decodeGroup(group: Group, context: GroupContext): Decoded {
     leftOut.push({ reason, input, digest: sha256(raw.signature) });
   });
   const union = () => new Union(limits.validatorsMax);
-  const votesLeftOut = { unknown_key: union(), bad_child: union() };
+  const votesLeftOut = { unknown_key: union(), bad_child: union(), other_system: union() };
   const children = group.children
     .flatMap((child, at) => decodeChild(child, at, table, context, { leftOut, votesLeftOut }))
     .sort((a, b) => Buffer.compare(a.proof, b.proof));
   const message = { root, slot: Number(group.data.slot) };
   const work = { kind: "fold" as const, message, raws, children, leftOut, logInvRate };
-  const { unknown_key, bad_child } = votesLeftOut;
+  const { unknown_key, bad_child, other_system } = votesLeftOut;
   return {
     data: copyData(group.data),
     claims: [],
     claimVotes: [],
     work,
-    digest: inputDigest(work),
-    votesLeftOut: { unknown_key: unknown_key.bits, bad_child: bad_child.bits },
+    digest: inputDigest(work, limits),
+    votesLeftOut: {
+      unknown_key: unknown_key.bits,
+      bad_child: bad_child.bits,
+      other_system: other_system.bits,
+    },
   };
 }
 
 function decodeChild(
-  { proof }: Child,
+  { proof, proofSystem }: Child,
   index: number,
   table: KeyTable,
   { limits, participants }: GroupContext,
-  out: { leftOut: LeftOut[]; votesLeftOut: Record<"unknown_key" | "bad_child", Union> },
+  out: { leftOut: LeftOut[]; votesLeftOut: Record<keyof VotesLeftOut, Union> },
 ): ChildWork[] {
   const { bits } = participants[index] ?? { bits: new Uint8Array() };
-  const child =
-    index >= limits.childrenMax ? "bad_child" : packProof({ proof, bits, index }, table, limits);
+  const child = isOther(proofSystem, limits)
+    ? "other_system"
+    : index >= limits.childrenMax
+      ? "bad_child"
+      : packProof({ proof, bits, index }, table, limits);
   if (typeof child !== "string") return [child];
   const input = { kind: "child", childIndex: index } as const;
   out.leftOut.push({ reason: child, input, digest: sha256(proof) });

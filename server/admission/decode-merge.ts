@@ -24,7 +24,9 @@ import type { SszBitlist } from "../../proto/bitlist.js";
 import { sha256 } from "../bytes.js";
 import { invalid } from "../errors.js";
 import type { ComponentWork, DecodedGroup, LeftOut, MergeWork } from "../work/group.js";
+import { noVotesLeftOut } from "../work/group.js";
 import { inputDigest } from "../work/input-digest.js";
+import { isOther } from "../work/prover-description.js";
 import { attestationDataRoot, checkedData, copyData } from "./attestation-data.js";
 import type { Role } from "./key-table.js";
 import { packProof, packRaws, roleOf } from "./key-table.js";
@@ -41,7 +43,7 @@ interface Checked {
   role: Role;
   from:
     | { kind: "raws"; signatures: readonly RawSignature[] }
-    | { kind: "proof"; proof: Uint8Array; list: SszBitlist };
+    | { kind: "proof"; proof: Uint8Array; list: SszBitlist; isOther: boolean };
   /** Number of its votes. */
   votes: number;
 }
@@ -75,7 +77,7 @@ export function decodeMerges(
 }
 
 function checkComponent(
-  { claim, from }: Component,
+  { claim, from, proofSystem }: Component,
   field: string,
   context: SnapshotContext,
 ): Checked {
@@ -91,8 +93,10 @@ function checkComponent(
     const list = participantsOf(participants, where, { ...limits, isSsz });
     const votes = bitsToIndices(list.bits).length;
     if (votes === 0) throw invalid(where, "names no validator");
-    return { field, signed, role, from: { kind: "proof", proof: from.value, list }, votes };
+    const proof = { proof: from.value, list, isOther: isOther(proofSystem, limits) };
+    return { field, signed, role, from: { kind: "proof", ...proof }, votes };
   }
+  if (proofSystem !== undefined) throw invalid(`${field}.proof_system`, "is for a proof");
   if (participants.length > 0) throw invalid(where, "is for a proof; raws name their validators");
   const { signatures } = from.value;
   if (signatures.length === 0) throw invalid(`${field}.raws.signatures`, "is empty");
@@ -142,7 +146,7 @@ function decodeGroup(
   components: readonly Checked[],
   context: GroupContext,
 ): DecodedGroup<MergeWork> {
-  const { isOverLimit, sszLength, logInvRate } = context;
+  const { isOverLimit, sszLength, logInvRate, limits } = context;
   const leftOut: LeftOut[] = [];
   // The inputs of a group that will not be started are not decoded.
   const works = isOverLimit ? [] : decodeComponents(components, context, leftOut);
@@ -159,9 +163,9 @@ function decodeGroup(
     claimVotes,
     work,
     isOverLimit,
-    digest: inputDigest(work),
+    digest: inputDigest(work, limits),
     votes: claimVotes.reduce((sum, votes) => sum + votes, 0),
-    votesLeftOut: { unknown_key: new Uint8Array(), bad_child: new Uint8Array() },
+    votesLeftOut: noVotesLeftOut(),
     sszLength,
   };
 }
@@ -196,7 +200,9 @@ function decodeComponents(
       return { message, from: { kind: "raws", raws } };
     }
     const { proof, list } = from;
-    const child = packProof({ proof, bits: list.bits, index }, keys[role], limits);
+    const child = from.isOther
+      ? "other_system"
+      : packProof({ proof, bits: list.bits, index }, keys[role], limits);
     if (typeof child !== "string") return { message, from: { kind: "proof", child } };
     refuse(child, proof);
     const nothing = new Uint8Array();

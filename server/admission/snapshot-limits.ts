@@ -1,6 +1,7 @@
 /** Limits and sizes of a snapshot that the backend and the configuration set. */
 import type { ByteLengths } from "./byte-lengths.js";
 
+/** Scheme and revision are those of the prover. */
 export interface SnapshotLimits extends ByteLengths {
   /** Groups beyond this number are accepted but not decoded; they end `not_started: limit`. */
   groupsMax: number;

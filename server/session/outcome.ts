@@ -54,6 +54,7 @@ const leftOutOnWire: Record<LeftOut["reason"], LeftOutReason> = {
   wrong_leaf: LeftOutReason.WRONG_LEAF,
   unknown_key: LeftOutReason.UNKNOWN_KEY,
   bad_child: LeftOutReason.BAD_CHILD,
+  other_system: LeftOutReason.OTHER_SYSTEM,
   covered: LeftOutReason.COVERED,
   shed: LeftOutReason.SHED,
 };

@@ -9,6 +9,7 @@ import { bitsToIndices } from "../../proto/bitlist.js";
 import { fatesInNoProof } from "../../proto/votes.js";
 import { assertNever } from "../errors.js";
 import type { VoteFate } from "../reasons.js";
+import { childReasons } from "../work/group.js";
 import type { DecodedGroup, LeftOut } from "../work/group.js";
 import type { Step } from "../work/submission.js";
 import type { Ending } from "./session-state.js";
@@ -58,8 +59,7 @@ export function votesByFate(group: DecodedGroup, ending: Ending): VotesByFate {
     if (input.kind === "raw") settle([input.validatorIndex], reason);
   }
   for (const { validators } of children) settle(validators, "bad_child");
-  settle(bitsToIndices(group.votesLeftOut.unknown_key), "unknown_key");
-  settle(bitsToIndices(group.votesLeftOut.bad_child), "bad_child");
+  for (const reason of childReasons) settle(bitsToIndices(group.votesLeftOut[reason]), reason);
   return countsOf(fates.values());
 }
 

@@ -97,6 +97,18 @@ export function inputsOf(work: SentWork): {
   };
 }
 
+/** Why decoding leaves a child out. Of several bad ones with a validator the first reason is its vote's. */
+export const childReasons = ["unknown_key", "bad_child", "other_system"] as const;
+
+/** Validators of the children that decoding left out, as bitlists, by the reason. */
+export type VotesLeftOut = Readonly<Record<(typeof childReasons)[number], Uint8Array>>;
+
+/** No child was left out. */
+export function noVotesLeftOut(): VotesLeftOut {
+  const none = new Uint8Array();
+  return { unknown_key: none, bad_child: none, other_system: none };
+}
+
 /** One group of a decoded snapshot. */
 export interface DecodedGroup<Work extends GroupWork = GroupWork> {
   /** Undefined for a merge. */
@@ -115,8 +127,7 @@ export interface DecodedGroup<Work extends GroupWork = GroupWork> {
    * of each component by itself.
    */
   votes: number;
-  /** Validators of the children that decoding left out, as bitlists, by the reason. */
-  votesLeftOut: Readonly<Record<"unknown_key" | "bad_child", Uint8Array>>;
+  votesLeftOut: VotesLeftOut;
   /**
    * Length of the longest SSZ bitlist in the snapshot, which the outcome's gets at least; undefined
    * when participants have no length bit.

@@ -28,6 +28,11 @@ export function isNamed(name: ProofSystemName, of: ProofSystemName): boolean {
   );
 }
 
+/** Whether a proof is said to be of another proof system; one that says nothing is not. */
+export function isOther(said: ProofSystemName | undefined, of: ProofSystemName): boolean {
+  return said !== undefined && !isNamed(said, of);
+}
+
 /** Sizes are bytes; 0 in a field that ends in `Max` means no limit, but for `messagesMax`. */
 export interface ProverDescription {
   backend: string;

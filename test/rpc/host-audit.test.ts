@@ -88,7 +88,9 @@ test("an attempt has its doors, its result and its core-seconds, and a later tak
   await b.until(() => b.report("cpu").held.length === 1);
   b.adopt("cpu", 8, workOf(1), 5000);
   await b.untilEnded(8);
-  const digest = inputDigest(workOf(1));
+  const { description } = b.report("cpu");
+  if (description === null) throw new Error("the device has not described itself");
+  const digest = inputDigest(workOf(1), description);
   const who = { door: "a", doors: ["a", "b"], device: "cpu", digest };
   expect(of("attempt")).toMatchObject([{ ...who, result: "proved", told: 2 }]);
   expect(of("adopt")).toMatchObject([{ door: "b", device: "cpu", result: "proved" }]);

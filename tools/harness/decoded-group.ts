@@ -7,7 +7,7 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { bitsToIndices, encodeBitlist } from "../../proto/bitlist.js";
 import { inputDigest } from "../../server/work/input-digest.js";
-import { inputsOf } from "../../server/work/group.js";
+import { inputsOf, noVotesLeftOut } from "../../server/work/group.js";
 import type { ComponentWork, DecodedGroup, GroupWork, SentWork } from "../../server/work/group.js";
 
 /** The work, which must be a fold. Throws for a merge, and without one. */
@@ -16,8 +16,11 @@ export function foldOf<Work extends SentWork>(work: Work | undefined): Work & { 
   return work as Work & { kind: "fold" };
 }
 
-/** The group of which decoding has left nothing out, with the digest of its work. */
-export function decodedGroup<Work extends GroupWork>(work: Work): DecodedGroup<Work> {
+/** The group of which decoding has left nothing out, with the digest of its work for the fake prover. */
+export function decodedGroup<Work extends GroupWork>(
+  work: Work,
+  of = { scheme: "fake", revision: "fake-1" },
+): DecodedGroup<Work> {
   const { raws, children } = inputsOf(work);
   const validators = [...raws, ...children].flatMap((input) => input.validators);
   const claims = work.kind === "fold" ? [] : work.components.map(claimOf);
@@ -29,9 +32,9 @@ export function decodedGroup<Work extends GroupWork>(work: Work): DecodedGroup<W
     claimVotes,
     work,
     isOverLimit: false,
-    digest: inputDigest(work),
+    digest: inputDigest(work, of),
     votes: isFold ? new Set(validators).size : validators.length,
-    votesLeftOut: { unknown_key: new Uint8Array(), bad_child: new Uint8Array() },
+    votesLeftOut: noVotesLeftOut(),
     sszLength: undefined,
   };
 }

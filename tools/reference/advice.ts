@@ -96,6 +96,7 @@ const leftOut: Readonly<Record<Uppercase<LeftOutReason>, string>> = {
   WRONG_LEAF: "Do not send it again: it is signed for another slot",
   UNKNOWN_KEY: "Add the keys of all signers, and of all participants of children, to the key table",
   BAD_CHILD: "Do not send it again",
+  OTHER_SYSTEM: "Do not send it again; or submit it to the proof system that made it",
   COVERED: "Nothing: the vote is in the proof, or in a child",
   SHED: "Send it in the next snapshot",
 };

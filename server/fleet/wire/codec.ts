@@ -67,12 +67,12 @@ export function encodeWork(work: SentWork): Uint8Array {
 
 /**
  * Decodes what is to be proved by a prover of this description. The index of a child is its position.
- * Throws also when `digest` names other work: otherwise a door could have another one adopt what it
- * made up.
+ * Throws also when `digest` names other work, or work of another proof system: otherwise a door could
+ * have another one adopt what it made up.
  */
 export function decodeWork(bytes: Uint8Array, digest: string, prover: ProverDescription): SentWork {
   const work = decode(sentWork, bytes, snapshotBytesMax);
   checkWork(work, prover);
-  if (inputDigest(work) !== digest) garbled("the work is another than its digest names");
+  if (inputDigest(work, prover) !== digest) garbled("the work is another than its digest names");
   return work;
 }

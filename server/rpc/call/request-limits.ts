@@ -32,10 +32,10 @@ export function requestBytesMax(path: string, contentType = ""): number {
 
 /** The limits on a snapshot: of the service's and the backend's, the lower. */
 export function snapshotLimits(of: ProverDescription): SnapshotLimits {
-  const { scheme, publicKeyBytes, signatureBytes, anySize = false, messagesMax } = of;
+  const { scheme, revision, publicKeyBytes, signatureBytes, anySize = false, messagesMax } = of;
   const proofBytesMax = Math.min(limits.proofBytesMax, of.proofBytesMax || Infinity);
   const sizes = { publicKeyBytes, signatureBytes, anySize };
-  return { ...limits, proofBytesMax, scheme, messagesMax, ...sizes };
+  return { ...limits, proofBytesMax, scheme, revision, messagesMax, ...sizes };
 }
 
 export function isJson(contentType: string): boolean {

@@ -89,6 +89,7 @@ export function deviceView(
   nowMs: number,
 ): MessageInitShape<typeof DeviceStatusSchema> {
   const { phase, isDrained, isRestartDue, lease, provers, costs, standbyCause } = report;
+  const { description } = report;
   const failed = phase.kind === "failed" ? { retryInMs: whole(phase.retryAtMs - nowMs) } : {};
   const running =
     phase.kind === "proving"
@@ -108,6 +109,9 @@ export function deviceView(
       ready: isReady,
       residentBytes: BigInt(residentBytes),
     })),
+    ...(description !== null && {
+      proofSystem: { scheme: description.scheme, revision: description.revision },
+    }),
     ...failed,
     ...running,
   };

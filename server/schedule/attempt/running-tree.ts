@@ -25,7 +25,11 @@ export interface TreePlan {
   limits: FoldLimits;
   /** Of the attempt at the whole group. */
   assignment: Assignment;
-  sizes: Pick<ProverDescription, "publicKeyBytes" | "signatureBytes" | "anySize">;
+  /** The prover's proof system and sizes. */
+  sizes: Pick<
+    ProverDescription,
+    "scheme" | "revision" | "publicKeyBytes" | "signatureBytes" | "anySize"
+  >;
 }
 
 export interface RunningTreeModules {
@@ -309,7 +313,7 @@ export class RunningTree {
       raws: job.kind === "leaf" ? this.rawsAt(job.raws) : this.rawsAt([]),
       children: job.kind === "leaf" ? [] : job.proofs.map((of, at) => this.childOf(of, at)),
     };
-    const made = { work, digest: inputDigest(work) };
+    const made = { work, digest: inputDigest(work, this.plan.sizes) };
     this.works.set(job.id, made);
     return made;
   }

@@ -11,6 +11,7 @@ const KEY = Buffer.from(Array.from({ length: 32 }, (_, at) => (at * 37 + 11) & 0
 const SIGNATURE = Buffer.from(Array.from({ length: 2404 }, (_, at) => (at * 41 + 3) & 0xff));
 const lengths = {
   scheme: "lean_pq",
+  revision: "r1",
   publicKeyBytes: KEY.length,
   signatureBytes: SIGNATURE.length,
   proofBytesMax: 1000,
@@ -21,14 +22,24 @@ interface Given {
   /** Signatures of each group. */
   signatures?: Uint8Array[][];
   proofs?: Uint8Array[];
+  /** That the proofs are said to be of. */
+  proofSystem?: { scheme?: string; revision?: string };
 }
 
-function problemOf({ keys = [KEY], signatures = [[SIGNATURE]], proofs = [] }: Given): string {
+function problemOf({
+  keys = [KEY],
+  signatures = [[SIGNATURE]],
+  proofs = [],
+  proofSystem,
+}: Given): string {
   const snapshot = create(SnapshotSchema, {
     keys: keys.map((publicKey, validatorIndex) => ({ validatorIndex, publicKey })),
     groups: signatures.map((each) => ({
       rawSignatures: each.map((signature, validatorIndex) => ({ validatorIndex, signature })),
-      children: proofs.map((proof) => ({ participants: new Uint8Array([1]), proof })),
+      children: proofs.map((proof) => {
+        const participants = new Uint8Array([1]);
+        return { participants, proof, ...(proofSystem && { proofSystem }) };
+      }),
     })),
   });
   try {
@@ -107,4 +118,14 @@ test("a snapshot without keys, signatures or children has none that is wrong", (
 test("a root of another length names the cause, too", () => {
   expect(wrongLength(asBase64(hex(KEY)), 32)).toBe(`has 48 bytes, expected 32: ${READ}`);
   expect(wrongLength(new Uint8Array(31), 32)).toBe("has 31 bytes, expected 32");
+});
+
+test("proofs of another proof system may have any length", () => {
+  const proofs = [new Uint8Array(2000)];
+  const of = (proofSystem: Given["proofSystem"]) =>
+    problemOf({ signatures: [[]], proofs, ...(proofSystem && { proofSystem }) });
+  expect(of({ revision: "r2" })).toBe("none");
+  for (const own of [undefined, {}, { scheme: "lean_pq" }, { scheme: "lean_pq", revision: "r1" }]) {
+    expect(of(own)).toContain("none of the 1 child proofs has");
+  }
 });

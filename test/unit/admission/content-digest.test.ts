@@ -87,6 +87,13 @@ test.each<[string, Init]>([
     withGroups({ ...first, children: [child(3, 9), child(2, 8)] }, second),
   ],
   [
+    "another child's proof system",
+    withGroups(
+      { ...first, children: [{ ...child(1, 9), proofSystem: { revision: "r2" } }, child(2, 8)] },
+      second,
+    ),
+  ],
+  [
     "children moved to the next group",
     withGroups({ ...first, children: [] }, { ...second, children: first.children }),
   ],

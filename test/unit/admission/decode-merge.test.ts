@@ -24,7 +24,8 @@ import type { GroupInit } from "../../../tools/harness/vectors.js";
 
 const sizes = {
   ...{ groupsMax: 2, groupsSentMax: 4, validatorsMax: 32, inputsMax: 12, childrenMax: 2 },
-  ...{ messagesMax: 3, proofBytesMax: 100, publicKeyBytes: 32, signatureBytes: 64, scheme: "s" },
+  ...{ messagesMax: 3, proofBytesMax: 100, publicKeyBytes: 32, signatureBytes: 64 },
+  ...{ scheme: "s", revision: "r" },
 };
 const ask = { logInvRate: 2, priority: Priority.AGGREGATION };
 
@@ -106,7 +107,19 @@ const withShort = (bytes: number) => ({
   },
 });
 
+const ofOther = { ...proofComponent(2, proof), proofSystem: { scheme: "s", revision: "r2" } };
+
+test("the proof system of a component is of its proof", () => {
+  const withRaws = { ...rawsComponent(0), proofSystem: { scheme: "s" } };
+  expect(() => decode([mergeOf(withRaws)])).toThrow(
+    "snapshot.groups[0].components[0].proof_system: is for a proof",
+  );
+  const own = { ...proofComponent(0, proof), proofSystem: { scheme: "s", revision: "r" } };
+  expect(decode([mergeOf(own)])[0]?.work.leftOut).toEqual([]);
+});
+
 test.each([
+  ["a proof of another proof system", ofOther, "other_system", proof],
   ["an unknown signer", rawsComponent(2, [1, 31 + 9]), "unknown_key", inventedRaw(2, 40).signature],
   ["an unknown participant", proofComponent(2, proof, [1, 31]), "unknown_key", proof],
   ["a signature of a wrong length", withShort(63), "bad_signature", new Uint8Array(63)],

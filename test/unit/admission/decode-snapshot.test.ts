@@ -23,6 +23,7 @@ const sizes = {
   publicKeyBytes: 32,
   signatureBytes: 64,
   scheme: "xmss",
+  revision: "r1",
 };
 const ask = { logInvRate: 0, priority: Priority.AGGREGATION };
 const decode = (groups: GroupInit[], keys = keyTable(8)) =>
@@ -85,6 +86,29 @@ test("a child over the limit is named, and its participants are not looked up", 
   const [group] = decode([{ data: inventedData(0), children }], keyTable(4));
   expect(foldOf(group?.work).children).toHaveLength(1);
   expect(group?.work.leftOut.map(({ reason }) => reason)).toEqual(["unknown_key", "bad_child"]);
+});
+
+test("a child of another proof system is left out for that, whatever else is wrong with it", () => {
+  const said = (scheme: string, revision: string) => {
+    return { participants: bits([7]), proof: new Uint8Array(), proofSystem: { scheme, revision } };
+  };
+  const children = [said("", "r2"), said("xmss", "r1"), said("xmss", "r2"), said("bls", "")];
+  const [group] = decode([{ data: inventedData(0), rawSignatures: [inventedRaw(0, 1)], children }]);
+  expect(group?.work.leftOut.map(({ reason, input }) => [reason, input])).toEqual(
+    ["other_system", "bad_child", "other_system", "other_system"].map((reason, childIndex) => {
+      return [reason, { kind: "child", childIndex }];
+    }),
+  );
+  expect(bitsToIndices(group?.votesLeftOut.other_system ?? bits([]))).toEqual([7]);
+});
+
+test("equal inputs of two proof systems are two works", () => {
+  const groups = [{ data: inventedData(0), rawSignatures: [inventedRaw(0, 1)] }];
+  const sent = create(SnapshotSchema, snapshot(100, groups, keyTable(8)));
+  const digestOf = (revision: string) =>
+    decodeSnapshot(sent, ask, { ...sizes, revision })[0]?.digest;
+  expect(digestOf("r2")).not.toBe(digestOf("r1"));
+  expect(digestOf("r1")).toBe(digestOf("r1"));
 });
 
 test("inputs are sorted by their keys, each with its own validator", () => {

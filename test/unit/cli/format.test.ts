@@ -143,8 +143,8 @@ describe("info", () => {
         "children     at most 3 in a group",
         "proof        at most 2 KiB",
         "on devices   gpu",
-        "cpu     failed         -            no memory",
-        "gpu     idle, drained  standby      -",
+        "cpu     failed         -             -            no memory",
+        "gpu     idle, drained  fake r1       standby      -",
         "cpu                  0         0         1     0         9    7     0          -",
       ]),
     );

@@ -129,7 +129,7 @@ class TestDoor {
     const nowMs = this.clock.nowMs();
     const assignment: Assignment = {
       work,
-      digest: inputDigest(work),
+      digest: inputDigest(work, description),
       deadlineAtMs: nowMs + 750,
       fenceAtMs: nowMs + fenceInMs,
       isFirstOfSession: true,

@@ -96,7 +96,7 @@ export class ScriptedDoor {
       attempt,
       assignment: {
         work: isInline ? blob : { ...blob, inline: undefined },
-        digest: inputDigest(work),
+        digest: this.digestOf(device, work),
         deadlineAtMs: fenceAtMs,
         fenceAtMs,
         isFirstOfSession: true,
@@ -112,7 +112,13 @@ export class ScriptedDoor {
 
   adopt(device: string, attempt: number, work: GroupWork, fenceInMs: number): void {
     const fenceAtMs = this.nowMs() + this.offsetMs + fenceInMs;
-    this.send({ kind: "adopt", device, attempt, digest: inputDigest(work), fenceAtMs });
+    this.send({ kind: "adopt", device, attempt, digest: this.digestOf(device, work), fenceAtMs });
+  }
+
+  private digestOf(device: string, work: GroupWork): string {
+    const { description } = this.report(device);
+    if (description === null) throw new Error(`device ${device} has not described itself`);
+    return inputDigest(work, description);
   }
 
   async untilEnded(attempt: number): Promise<Ended> {

@@ -12,7 +12,7 @@ import { refusal } from "./refusal.js";
 import { groupWork, KEY_BYTES, keysOf, mergeWork, prover } from "./works.js";
 
 type FoldSent = Omit<FoldWork, "leftOut">;
-const decoded = (work: SentWork, digest = inputDigest(work)) =>
+const decoded = (work: SentWork, digest = inputDigest(work, prover)) =>
   decodeWork(encodeWork(work), digest, prover);
 
 /** The work with children numbered by their position. */
@@ -26,7 +26,7 @@ test("any work comes out as it went in, in memory of its own", () => {
     fc.property(groupWork, (work) => {
       const sent = numbered(work);
       const bytes = encodeWork(sent);
-      const read = decodeWork(bytes, inputDigest(sent), prover);
+      const read = decodeWork(bytes, inputDigest(sent, prover), prover);
       bytes.fill(0);
       expect(read).toEqual(sent);
     }),
@@ -38,7 +38,7 @@ test("any merge comes out as it went in, in memory of its own, and its order is 
     fc.property(mergeWork, ({ kind, components, logInvRate }) => {
       const sent = { kind, components, logInvRate };
       const bytes = encodeWork(sent);
-      const read = decodeWork(bytes, inputDigest(sent), prover);
+      const read = decodeWork(bytes, inputDigest(sent, prover), prover);
       bytes.fill(0);
       expect(read).toEqual(sent);
     }),
@@ -91,13 +91,18 @@ describe("a merge is refused", () => {
   test("by a prover that cannot merge", () => {
     const bytes = encodeWork(good);
     const without = { ...prover, messagesMax: 0 };
-    const { message: why } = refusal(() => decodeWork(bytes, inputDigest(good), without));
+    const { message: why } = refusal(() => decodeWork(bytes, inputDigest(good, prover), without));
     expect(why).toBe("has 2 messages, the prover merges 0");
+  });
+
+  test("of another proof system, by its digest", () => {
+    const digest = inputDigest(good, { ...prover, revision: "r2" });
+    expect(refusal(() => decoded(good, digest)).message).toContain("another than its digest");
   });
 
   test("when its digest names another order", () => {
     const turned = { ...good, components: [...good.components].reverse() };
-    const { message: why } = refusal(() => decoded(good, inputDigest(turned)));
+    const { message: why } = refusal(() => decoded(good, inputDigest(turned, prover)));
     expect(why).toContain("another than its digest");
   });
 
@@ -106,7 +111,7 @@ describe("a merge is refused", () => {
       refusal(() => {
         const wire = fromBinary(WorkSchema, encodeWork(good));
         change(wire);
-        decodeWork(toBinary(WorkSchema, wire), inputDigest(good), prover);
+        decodeWork(toBinary(WorkSchema, wire), inputDigest(good, prover), prover);
       }).message;
     const isBoth = "has components and inputs of a fold";
     expect(refused((wire) => (wire.root = new Uint8Array(32)))).toBe(isBoth);
@@ -160,7 +165,7 @@ describe("work is refused", () => {
   });
 
   test("when its digest names other work, which another door may wait for", () => {
-    const digest = inputDigest({ ...work, logInvRate: 1 });
+    const digest = inputDigest({ ...work, logInvRate: 1 }, prover);
     expect(refusal(() => decoded(work, digest)).message).toContain("another than its digest");
   });
 

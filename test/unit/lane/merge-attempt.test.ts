@@ -74,7 +74,7 @@ async function assign(changes: Partial<Assignment> = {}, proofs = 2): Promise<vo
   const nowMs = clock.nowMs();
   const assignment: Assignment = {
     work,
-    digest: inputDigest(work),
+    digest: inputDigest(work, { scheme: "fake", revision: "fake-1" }),
     deadlineAtMs: nowMs + 1e5,
     fenceAtMs: nowMs + 1e6,
     steps: [],

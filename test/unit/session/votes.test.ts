@@ -22,7 +22,13 @@ import { keyTable, snapshot } from "../../../tools/harness/vectors.js";
 import type { GroupInit } from "../../../tools/harness/vectors.js";
 import { foldOf } from "../../../tools/harness/decoded-group.js";
 
-const sizes = { publicKeyBytes: 32, signatureBytes: 64, proofBytesMax: 4, scheme: "s" };
+const sizes = {
+  publicKeyBytes: 32,
+  signatureBytes: 64,
+  proofBytesMax: 4,
+  scheme: "s",
+  revision: "r",
+};
 const few = {
   groupsMax: 1,
   groupsSentMax: 2,
@@ -111,6 +117,7 @@ const children = fc.array(
   fc.record({
     validators: fc.uniqueArray(validator, { maxLength: 6 }),
     bytes: fc.integer({ min: 0, max: 5 }),
+    revision: fc.constantFrom("", "r", "r2"),
   }),
   { maxLength: 5 },
 );
@@ -151,9 +158,10 @@ test("the fates of all votes add up to the validators of the group as submitted"
           validatorIndex,
           signature: new Uint8Array(bytes).fill(fill),
         })),
-        children: of.map(({ validators, bytes }, at) => ({
+        children: of.map(({ validators, bytes, revision }, at) => ({
           participants: bits(validators),
           proof: new Uint8Array(bytes).fill(at),
+          proofSystem: { revision },
         })),
       };
       // One signature and one child of the right sizes: a snapshot without any is refused.
@@ -196,7 +204,13 @@ test("the fates of all votes add up to the validators of the group as submitted"
   expect([...seen].sort(), "every fate occurs").toEqual([...voteFates].sort());
 });
 
-const REASONS = ["bad_signature", "wrong_leaf", "unknown_key", "bad_child"] as const;
+const REASONS = [
+  "bad_signature",
+  "wrong_leaf",
+  "unknown_key",
+  "bad_child",
+  "other_system",
+] as const;
 /** How a merge of some components ends, by the indices of its bad ones. */
 const mergeEnding = (bad: readonly number[], how: number): Ending => {
   const leftOut = bad.map((componentIndex, at): LeftOut => {
@@ -227,7 +241,9 @@ test("the fates of a merge add up to the votes of its components, a bad one's by
       const fates = votesByFate(group, end);
       expect(sum([...fates.values()])).toBe(sum(of));
       for (const reason of REASONS) {
-        const own = of.filter((_, index) => REASONS[bad.indexOf(index) % 4] === reason);
+        const own = of.filter(
+          (_, index) => REASONS[bad.indexOf(index) % REASONS.length] === reason,
+        );
         expect(fates.get(reason) ?? 0, reason).toBe(sum(own));
       }
       if (bad.length > 0) expect(fates.get("proved"), "all or nothing").toBeUndefined();

@@ -17,6 +17,7 @@ import { foldOf } from "../../harness/decoded-group.js";
 
 const sizes = {
   scheme: "s",
+  revision: "r",
   publicKeyBytes: 32,
   signatureBytes: 64,
   proofBytesMax: 4096,

@@ -57,7 +57,7 @@ export const work: Omit<FoldWork, "leftOut"> = {
   ],
   logInvRate: 2,
 };
-export const workDigest = inputDigest(work);
+export const workDigest = inputDigest(work, description);
 
 /** The merge of a message with two raw signatures and of one with a proof. */
 export const merge: Omit<MergeWork, "leftOut"> = {
@@ -80,7 +80,7 @@ export const merge: Omit<MergeWork, "leftOut"> = {
   ],
   logInvRate: 2,
 };
-export const mergeDigest = inputDigest(merge);
+export const mergeDigest = inputDigest(merge, description);
 
 const phases: readonly SharedPhase[] = [
   { kind: "starting", isCalibrating: true },

@@ -101,6 +101,7 @@ impl Snapshot {
             None => self.votes.groups.last_mut()?.children.push(proto::Child {
                 participants,
                 proof,
+                proof_system: None,
             }),
         }
         Some(())

@@ -171,6 +171,7 @@ impl Component {
         };
         proto::Component {
             claim: Some(claim),
+            proof_system: None,
             from: Some(from),
         }
     }

@@ -20,6 +20,8 @@ pub enum VoteFate {
     UnknownKey,
     /// Only in a child that is bad or exceeds a limit.
     BadChild,
+    /// Only in a child of another proof system.
+    OtherSystem,
     /// Only in a good child of a group without a proof.
     Covered,
     /// Its group was not started.
@@ -32,7 +34,7 @@ pub enum VoteFate {
 
 impl VoteFate {
     /// All fates.
-    pub const ALL: [VoteFate; 11] = [
+    pub const ALL: [VoteFate; 12] = [
         VoteFate::Proved,
         VoteFate::ProvedLate,
         VoteFate::Shed,
@@ -40,6 +42,7 @@ impl VoteFate {
         VoteFate::WrongLeaf,
         VoteFate::UnknownKey,
         VoteFate::BadChild,
+        VoteFate::OtherSystem,
         VoteFate::Covered,
         VoteFate::NotStarted,
         VoteFate::Stopped,
@@ -56,6 +59,7 @@ impl VoteFate {
             VoteFate::WrongLeaf => "wrong_leaf",
             VoteFate::UnknownKey => "unknown_key",
             VoteFate::BadChild => "bad_child",
+            VoteFate::OtherSystem => "other_system",
             VoteFate::Covered => "covered",
             VoteFate::NotStarted => "not_started",
             VoteFate::Stopped => "stopped",
@@ -83,6 +87,7 @@ impl VoteFate {
             (VoteFate::WrongLeaf, votes.wrong_leaf.into()),
             (VoteFate::UnknownKey, votes.unknown_key.into()),
             (VoteFate::BadChild, votes.bad_child.into()),
+            (VoteFate::OtherSystem, votes.other_system.into()),
             (VoteFate::Covered, votes.covered.into()),
             (VoteFate::NotStarted, votes.not_started.into()),
             (VoteFate::Stopped, votes.stopped.into()),

@@ -100,6 +100,10 @@ pub struct Child {
     pub participants: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub proof: ::prost::bytes::Bytes,
+    /// The proof system of the proof; an empty name means that of the request. A child of another one is
+    /// left out as OTHER_SYSTEM, before anything is verified. `log_inv_rate` is not read.
+    #[prost(message, optional, tag = "3")]
+    pub proof_system: ::core::option::Option<ProofSystem>,
 }
 /// One message of a MERGE, with its signatures or its proof. A MERGE is all or nothing: one bad input
 /// ends the group REJECTED, and `left_out` names its component. No message is twice in a MERGE.
@@ -109,6 +113,9 @@ pub struct Component {
     /// The role is PROPOSAL only with `root`.
     #[prost(message, optional, tag = "1")]
     pub claim: ::core::option::Option<Claim>,
+    /// The proof system of `proof`, as in Child. INVALID_ARGUMENT with `raws`.
+    #[prost(message, optional, tag = "4")]
+    pub proof_system: ::core::option::Option<ProofSystem>,
     #[prost(oneof = "component::From", tags = "2, 3")]
     pub from: ::core::option::Option<component::From>,
 }
@@ -353,6 +360,9 @@ pub struct Votes {
     /// The group's proof failed; its `reason` says why.
     #[prost(uint32, tag = "10")]
     pub failed: u32,
+    /// Only in a child that names another proof system than that of the request.
+    #[prost(uint32, tag = "11")]
+    pub other_system: u32,
 }
 /// How one group ended. Each accepted group gets exactly one outcome, which never changes.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1212,6 +1222,8 @@ pub enum LeftOutReason {
     /// With this input, the proof would not have been ready before the fence, or would have taken more
     /// memory than the prover may hold.
     Shed = 6,
+    /// The child names another proof system than that of the request, whose prover cannot verify it.
+    OtherSystem = 7,
 }
 impl LeftOutReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1227,6 +1239,7 @@ impl LeftOutReason {
             Self::BadChild => "LEFT_OUT_REASON_BAD_CHILD",
             Self::Covered => "LEFT_OUT_REASON_COVERED",
             Self::Shed => "LEFT_OUT_REASON_SHED",
+            Self::OtherSystem => "LEFT_OUT_REASON_OTHER_SYSTEM",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1239,6 +1252,7 @@ impl LeftOutReason {
             "LEFT_OUT_REASON_BAD_CHILD" => Some(Self::BadChild),
             "LEFT_OUT_REASON_COVERED" => Some(Self::Covered),
             "LEFT_OUT_REASON_SHED" => Some(Self::Shed),
+            "LEFT_OUT_REASON_OTHER_SYSTEM" => Some(Self::OtherSystem),
             _ => None,
         }
     }

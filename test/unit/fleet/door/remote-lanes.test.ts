@@ -195,7 +195,7 @@ test("while the engine is down lanes cannot be reached, and no host is blamed", 
   expect(d1.lanes.whyMissing()).toBe("the engine is down: connection refused");
   expect(await d1.count("fleet_engine_up")).toBe(0);
   const owners = [{ id: "d1", run: DOOR_RUN, attempt: 1 }];
-  const digest = inputDigest(workOf(3));
+  const digest = inputDigest(workOf(3), description);
   h1.announce("cpu", { phase: { kind: "proving", digest, owners, fenceInMs: 900, proof: null } });
   d1.engine.restore();
   await run(600);
@@ -274,7 +274,7 @@ test("what another door proves is adopted, running and held, and its result is t
   const h1 = host("h1").start();
   await run(300);
   const work = workOf(3);
-  const digest = inputDigest(work);
+  const digest = inputDigest(work, description);
   const owners = [{ id: "d2", run: "00000000000000ee", attempt: 4 }];
   h1.announce("cpu", { phase: { kind: "proving", digest, owners, fenceInMs: 3000, proof: null } });
   await run(1);

@@ -595,6 +595,8 @@ const (
 	// With this input, the proof would not have been ready before the fence, or would have taken more
 	// memory than the prover may hold.
 	LeftOutReason_LEFT_OUT_REASON_SHED LeftOutReason = 6
+	// The child names another proof system than that of the request, whose prover cannot verify it.
+	LeftOutReason_LEFT_OUT_REASON_OTHER_SYSTEM LeftOutReason = 7
 )
 
 // Enum value maps for LeftOutReason.
@@ -607,6 +609,7 @@ var (
 		4: "LEFT_OUT_REASON_BAD_CHILD",
 		5: "LEFT_OUT_REASON_COVERED",
 		6: "LEFT_OUT_REASON_SHED",
+		7: "LEFT_OUT_REASON_OTHER_SYSTEM",
 	}
 	LeftOutReason_value = map[string]int32{
 		"LEFT_OUT_REASON_UNSPECIFIED":   0,
@@ -616,6 +619,7 @@ var (
 		"LEFT_OUT_REASON_BAD_CHILD":     4,
 		"LEFT_OUT_REASON_COVERED":       5,
 		"LEFT_OUT_REASON_SHED":          6,
+		"LEFT_OUT_REASON_OTHER_SYSTEM":  7,
 	}
 )
 
@@ -1457,8 +1461,11 @@ type Child struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The validators that the proof covers. Validator i is bit i % 8, lowest first, of byte i / 8. An
 	// SSZ bitlist has one more bit, which marks its length: see `ssz_bitlists` of Snapshot.
-	Participants  []byte `protobuf:"bytes,1,opt,name=participants,proto3" json:"participants,omitempty"`
-	Proof         []byte `protobuf:"bytes,2,opt,name=proof,proto3" json:"proof,omitempty"`
+	Participants []byte `protobuf:"bytes,1,opt,name=participants,proto3" json:"participants,omitempty"`
+	Proof        []byte `protobuf:"bytes,2,opt,name=proof,proto3" json:"proof,omitempty"`
+	// The proof system of the proof; an empty name means that of the request. A child of another one is
+	// left out as OTHER_SYSTEM, before anything is verified. `log_inv_rate` is not read.
+	ProofSystem   *ProofSystem `protobuf:"bytes,3,opt,name=proof_system,json=proofSystem,proto3" json:"proof_system,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1507,6 +1514,13 @@ func (x *Child) GetProof() []byte {
 	return nil
 }
 
+func (x *Child) GetProofSystem() *ProofSystem {
+	if x != nil {
+		return x.ProofSystem
+	}
+	return nil
+}
+
 // One message of a MERGE, with its signatures or its proof. A MERGE is all or nothing: one bad input
 // ends the group REJECTED, and `left_out` names its component. No message is twice in a MERGE.
 type Component struct {
@@ -1518,7 +1532,9 @@ type Component struct {
 	//
 	//	*Component_Proof
 	//	*Component_Raws
-	From          isComponent_From `protobuf_oneof:"from"`
+	From isComponent_From `protobuf_oneof:"from"`
+	// The proof system of `proof`, as in Child. INVALID_ARGUMENT with `raws`.
+	ProofSystem   *ProofSystem `protobuf:"bytes,4,opt,name=proof_system,json=proofSystem,proto3" json:"proof_system,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1581,6 +1597,13 @@ func (x *Component) GetRaws() *RawSignatures {
 		if x, ok := x.From.(*Component_Raws); ok {
 			return x.Raws
 		}
+	}
+	return nil
+}
+
+func (x *Component) GetProofSystem() *ProofSystem {
+	if x != nil {
+		return x.ProofSystem
 	}
 	return nil
 }
@@ -2473,7 +2496,9 @@ type Votes struct {
 	// The group's proof was stopped; its `reason` says why.
 	Stopped uint32 `protobuf:"varint,9,opt,name=stopped,proto3" json:"stopped,omitempty"`
 	// The group's proof failed; its `reason` says why.
-	Failed        uint32 `protobuf:"varint,10,opt,name=failed,proto3" json:"failed,omitempty"`
+	Failed uint32 `protobuf:"varint,10,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Only in a child that names another proof system than that of the request.
+	OtherSystem   uint32 `protobuf:"varint,11,opt,name=other_system,json=otherSystem,proto3" json:"other_system,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2574,6 +2599,13 @@ func (x *Votes) GetStopped() uint32 {
 func (x *Votes) GetFailed() uint32 {
 	if x != nil {
 		return x.Failed
+	}
+	return 0
+}
+
+func (x *Votes) GetOtherSystem() uint32 {
+	if x != nil {
+		return x.OtherSystem
 	}
 	return 0
 }
@@ -4796,14 +4828,16 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\x04role\x18\x03 \x01(\x0e2\x1b.lean.aggregator.v1.KeyRoleR\x04role\"U\n" +
 	"\fRawSignature\x12'\n" +
 	"\x0fvalidator_index\x18\x01 \x01(\rR\x0evalidatorIndex\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"A\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"\x85\x01\n" +
 	"\x05Child\x12\"\n" +
 	"\fparticipants\x18\x01 \x01(\fR\fparticipants\x12\x14\n" +
-	"\x05proof\x18\x02 \x01(\fR\x05proof\"\x95\x01\n" +
+	"\x05proof\x18\x02 \x01(\fR\x05proof\x12B\n" +
+	"\fproof_system\x18\x03 \x01(\v2\x1f.lean.aggregator.v1.ProofSystemR\vproofSystem\"\xd9\x01\n" +
 	"\tComponent\x12/\n" +
 	"\x05claim\x18\x01 \x01(\v2\x19.lean.aggregator.v1.ClaimR\x05claim\x12\x16\n" +
 	"\x05proof\x18\x02 \x01(\fH\x00R\x05proof\x127\n" +
-	"\x04raws\x18\x03 \x01(\v2!.lean.aggregator.v1.RawSignaturesH\x00R\x04rawsB\x06\n" +
+	"\x04raws\x18\x03 \x01(\v2!.lean.aggregator.v1.RawSignaturesH\x00R\x04raws\x12B\n" +
+	"\fproof_system\x18\x04 \x01(\v2\x1f.lean.aggregator.v1.ProofSystemR\vproofSystemB\x06\n" +
 	"\x04from\"Q\n" +
 	"\rRawSignatures\x12@\n" +
 	"\n" +
@@ -4878,7 +4912,7 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"childIndex\x12)\n" +
 	"\x0fcomponent_index\x18\x05 \x01(\rH\x00R\x0ecomponentIndex\x12\x16\n" +
 	"\x06digest\x18\x04 \x01(\fR\x06digestB\a\n" +
-	"\x05input\"\xa2\x02\n" +
+	"\x05input\"\xc5\x02\n" +
 	"\x05Votes\x12\x16\n" +
 	"\x06proved\x18\x01 \x03(\rR\x06proved\x12\x12\n" +
 	"\x04shed\x18\x02 \x01(\rR\x04shed\x12#\n" +
@@ -4893,7 +4927,8 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"notStarted\x12\x18\n" +
 	"\astopped\x18\t \x01(\rR\astopped\x12\x16\n" +
 	"\x06failed\x18\n" +
-	" \x01(\rR\x06failed\"\xc9\x06\n" +
+	" \x01(\rR\x06failed\x12!\n" +
+	"\fother_system\x18\v \x01(\rR\votherSystem\"\xc9\x06\n" +
 	"\aOutcome\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1f\n" +
@@ -5140,7 +5175,7 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\x1bOUTCOME_REASON_PROVER_ERROR\x10\n" +
 	"\x12\x1c\n" +
 	"\x18OUTCOME_REASON_SET_ASIDE\x10\v\x12\x19\n" +
-	"\x15OUTCOME_REASON_MEMORY\x10\f*\xea\x01\n" +
+	"\x15OUTCOME_REASON_MEMORY\x10\f*\x8c\x02\n" +
 	"\rLeftOutReason\x12\x1f\n" +
 	"\x1bLEFT_OUT_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dLEFT_OUT_REASON_BAD_SIGNATURE\x10\x01\x12\x1e\n" +
@@ -5148,7 +5183,8 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\x1bLEFT_OUT_REASON_UNKNOWN_KEY\x10\x03\x12\x1d\n" +
 	"\x19LEFT_OUT_REASON_BAD_CHILD\x10\x04\x12\x1b\n" +
 	"\x17LEFT_OUT_REASON_COVERED\x10\x05\x12\x18\n" +
-	"\x14LEFT_OUT_REASON_SHED\x10\x06*\x96\x01\n" +
+	"\x14LEFT_OUT_REASON_SHED\x10\x06\x12 \n" +
+	"\x1cLEFT_OUT_REASON_OTHER_SYSTEM\x10\a*\x96\x01\n" +
 	"\n" +
 	"VerifiedBy\x12\x1b\n" +
 	"\x17VERIFIED_BY_UNSPECIFIED\x10\x00\x12\x1a\n" +
@@ -5277,96 +5313,98 @@ var file_lean_aggregator_v1_aggregator_proto_depIdxs = []int32{
 	18, // 4: lean.aggregator.v1.Claim.root:type_name -> lean.aggregator.v1.SignedRoot
 	0,  // 5: lean.aggregator.v1.Claim.role:type_name -> lean.aggregator.v1.KeyRole
 	0,  // 6: lean.aggregator.v1.ValidatorKey.role:type_name -> lean.aggregator.v1.KeyRole
-	19, // 7: lean.aggregator.v1.Component.claim:type_name -> lean.aggregator.v1.Claim
-	25, // 8: lean.aggregator.v1.Component.raws:type_name -> lean.aggregator.v1.RawSignatures
-	22, // 9: lean.aggregator.v1.RawSignatures.signatures:type_name -> lean.aggregator.v1.RawSignature
-	17, // 10: lean.aggregator.v1.Group.data:type_name -> lean.aggregator.v1.AttestationData
-	22, // 11: lean.aggregator.v1.Group.raw_signatures:type_name -> lean.aggregator.v1.RawSignature
-	23, // 12: lean.aggregator.v1.Group.children:type_name -> lean.aggregator.v1.Child
-	1,  // 13: lean.aggregator.v1.Group.kind:type_name -> lean.aggregator.v1.ProofKind
-	24, // 14: lean.aggregator.v1.Group.components:type_name -> lean.aggregator.v1.Component
-	16, // 15: lean.aggregator.v1.Snapshot.head:type_name -> lean.aggregator.v1.Checkpoint
-	16, // 16: lean.aggregator.v1.Snapshot.justified:type_name -> lean.aggregator.v1.Checkpoint
-	21, // 17: lean.aggregator.v1.Snapshot.keys:type_name -> lean.aggregator.v1.ValidatorKey
-	26, // 18: lean.aggregator.v1.Snapshot.groups:type_name -> lean.aggregator.v1.Group
-	28, // 19: lean.aggregator.v1.SubmitSnapshotRequest.node:type_name -> lean.aggregator.v1.Node
-	27, // 20: lean.aggregator.v1.SubmitSnapshotRequest.snapshot:type_name -> lean.aggregator.v1.Snapshot
-	20, // 21: lean.aggregator.v1.SubmitSnapshotRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	2,  // 22: lean.aggregator.v1.SubmitSnapshotRequest.priority:type_name -> lean.aggregator.v1.Priority
-	3,  // 23: lean.aggregator.v1.SubmitSnapshotRequest.busy_policy:type_name -> lean.aggregator.v1.BusyPolicy
-	4,  // 24: lean.aggregator.v1.SubmitSnapshotRequest.partial_policy:type_name -> lean.aggregator.v1.PartialPolicy
-	29, // 25: lean.aggregator.v1.SubmitSnapshotRequest.steps:type_name -> lean.aggregator.v1.Step
-	5,  // 26: lean.aggregator.v1.Accepted.deadline_source:type_name -> lean.aggregator.v1.DeadlineSource
-	6,  // 27: lean.aggregator.v1.Skipped.reason:type_name -> lean.aggregator.v1.SkipReason
-	31, // 28: lean.aggregator.v1.SubmitSnapshotResponse.accepted:type_name -> lean.aggregator.v1.Accepted
-	32, // 29: lean.aggregator.v1.SubmitSnapshotResponse.skipped:type_name -> lean.aggregator.v1.Skipped
-	9,  // 30: lean.aggregator.v1.LeftOut.reason:type_name -> lean.aggregator.v1.LeftOutReason
-	17, // 31: lean.aggregator.v1.Outcome.data:type_name -> lean.aggregator.v1.AttestationData
-	7,  // 32: lean.aggregator.v1.Outcome.status:type_name -> lean.aggregator.v1.OutcomeStatus
-	8,  // 33: lean.aggregator.v1.Outcome.reason:type_name -> lean.aggregator.v1.OutcomeReason
-	34, // 34: lean.aggregator.v1.Outcome.left_out:type_name -> lean.aggregator.v1.LeftOut
-	19, // 35: lean.aggregator.v1.Outcome.claims:type_name -> lean.aggregator.v1.Claim
-	20, // 36: lean.aggregator.v1.Outcome.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	35, // 37: lean.aggregator.v1.Outcome.votes:type_name -> lean.aggregator.v1.Votes
-	10, // 38: lean.aggregator.v1.Outcome.verified_by:type_name -> lean.aggregator.v1.VerifiedBy
-	35, // 39: lean.aggregator.v1.Summary.votes:type_name -> lean.aggregator.v1.Votes
-	20, // 40: lean.aggregator.v1.Offer.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	1,  // 41: lean.aggregator.v1.Offer.kinds:type_name -> lean.aggregator.v1.ProofKind
-	11, // 42: lean.aggregator.v1.Status.state:type_name -> lean.aggregator.v1.ServiceState
-	38, // 43: lean.aggregator.v1.Status.offers:type_name -> lean.aggregator.v1.Offer
-	12, // 44: lean.aggregator.v1.AwaitedState.state:type_name -> lean.aggregator.v1.RequestState
-	39, // 45: lean.aggregator.v1.Opened.status:type_name -> lean.aggregator.v1.Status
-	56, // 46: lean.aggregator.v1.Opened.limits:type_name -> lean.aggregator.v1.Limits
-	40, // 47: lean.aggregator.v1.Opened.awaited:type_name -> lean.aggregator.v1.AwaitedState
-	28, // 48: lean.aggregator.v1.StreamResultsRequest.node:type_name -> lean.aggregator.v1.Node
-	44, // 49: lean.aggregator.v1.StreamResultsRequest.awaited:type_name -> lean.aggregator.v1.Awaited
-	41, // 50: lean.aggregator.v1.StreamResultsResponse.opened:type_name -> lean.aggregator.v1.Opened
-	36, // 51: lean.aggregator.v1.StreamResultsResponse.outcome:type_name -> lean.aggregator.v1.Outcome
-	37, // 52: lean.aggregator.v1.StreamResultsResponse.summary:type_name -> lean.aggregator.v1.Summary
-	39, // 53: lean.aggregator.v1.StreamResultsResponse.status:type_name -> lean.aggregator.v1.Status
-	42, // 54: lean.aggregator.v1.StreamResultsResponse.heartbeat:type_name -> lean.aggregator.v1.Heartbeat
-	43, // 55: lean.aggregator.v1.StreamResultsResponse.sending:type_name -> lean.aggregator.v1.Sending
-	13, // 56: lean.aggregator.v1.Session.state:type_name -> lean.aggregator.v1.SessionState
-	36, // 57: lean.aggregator.v1.Session.outcomes:type_name -> lean.aggregator.v1.Outcome
-	37, // 58: lean.aggregator.v1.Session.summary:type_name -> lean.aggregator.v1.Summary
-	28, // 59: lean.aggregator.v1.GetSessionRequest.node:type_name -> lean.aggregator.v1.Node
-	47, // 60: lean.aggregator.v1.GetSessionResponse.session:type_name -> lean.aggregator.v1.Session
-	28, // 61: lean.aggregator.v1.CancelSessionRequest.node:type_name -> lean.aggregator.v1.Node
-	47, // 62: lean.aggregator.v1.CancelSessionResponse.session:type_name -> lean.aggregator.v1.Session
-	28, // 63: lean.aggregator.v1.VerifyAggregateRequest.node:type_name -> lean.aggregator.v1.Node
-	17, // 64: lean.aggregator.v1.VerifyAggregateRequest.data:type_name -> lean.aggregator.v1.AttestationData
-	20, // 65: lean.aggregator.v1.VerifyAggregateRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	1,  // 66: lean.aggregator.v1.VerifyAggregateRequest.kind:type_name -> lean.aggregator.v1.ProofKind
-	53, // 67: lean.aggregator.v1.VerifyAggregateRequest.claims:type_name -> lean.aggregator.v1.ClaimKeys
-	17, // 68: lean.aggregator.v1.ClaimKeys.data:type_name -> lean.aggregator.v1.AttestationData
-	18, // 69: lean.aggregator.v1.ClaimKeys.root:type_name -> lean.aggregator.v1.SignedRoot
-	28, // 70: lean.aggregator.v1.GetServerInfoRequest.node:type_name -> lean.aggregator.v1.Node
-	14, // 71: lean.aggregator.v1.Device.state:type_name -> lean.aggregator.v1.DeviceState
-	58, // 72: lean.aggregator.v1.Device.learned_costs:type_name -> lean.aggregator.v1.LearnedCost
-	1,  // 73: lean.aggregator.v1.LearnedCost.kind:type_name -> lean.aggregator.v1.ProofKind
-	39, // 74: lean.aggregator.v1.GetServerInfoResponse.status:type_name -> lean.aggregator.v1.Status
-	56, // 75: lean.aggregator.v1.GetServerInfoResponse.limits:type_name -> lean.aggregator.v1.Limits
-	57, // 76: lean.aggregator.v1.GetServerInfoResponse.devices:type_name -> lean.aggregator.v1.Device
-	60, // 77: lean.aggregator.v1.GetServerInfoResponse.upgrade:type_name -> lean.aggregator.v1.Upgrade
-	20, // 78: lean.aggregator.v1.Upgrade.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	15, // 79: lean.aggregator.v1.Upgrade.state:type_name -> lean.aggregator.v1.UpgradeState
-	30, // 80: lean.aggregator.v1.AggregatorService.SubmitSnapshot:input_type -> lean.aggregator.v1.SubmitSnapshotRequest
-	45, // 81: lean.aggregator.v1.AggregatorService.StreamResults:input_type -> lean.aggregator.v1.StreamResultsRequest
-	48, // 82: lean.aggregator.v1.AggregatorService.GetSession:input_type -> lean.aggregator.v1.GetSessionRequest
-	50, // 83: lean.aggregator.v1.AggregatorService.CancelSession:input_type -> lean.aggregator.v1.CancelSessionRequest
-	52, // 84: lean.aggregator.v1.AggregatorService.VerifyAggregate:input_type -> lean.aggregator.v1.VerifyAggregateRequest
-	55, // 85: lean.aggregator.v1.AggregatorService.GetServerInfo:input_type -> lean.aggregator.v1.GetServerInfoRequest
-	33, // 86: lean.aggregator.v1.AggregatorService.SubmitSnapshot:output_type -> lean.aggregator.v1.SubmitSnapshotResponse
-	46, // 87: lean.aggregator.v1.AggregatorService.StreamResults:output_type -> lean.aggregator.v1.StreamResultsResponse
-	49, // 88: lean.aggregator.v1.AggregatorService.GetSession:output_type -> lean.aggregator.v1.GetSessionResponse
-	51, // 89: lean.aggregator.v1.AggregatorService.CancelSession:output_type -> lean.aggregator.v1.CancelSessionResponse
-	54, // 90: lean.aggregator.v1.AggregatorService.VerifyAggregate:output_type -> lean.aggregator.v1.VerifyAggregateResponse
-	59, // 91: lean.aggregator.v1.AggregatorService.GetServerInfo:output_type -> lean.aggregator.v1.GetServerInfoResponse
-	86, // [86:92] is the sub-list for method output_type
-	80, // [80:86] is the sub-list for method input_type
-	80, // [80:80] is the sub-list for extension type_name
-	80, // [80:80] is the sub-list for extension extendee
-	0,  // [0:80] is the sub-list for field type_name
+	20, // 7: lean.aggregator.v1.Child.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	19, // 8: lean.aggregator.v1.Component.claim:type_name -> lean.aggregator.v1.Claim
+	25, // 9: lean.aggregator.v1.Component.raws:type_name -> lean.aggregator.v1.RawSignatures
+	20, // 10: lean.aggregator.v1.Component.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	22, // 11: lean.aggregator.v1.RawSignatures.signatures:type_name -> lean.aggregator.v1.RawSignature
+	17, // 12: lean.aggregator.v1.Group.data:type_name -> lean.aggregator.v1.AttestationData
+	22, // 13: lean.aggregator.v1.Group.raw_signatures:type_name -> lean.aggregator.v1.RawSignature
+	23, // 14: lean.aggregator.v1.Group.children:type_name -> lean.aggregator.v1.Child
+	1,  // 15: lean.aggregator.v1.Group.kind:type_name -> lean.aggregator.v1.ProofKind
+	24, // 16: lean.aggregator.v1.Group.components:type_name -> lean.aggregator.v1.Component
+	16, // 17: lean.aggregator.v1.Snapshot.head:type_name -> lean.aggregator.v1.Checkpoint
+	16, // 18: lean.aggregator.v1.Snapshot.justified:type_name -> lean.aggregator.v1.Checkpoint
+	21, // 19: lean.aggregator.v1.Snapshot.keys:type_name -> lean.aggregator.v1.ValidatorKey
+	26, // 20: lean.aggregator.v1.Snapshot.groups:type_name -> lean.aggregator.v1.Group
+	28, // 21: lean.aggregator.v1.SubmitSnapshotRequest.node:type_name -> lean.aggregator.v1.Node
+	27, // 22: lean.aggregator.v1.SubmitSnapshotRequest.snapshot:type_name -> lean.aggregator.v1.Snapshot
+	20, // 23: lean.aggregator.v1.SubmitSnapshotRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	2,  // 24: lean.aggregator.v1.SubmitSnapshotRequest.priority:type_name -> lean.aggregator.v1.Priority
+	3,  // 25: lean.aggregator.v1.SubmitSnapshotRequest.busy_policy:type_name -> lean.aggregator.v1.BusyPolicy
+	4,  // 26: lean.aggregator.v1.SubmitSnapshotRequest.partial_policy:type_name -> lean.aggregator.v1.PartialPolicy
+	29, // 27: lean.aggregator.v1.SubmitSnapshotRequest.steps:type_name -> lean.aggregator.v1.Step
+	5,  // 28: lean.aggregator.v1.Accepted.deadline_source:type_name -> lean.aggregator.v1.DeadlineSource
+	6,  // 29: lean.aggregator.v1.Skipped.reason:type_name -> lean.aggregator.v1.SkipReason
+	31, // 30: lean.aggregator.v1.SubmitSnapshotResponse.accepted:type_name -> lean.aggregator.v1.Accepted
+	32, // 31: lean.aggregator.v1.SubmitSnapshotResponse.skipped:type_name -> lean.aggregator.v1.Skipped
+	9,  // 32: lean.aggregator.v1.LeftOut.reason:type_name -> lean.aggregator.v1.LeftOutReason
+	17, // 33: lean.aggregator.v1.Outcome.data:type_name -> lean.aggregator.v1.AttestationData
+	7,  // 34: lean.aggregator.v1.Outcome.status:type_name -> lean.aggregator.v1.OutcomeStatus
+	8,  // 35: lean.aggregator.v1.Outcome.reason:type_name -> lean.aggregator.v1.OutcomeReason
+	34, // 36: lean.aggregator.v1.Outcome.left_out:type_name -> lean.aggregator.v1.LeftOut
+	19, // 37: lean.aggregator.v1.Outcome.claims:type_name -> lean.aggregator.v1.Claim
+	20, // 38: lean.aggregator.v1.Outcome.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	35, // 39: lean.aggregator.v1.Outcome.votes:type_name -> lean.aggregator.v1.Votes
+	10, // 40: lean.aggregator.v1.Outcome.verified_by:type_name -> lean.aggregator.v1.VerifiedBy
+	35, // 41: lean.aggregator.v1.Summary.votes:type_name -> lean.aggregator.v1.Votes
+	20, // 42: lean.aggregator.v1.Offer.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	1,  // 43: lean.aggregator.v1.Offer.kinds:type_name -> lean.aggregator.v1.ProofKind
+	11, // 44: lean.aggregator.v1.Status.state:type_name -> lean.aggregator.v1.ServiceState
+	38, // 45: lean.aggregator.v1.Status.offers:type_name -> lean.aggregator.v1.Offer
+	12, // 46: lean.aggregator.v1.AwaitedState.state:type_name -> lean.aggregator.v1.RequestState
+	39, // 47: lean.aggregator.v1.Opened.status:type_name -> lean.aggregator.v1.Status
+	56, // 48: lean.aggregator.v1.Opened.limits:type_name -> lean.aggregator.v1.Limits
+	40, // 49: lean.aggregator.v1.Opened.awaited:type_name -> lean.aggregator.v1.AwaitedState
+	28, // 50: lean.aggregator.v1.StreamResultsRequest.node:type_name -> lean.aggregator.v1.Node
+	44, // 51: lean.aggregator.v1.StreamResultsRequest.awaited:type_name -> lean.aggregator.v1.Awaited
+	41, // 52: lean.aggregator.v1.StreamResultsResponse.opened:type_name -> lean.aggregator.v1.Opened
+	36, // 53: lean.aggregator.v1.StreamResultsResponse.outcome:type_name -> lean.aggregator.v1.Outcome
+	37, // 54: lean.aggregator.v1.StreamResultsResponse.summary:type_name -> lean.aggregator.v1.Summary
+	39, // 55: lean.aggregator.v1.StreamResultsResponse.status:type_name -> lean.aggregator.v1.Status
+	42, // 56: lean.aggregator.v1.StreamResultsResponse.heartbeat:type_name -> lean.aggregator.v1.Heartbeat
+	43, // 57: lean.aggregator.v1.StreamResultsResponse.sending:type_name -> lean.aggregator.v1.Sending
+	13, // 58: lean.aggregator.v1.Session.state:type_name -> lean.aggregator.v1.SessionState
+	36, // 59: lean.aggregator.v1.Session.outcomes:type_name -> lean.aggregator.v1.Outcome
+	37, // 60: lean.aggregator.v1.Session.summary:type_name -> lean.aggregator.v1.Summary
+	28, // 61: lean.aggregator.v1.GetSessionRequest.node:type_name -> lean.aggregator.v1.Node
+	47, // 62: lean.aggregator.v1.GetSessionResponse.session:type_name -> lean.aggregator.v1.Session
+	28, // 63: lean.aggregator.v1.CancelSessionRequest.node:type_name -> lean.aggregator.v1.Node
+	47, // 64: lean.aggregator.v1.CancelSessionResponse.session:type_name -> lean.aggregator.v1.Session
+	28, // 65: lean.aggregator.v1.VerifyAggregateRequest.node:type_name -> lean.aggregator.v1.Node
+	17, // 66: lean.aggregator.v1.VerifyAggregateRequest.data:type_name -> lean.aggregator.v1.AttestationData
+	20, // 67: lean.aggregator.v1.VerifyAggregateRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	1,  // 68: lean.aggregator.v1.VerifyAggregateRequest.kind:type_name -> lean.aggregator.v1.ProofKind
+	53, // 69: lean.aggregator.v1.VerifyAggregateRequest.claims:type_name -> lean.aggregator.v1.ClaimKeys
+	17, // 70: lean.aggregator.v1.ClaimKeys.data:type_name -> lean.aggregator.v1.AttestationData
+	18, // 71: lean.aggregator.v1.ClaimKeys.root:type_name -> lean.aggregator.v1.SignedRoot
+	28, // 72: lean.aggregator.v1.GetServerInfoRequest.node:type_name -> lean.aggregator.v1.Node
+	14, // 73: lean.aggregator.v1.Device.state:type_name -> lean.aggregator.v1.DeviceState
+	58, // 74: lean.aggregator.v1.Device.learned_costs:type_name -> lean.aggregator.v1.LearnedCost
+	1,  // 75: lean.aggregator.v1.LearnedCost.kind:type_name -> lean.aggregator.v1.ProofKind
+	39, // 76: lean.aggregator.v1.GetServerInfoResponse.status:type_name -> lean.aggregator.v1.Status
+	56, // 77: lean.aggregator.v1.GetServerInfoResponse.limits:type_name -> lean.aggregator.v1.Limits
+	57, // 78: lean.aggregator.v1.GetServerInfoResponse.devices:type_name -> lean.aggregator.v1.Device
+	60, // 79: lean.aggregator.v1.GetServerInfoResponse.upgrade:type_name -> lean.aggregator.v1.Upgrade
+	20, // 80: lean.aggregator.v1.Upgrade.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	15, // 81: lean.aggregator.v1.Upgrade.state:type_name -> lean.aggregator.v1.UpgradeState
+	30, // 82: lean.aggregator.v1.AggregatorService.SubmitSnapshot:input_type -> lean.aggregator.v1.SubmitSnapshotRequest
+	45, // 83: lean.aggregator.v1.AggregatorService.StreamResults:input_type -> lean.aggregator.v1.StreamResultsRequest
+	48, // 84: lean.aggregator.v1.AggregatorService.GetSession:input_type -> lean.aggregator.v1.GetSessionRequest
+	50, // 85: lean.aggregator.v1.AggregatorService.CancelSession:input_type -> lean.aggregator.v1.CancelSessionRequest
+	52, // 86: lean.aggregator.v1.AggregatorService.VerifyAggregate:input_type -> lean.aggregator.v1.VerifyAggregateRequest
+	55, // 87: lean.aggregator.v1.AggregatorService.GetServerInfo:input_type -> lean.aggregator.v1.GetServerInfoRequest
+	33, // 88: lean.aggregator.v1.AggregatorService.SubmitSnapshot:output_type -> lean.aggregator.v1.SubmitSnapshotResponse
+	46, // 89: lean.aggregator.v1.AggregatorService.StreamResults:output_type -> lean.aggregator.v1.StreamResultsResponse
+	49, // 90: lean.aggregator.v1.AggregatorService.GetSession:output_type -> lean.aggregator.v1.GetSessionResponse
+	51, // 91: lean.aggregator.v1.AggregatorService.CancelSession:output_type -> lean.aggregator.v1.CancelSessionResponse
+	54, // 92: lean.aggregator.v1.AggregatorService.VerifyAggregate:output_type -> lean.aggregator.v1.VerifyAggregateResponse
+	59, // 93: lean.aggregator.v1.AggregatorService.GetServerInfo:output_type -> lean.aggregator.v1.GetServerInfoResponse
+	88, // [88:94] is the sub-list for method output_type
+	82, // [82:88] is the sub-list for method input_type
+	82, // [82:82] is the sub-list for extension type_name
+	82, // [82:82] is the sub-list for extension extendee
+	0,  // [0:82] is the sub-list for field type_name
 }
 
 func init() { file_lean_aggregator_v1_aggregator_proto_init() }
