@@ -24,7 +24,7 @@ export interface Submitted {
 }
 
 const SAMPLED = 1;
-/** As the W3C writes it; what is none is not sent. */
+/** As the W3C writes it; an invalid one is not sent. */
 const pattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 export class SubmitSpans {

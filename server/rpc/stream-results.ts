@@ -44,7 +44,7 @@ export interface Reader extends Pick<CallContext, "signal" | "draining"> {
 export interface ResultsModules {
   clock: Clock;
   status: Pick<ServiceStatus, "current" | "changes">;
-  /** Default: nobody is told what the caller has taken. */
+  /** Notes what the caller has taken. Default: nothing does. */
   deliveries?: Deliveries;
   /** Names the service, over all its runs. */
   serviceId: string;

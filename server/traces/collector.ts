@@ -143,7 +143,7 @@ function partialSuccess(body: Uint8Array): { rejected: number; reason: string } 
 }
 
 /** Reads a file of headers. Throws an `Error` that says what is wrong, without a value: it is a secret. */
-export function headersIn(text: string, path: string): Record<string, string> {
+function headersIn(text: string, path: string): Record<string, string> {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);

@@ -33,7 +33,7 @@ test("a span lasts until the last group has ended, and the service gets its cont
   expect(log).toEqual([["submit", attributes], "end"]);
 });
 
-test("what the node's sampler drops, the service is told not to keep", () => {
+test("the service learns not to keep what the node's sampler drops", () => {
   expect(tracing(0).spans.start(submitted)).toBe(`00-${traceId}-${spanId}-00`);
 });
 
