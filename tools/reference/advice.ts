@@ -1,4 +1,5 @@
 /** What to do on each code and reason, in the words of docs/reference/errors.md. */
+import type { AdapterSkipReason } from "../../client/machine/events.js";
 import type { RefusalKind } from "../../server/errors.js";
 import type {
   LeftOutReason,
@@ -6,9 +7,10 @@ import type {
   SkipReason,
   GroupReason,
 } from "../../server/reasons.js";
-import type { OwnAdapterReason } from "./errors-doc.js";
 
 type MeaningAndTodo = readonly [meaning: string, todo: string];
+/** What an adapter adds to the reasons of the service. */
+type OwnAdapterReason = Exclude<AdapterSkipReason, SkipReason>;
 /** Reasons of a group on the wire: too few inputs are a status there. */
 type WireReason = Exclude<GroupReason, "min_inputs">;
 

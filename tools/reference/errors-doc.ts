@@ -5,7 +5,6 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
-import type { AdapterSkipReason } from "../../client/machine/events.js";
 import { SKIP_REASONS } from "../../client/machine/events.js";
 import { Refusal } from "../../server/errors.js";
 import type { RefusalKind } from "../../server/errors.js";
@@ -124,8 +123,3 @@ const grpcName = (code: Code) =>
 const httpOf = (code: Code) => String(codeToHttpStatus(code));
 const table = (head: readonly string[], rows: readonly string[]) =>
   [row(head), row(head.map(() => "---")), ...rows].join("\n");
-
-export type OwnAdapterReason = Exclude<
-  AdapterSkipReason,
-  "in_flight" | "predicted_miss" | "draining" | "overloaded" | "no_prover"
->;
