@@ -133,12 +133,12 @@ demo: build
 bench: build
 	@node dist/tools/bench/bench.js $(ARGS)
 
-# What a door's schedule costs with up to 256 nodes and lanes; 1 min. ARGS="64 256" for some sizes.
 # What the service adds to merges of 2 to 8 messages; 40 min. PAIRS=2 for a short one.
 .PHONY: bench-merge
 bench-merge: build
 	@ONLY=merge PAIRS=$${PAIRS:-20} node dist/tools/bench/bench.js $(ARGS)
 
+# What a door's schedule costs with up to 256 nodes and lanes; 1 min. ARGS="64 256" for some sizes.
 .PHONY: bench-schedule
 bench-schedule: build
 	@node dist/tools/bench/schedule/schedule.js $(ARGS)
