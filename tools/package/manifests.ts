@@ -50,7 +50,7 @@ export function clientManifest(of: Manifest, packages: readonly string[]): Manif
       ".": "./dist/client/index.js",
       "./proto": "./dist/proto/gen/lean/aggregator/v1/aggregator_pb.js",
     },
-    files: ["dist", "proto", "CHANGELOG.md", "PROTOCOL.md"],
+    files: ["dist", "proto", "CHANGELOG.md", "PROTOCOL.md", "LICENSE-APACHE", "LICENSE-MIT"],
     dependencies,
   };
 }
