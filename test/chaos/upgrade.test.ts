@@ -110,7 +110,7 @@ test.each([
   expect(upgrade?.state).toBe(UpgradeState.RETURNED);
   expect(value('lean_aggregator_server_upgrade{state="returned"}')).toBe(1);
   for (const each of byNode) {
-    // The old one, then the next one, then the old one until the end.
+    // The old one, then the next one, then the old one to the end.
     const revisions = [...each.values()].map(revisionOf);
     expect(revisions.join("")).toMatch(/^(r1){8}(r2)+(r1)+$/);
   }

@@ -73,7 +73,7 @@ export interface SimProverOptions {
   folds?: FoldsOfProver;
   /** Default: that of `DESCRIPTION`. */
   revision?: string;
-  /** Whether the proof that is made now is wrong. Default: no proof is wrong. */
+  /** Whether the proof that is made now is wrong. Default: all are right. */
   isWrong?: () => boolean;
   /** What the prover tells is heard in turns of this process. Default: at once. */
   host?: { nowMs: () => number; turn: (hear: () => void) => void };

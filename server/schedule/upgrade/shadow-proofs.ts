@@ -68,7 +68,7 @@ export class ShadowProofs {
     state.drawn.next.dispatcher.assignSpare(this.attemptAt(state.drawn));
   }
 
-  /** Called when something waits in a schedule: preempts what runs there. */
+  /** Called when something waits in a schedule: what runs there is preempted. */
   makeWay({ name }: Schedule): void {
     const { state } = this;
     if (state.kind === "running" && state.drawn.next.name === name) this.end("stopped");

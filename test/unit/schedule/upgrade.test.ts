@@ -219,7 +219,7 @@ describe("shadow proofs", () => {
     expect(await counts(scheduler)).toEqual({ stopped: 1 });
     scheduler.announceIdle("b", ++leases, withStandby);
     expect(scheduler.assignments.at(-1)).toMatchObject({ lane: "b", assignment: { digest: "m" } });
-    // Its result, if it comes too late, belongs to nobody.
+    // Its result, if it comes too late, has no waiter.
     scheduler.hear("b", { kind: "ended", attempt: shadow?.attempt ?? 0, result: proved });
     expect(await counts(scheduler)).toEqual({ stopped: 1 });
   });
