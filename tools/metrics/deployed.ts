@@ -56,3 +56,20 @@ export function metricsIn(expr: string): string[] {
   const names = withoutLabels.match(/\b(?:lean_[a-z0-9_:]+|up|ALERTS|scrape_[a-z_]+)\b/g) ?? [];
   return [...new Set(names.map((name) => name.replace(/_bucket$|_sum$|_count$/, "")))];
 }
+
+/** Every metric that a panel of the dashboard shows, itself or by a recorded series. */
+export function metricsOnPanels(root: string): ReadonlySet<string> {
+  const recorded = new Map(readRules(root).map(({ name, expr }) => [name, metricsIn(expr)]));
+  const shown = new Set<string>();
+  const note = (expr: string) => {
+    for (const name of metricsIn(expr)) {
+      if (shown.has(name)) continue;
+      shown.add(name);
+      for (const of of recorded.get(name) ?? []) note(of);
+    }
+  };
+  for (const { targets = [] } of readDashboard(root).panels) {
+    for (const { expr } of targets) note(expr);
+  }
+  return shown;
+}

@@ -1,7 +1,8 @@
 /** The text of docs/operate/metrics.md: every metric of the service and of the adapter. */
 import type { Registry } from "prom-client";
 import { adapterRegistry, laneHostRegistry, serviceRegistry } from "./exported.js";
-import { metricsIn, readDashboard, readRules } from "./deployed.js";
+import { metricsIn, metricsOnPanels, readDashboard, readRules } from "./deployed.js";
+import { whyNoPanel } from "./no-panel.js";
 
 /** From the root of the checkout. */
 export const METRICS_DOCUMENT = "docs/operate/metrics.md";
@@ -29,7 +30,7 @@ for callers with the permission \`Metrics\`; a lane host at \`--probes\`. A node
   two jobs is counted in both.
 
 The column "used by" names [alerts](alerts.md), panels of the dashboard and recorded series of
-[rules.yml](../../deploy/prometheus/rules.yml).
+[rules.yml](../../deploy/prometheus/rules.yml), or says why a metric has no panel.
 `;
 
 const SECTIONS: { title: string; registry: () => Registry; has(name: string): boolean }[] = [
@@ -57,11 +58,16 @@ type MetricJson = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>[number];
 /** @param root the folder of the checkout, for rules and dashboard */
 export async function metricsDocument(root: string): Promise<string> {
   const uses = usesOf(root);
+  const shown = metricsOnPanels(root);
+  const usesIn = (name: string) => {
+    const why = shown.has(name) ? undefined : whyNoPanel(name);
+    return [...(uses.get(name) ?? []), ...(why === undefined ? [] : [`no panel: ${why}`])];
+  };
   const sections = SECTIONS.map(async ({ title, registry, has }) => {
     const metrics = (await registry().getMetricsAsJSON()).filter(({ name }) => has(name));
     const rows = metrics
       .sort((a, b) => a.name.localeCompare(b.name, "en"))
-      .map((metric) => rowOf(metric, uses.get(metric.name) ?? []));
+      .map((metric) => rowOf(metric, usesIn(metric.name)));
     const head =
       "| name | type | unit | labels | meaning | used by |\n| --- | --- | --- | --- | --- | --- |";
     return `## ${title}\n\n${[head, ...rows].join("\n")}\n`;

@@ -1,6 +1,12 @@
 /** Dashboard and rules name what the service and a node with the adapter export. */
 import { expect, test } from "vitest";
-import { readRules } from "../../../tools/metrics/deployed.js";
+import { metricsOnPanels, readRules } from "../../../tools/metrics/deployed.js";
+import {
+  laneHostRegistry,
+  adapterRegistry,
+  serviceRegistry,
+} from "../../../tools/metrics/exported.js";
+import { whyNoPanel } from "../../../tools/metrics/no-panel.js";
 import { dashboard, JOBS, queries, rules, scrapes, seriesOf } from "../../helpers/dashboard.js";
 
 const exported = new Map(JOBS.map((job) => [job, new Set(seriesOf(job).map(({ name }) => name))]));
@@ -29,6 +35,18 @@ test("every query of the dashboard names metrics that its job exports, or record
     for (const [name] of expr.matchAll(/lean_aggregator:[\w:]+/g))
       expect(recordedNames).toContain(name);
   }
+});
+
+test("every metric has a panel, or a reason why not", async () => {
+  const shown = metricsOnPanels(process.cwd());
+  const registries = [adapterRegistry(), serviceRegistry(), laneHostRegistry()];
+  const metrics = (await Promise.all(registries.map((each) => each.getMetricsAsJSON()))).flat();
+  const names = [...new Set(metrics.map(({ name }) => name))];
+  expect(names.length).toBeGreaterThan(80);
+  const without = names.filter((name) => !shown.has(name) && whyNoPanel(name) === undefined);
+  expect(without, "add a panel, or a reason to tools/metrics/no-panel.ts").toEqual([]);
+  const both = names.filter((name) => shown.has(name) && whyNoPanel(name) !== undefined);
+  expect(both, "has a panel, and a reason for none").toEqual([]);
 });
 
 test("a variable lists the jobs that export a metric, and All is no more than those", () => {
