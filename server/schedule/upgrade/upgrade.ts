@@ -7,6 +7,7 @@ import type { Logger } from "../../log/log.js";
 import type { UpgradeStateName } from "../../reasons.js";
 import { upgradeStates } from "../../reasons.js";
 import type { ProofResult } from "../../work/group.js";
+import { inputDigest } from "../../work/input-digest.js";
 import { proofSystemOf } from "../../work/prover-description.js";
 import type { AttemptSource, NextAttempt } from "../dispatcher.js";
 import type { Schedule } from "../schedule.js";
@@ -138,14 +139,14 @@ export class Upgrade {
 
   private shadow(
     { name }: Schedule,
-    { work, digest }: NextAttempt,
+    { work }: NextAttempt,
     result: ProofResult,
     next: Schedule,
   ): void {
     if (this.state.kind === "returned" || name !== this.modules.default()?.name) return;
     if (result.kind !== "proved" || result.leftOut.length > 0 || !isShadowed(work)) return;
     if (BigInt(work.message.slot) >= this.options.slot) return;
-    this.shadows.proved(work, digest, next);
+    this.shadows.proved(work, inputDigest(work, next.prover), next);
   }
 
   /** What an attempt at the next revision shows of it, once it is the default. */
