@@ -9,6 +9,7 @@ import { createDoorMetrics } from "../../server/fleet/door/door-metrics.js";
 import { createHostMetrics } from "../../server/fleet/host/host-metrics.js";
 import { createTransportMetrics } from "../../server/net/metrics.js";
 import { addProcessMetrics } from "../../server/metrics/process-metrics.js";
+import { upgradeStates } from "../../server/reasons.js";
 import { createNodeMetrics } from "../devnet/node/metrics.js";
 
 /** The service's, on one device named `cpu`. `isDoor`: with an engine, by which it has lane hosts. */
@@ -26,6 +27,7 @@ export function serviceRegistry({ isDoor = true } = {}): Registry {
   metrics.buildInfo.set({ version: "0.1.0", revision: "unknown", nodejs: "20.19.0" }, 1);
   metrics.nodeSnapshots.inc({ node: "node-0", result: "accepted" });
   metrics.nodeSnapshots.inc({ node: "node-0", result: "skipped" }, 0);
+  for (const state of upgradeStates) metrics.upgrade.set({ state }, 0);
   return metrics.registry;
 }
 

@@ -64,8 +64,9 @@ async function scriptFor(shell: string): Promise<string> {
 for (const shell of ["bash", "zsh", "fish"]) {
   // A machine may have no zsh or fish; bash is everywhere where this project builds.
   test.skipIf(shell !== "bash" && isMissing(shell))(`${shell} accepts its script`, async () => {
-    const script = await scriptFor(shell);
-    const ran = spawnSync(shell, ["-n"], { input: script, encoding: "utf8" });
+    const path = join(temporaryFolder(), "completion");
+    writeFileSync(path, await scriptFor(shell));
+    const ran = spawnSync(shell, ["-n", path], { encoding: "utf8" });
     expect([ran.status, ran.stderr]).toEqual([0, ""]);
   });
 }

@@ -4,6 +4,7 @@ import { Refusal } from "../../../server/errors.js";
 import type { LaneReport } from "../../../server/lane/lane-messages.js";
 import { shadowResults } from "../../../server/reasons.js";
 import type { DecodedGroup, FoldWork, ProofResult } from "../../../server/work/group.js";
+import { inputDigest } from "../../../server/work/input-digest.js";
 import { decodedGroup } from "../../../tools/harness/decoded-group.js";
 import { description, groupOfRaws, mergeOfRaws, TestScheduler } from "../../helpers/scheduler.js";
 import { metricValue } from "../../helpers/metric-value.js";
@@ -142,8 +143,14 @@ describe("shadow proofs", () => {
     proveOnOld(scheduler);
     expect(scheduler.assignments.at(-1)).toMatchObject({
       lane: "b",
-      assignment: { digest: "w", mayShed: false, isExploration: true },
+      assignment: { mayShed: false, isExploration: true },
     });
+    const shadow = scheduler.assignments.at(-1)?.assignment;
+    const { work, digest } = shadow ?? {};
+    // A lane host compares it with the digest that it computes for its own proof system.
+    expect(digest).toBe(
+      work?.kind === "fold" ? inputDigest(work, withStandby.description) : "no fold",
+    );
     const usedMs = scheduler.usedMs("n");
     await scheduler.clock.runUntil(1000, () => undefined);
     end(scheduler, "b", proved, withStandby);

@@ -89,7 +89,8 @@ test("a worker's merge is handed over when it has ended", async () => {
     const taken = merger.takeMerged();
     return taken.length > 0 && taken;
   });
-  expect(merged).toEqual({ ask, proof: new Uint8Array([4]), proveMs: 12, detail: "", bad: [] });
+  const rest = { proveMs: 12, detail: "", bad: [], isMissed: false };
+  expect(merged).toEqual({ ask, proof: new Uint8Array([4]), ...rest });
 });
 
 test("to the service a merge has its components in the block's order", async () => {
