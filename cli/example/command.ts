@@ -48,7 +48,7 @@ interface ExampleOptions {
   votes: number;
   /** Print bytes in hex. */
   hex?: boolean;
-  /** Default: none is named. */
+  /** Default: the request names no proof system. */
   proofSystem?: ProofSystemName;
 }
 

@@ -314,7 +314,7 @@ func badComponents(outcome *Outcome) []int {
 	return bad
 }
 
-// passSkip tells the machine of a skip, with an empty request of a merge that was not submitted.
+// passSkip passes a skip to the machine; the request is empty for a merge that was not submitted.
 func (b *BodyCandidate) passSkip(requestID string, reason SkipReason) bodyEffects {
 	if reason == PredictedMiss {
 		return b.machine.Missed(requestID)
