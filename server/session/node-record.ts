@@ -13,6 +13,18 @@ import { Changes } from "../changes.js";
 import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 
+/** The jobs of a tree, counted when asked. */
+export interface TreeJobs {
+  readonly jobs: {
+    leaves: number;
+    folds: number;
+    /** Those that have ended. */
+    done: number;
+    /** How often a lane was given one. */
+    tries: number;
+  };
+}
+
 /** An accepted snapshot, from its acceptance until it is forgotten. */
 export interface RequestRecord {
   readonly requestId: string;
@@ -28,6 +40,8 @@ export interface RequestRecord {
   readonly groups: number;
   /** What the node was answered, in milliseconds from `receivedAtMs`. */
   readonly accepted: AcceptedTimes;
+  /** The newest tree of each group that has one; only its counts once the group has ended. */
+  readonly trees: Map<number, TreeJobs>;
   /** By group index, in the order in which the groups ended. */
   readonly outcomes: ReadonlyMap<number, Outcome>;
   /** Absent until every group has ended. */
@@ -41,7 +55,7 @@ export type AcceptedTimes = Pick<
   "deadlineMs" | "fenceMs" | "deadlineSource" | "predictedFinishMs"
 >;
 
-export type NewRequest = Omit<RequestRecord, "outcomes" | "summary" | "isForgotten">;
+export type NewRequest = Omit<RequestRecord, "trees" | "outcomes" | "summary" | "isForgotten">;
 
 /** The outcome of one group, or the summary that ends the request. */
 export type ResultEvent =
@@ -55,6 +69,7 @@ export interface NumberedEvent {
 }
 
 interface Kept extends NewRequest {
+  trees: Map<number, TreeJobs>;
   outcomes: Map<number, Outcome>;
   summary: Summary | undefined;
   isForgotten: boolean;
@@ -122,7 +137,7 @@ export class NodeRecord {
   add(request: NewRequest): RequestRecord {
     const { requestId } = request;
     if (this.requests.has(requestId)) throw new Error(`request ${requestId} is known already`);
-    const state = { outcomes: new Map(), summary: undefined, isForgotten: false };
+    const state = { trees: new Map(), outcomes: new Map(), summary: undefined, isForgotten: false };
     const kept: Kept = { ...request, ...state, isErased: false, lastSeq: 0 };
     this.requests.set(requestId, kept);
     return kept;
@@ -136,8 +151,13 @@ export class NodeRecord {
     }
     request.lastSeq = this.nextSeq++;
     this.events.push({ seq: request.lastSeq, request, event });
-    if (event.kind === "outcome") request.outcomes.set(event.outcome.groupIndex, event.outcome);
-    else {
+    if (event.kind === "outcome") {
+      const { groupIndex } = event.outcome;
+      request.outcomes.set(groupIndex, event.outcome);
+      const tree = request.trees.get(groupIndex);
+      // Its counts alone: the tree itself holds inputs and proofs.
+      if (tree !== undefined) request.trees.set(groupIndex, { jobs: tree.jobs });
+    } else {
       request.summary = event.summary;
       this.ended.add(request);
       this.endedOutcomes += request.outcomes.size;

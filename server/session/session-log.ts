@@ -6,6 +6,7 @@ import { readTraceparent } from "../traces/trace-context.js";
 import type { VoteLabels } from "../metrics/vote-labels.js";
 import type { DecodedGroup } from "../work/group.js";
 import { priorityNames } from "../work/priority.js";
+import type { RequestRecord } from "./node-record.js";
 import type { Session } from "./session.js";
 
 const votesIn = (groups: readonly DecodedGroup[]) =>
@@ -51,9 +52,9 @@ export function noteLeftOut(
 }
 
 /** Of groups that were proved by several jobs: all of these together. */
-function jobsOf({ trees }: Session) {
+function jobsOf({ trees }: RequestRecord) {
   const sum = { leaves: 0, folds: 0, done: 0, tries: 0 };
-  for (const { jobs } of trees) {
+  for (const { jobs } of trees.values()) {
     sum.leaves += jobs.leaves;
     sum.folds += jobs.folds;
     sum.done += jobs.done;
@@ -83,7 +84,7 @@ export function logEnded(
     ...(session.leftOut.size > 0 && { votesLeftOut: Object.fromEntries(session.leftOut) }),
     groups: groups.length,
     groupsByStatus: counts,
-    ...(session.trees.size > 0 && { jobs: jobsOf(session) }),
+    ...(session.request.trees.size > 0 && { jobs: jobsOf(session.request) }),
     durationMs: Math.round(durationMs),
   };
   log.info(line, "session ended");

@@ -7,18 +7,6 @@ import type { Submission } from "../work/submission.js";
 import type { NodeRecord, RequestRecord } from "./node-record.js";
 import type { SessionState } from "./session-state.js";
 
-/** The jobs of a tree, counted when asked. */
-export interface TreeJobs {
-  readonly jobs: {
-    leaves: number;
-    folds: number;
-    /** Those that have ended. */
-    done: number;
-    /** How often a lane was given one. */
-    tries: number;
-  };
-}
-
 export interface Session {
   /** The operator's handle. A node knows the session by its request id. */
   readonly id: string;
@@ -41,8 +29,6 @@ export interface Session {
   readonly startedAtMs: Map<number, number>;
   /** Number of attempts that were started at each group; absent for 0. */
   readonly attempts: Map<number, number>;
-  /** Trees of jobs by which its groups were or are proved. */
-  readonly trees: Set<TreeJobs>;
   /** Number of outcomes by status. */
   readonly counts: Map<string, number>;
   /** Functions that cancel the timers of deadline and fence. */

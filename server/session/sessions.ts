@@ -193,7 +193,6 @@ export class Sessions {
       cancelTimers: [],
       share,
       votes: noVotes(submission.steps),
-      trees: new Set(),
       leftOut: new Map(),
       fates: new Map(),
       coreMs: 0,

@@ -3,8 +3,9 @@
  * nodes is proved once. Pure.
  */
 import type { Assignment } from "../../lane/lane-messages.js";
+import type { TreeJobs } from "../../session/node-record.js";
 import { groupOf, isRetry } from "../../session/session.js";
-import type { Session, TreeJobs, Waiter } from "../../session/session.js";
+import type { Session, Waiter } from "../../session/session.js";
 import type { DecodedGroup, LeftOut, ProofResult } from "../../work/group.js";
 import { rotationOf } from "../../work/parts.js";
 import { BACKLOG } from "../../work/priority.js";

@@ -240,7 +240,7 @@ export class Attempts {
     attempt.waiters = [...attempt.waiters, waiter];
     const payer = { nodeId, principal: principal.name };
     attempt.charges.push({ payer, session, ms });
-    if (attempt.tree !== undefined) session.trees.add(attempt.tree);
+    if (attempt.tree !== undefined) session.request.trees.set(group, attempt.tree);
     sessions.willCharge(session);
     accounts.charge(payer, ms, nowMs);
     sessions.step(session, { kind: "started", group, attempt: attemptId });

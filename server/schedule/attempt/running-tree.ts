@@ -7,7 +7,7 @@ import { concat } from "../../bytes.js";
 import type { Assignment } from "../../lane/lane-messages.js";
 import { limits } from "../../limits.js";
 import type { MemoryShare } from "../../memory-budget.js";
-import type { TreeJobs } from "../../session/session.js";
+import type { TreeJobs } from "../../session/node-record.js";
 import type { ChildWork, FoldWork, LeftOut, ProofResult, Raws } from "../../work/group.js";
 import type { FoldLimits } from "../../work/fold-limits.js";
 import { inputDigest } from "../../work/input-digest.js";

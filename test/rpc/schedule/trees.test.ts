@@ -49,8 +49,9 @@ async function serve({ devices = ["a"], failureOf, ...rest }: Serving = {}): Pro
 }
 afterEach(() => service.close());
 
-async function submit(group: Partial<GroupInit>): Promise<string> {
-  const groups = [{ data: inventedData(0), ...group }];
+const submit = (group: Partial<GroupInit>) => submitGroups([{ data: inventedData(0), ...group }]);
+
+async function submitGroups(groups: GroupInit[]): Promise<string> {
   const asked = {
     snapshot: snapshot(100, groups, keyTable(20)),
     deadlineMs: 30_000,
@@ -173,11 +174,26 @@ test("a cancelled group has every job killed, and the devices prove the next", a
   expect(devices.map(({ running }) => running?.sessionId)).toEqual(
     devices.map(() => sessions[0]?.sessionId),
   );
-  await client.cancelSession({ node, requestId });
-  const { session } = await client.getSession({ node, requestId });
-  expect(session?.outcomes).toMatchObject([{ status: OutcomeStatus.STOPPED }]);
+  const trees = [{ groupIndex: 0, leaves: 3, folds: 2, done: 0, tries: 2 }];
+  const running = await client.getSession({ node, requestId });
+  expect(running.session).toMatchObject({ outcomes: [], trees });
+  const { session } = await client.cancelSession({ node, requestId });
+  expect(session).toMatchObject({ outcomes: [{ status: OutcomeStatus.STOPPED }], trees });
   expect(await jobs("leaf", "stopped")).toBe(2);
   await expectVerified(await prove({ rawSignatures: raws(range(4)) }), range(4));
+});
+
+test("a session that has ended names the jobs of each group that had several", async () => {
+  await serve({ failureOf: (proof) => (proof === 3 ? "death" : undefined) });
+  const groups = [
+    { data: inventedData(1), rawSignatures: [inventedRaw(1, 0)] },
+    { data: inventedData(0), rawSignatures: raws(range(6)) },
+  ];
+  const requestId = await submitGroups(groups);
+  const { session } = await client.getSession({ node, requestId, waitMs: 20_000 });
+  expect(session?.summary).toBeDefined();
+  // One job died and was tried again.
+  expect(session?.trees).toMatchObject([{ groupIndex: 1, leaves: 3, folds: 2, done: 5, tries: 6 }]);
 });
 
 test("the operator's limit counts where it is lower than the prover's", async () => {

@@ -600,6 +600,28 @@ pub struct Session {
     /// Present once the session has ended.
     #[prost(message, optional, tag = "5")]
     pub summary: ::core::option::Option<Summary>,
+    /// Of each group that was or is proved by several jobs, in order of group index.
+    #[prost(message, repeated, tag = "6")]
+    pub trees: ::prost::alloc::vec::Vec<TreeJobs>,
+}
+/// The jobs of the newest tree of a group that is over the limits of one proof: so far, or when the
+/// group ended. All counts may grow while it is proved.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TreeJobs {
+    #[prost(uint32, tag = "1")]
+    pub group_index: u32,
+    /// Number of jobs that prove raw signatures.
+    #[prost(uint32, tag = "2")]
+    pub leaves: u32,
+    /// Number of jobs that fold proofs.
+    #[prost(uint32, tag = "3")]
+    pub folds: u32,
+    /// Number of leaves and folds that have ended.
+    #[prost(uint32, tag = "4")]
+    pub done: u32,
+    /// How often a lane was given a job; more than the jobs when one was tried again.
+    #[prost(uint32, tag = "5")]
+    pub tries: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetSessionRequest {

@@ -3630,7 +3630,9 @@ type Session struct {
 	// Number of groups.
 	Groups uint32 `protobuf:"varint,4,opt,name=groups,proto3" json:"groups,omitempty"`
 	// Present once the session has ended.
-	Summary       *Summary `protobuf:"bytes,5,opt,name=summary,proto3" json:"summary,omitempty"`
+	Summary *Summary `protobuf:"bytes,5,opt,name=summary,proto3" json:"summary,omitempty"`
+	// Of each group that was or is proved by several jobs, in order of group index.
+	Trees         []*TreeJobs `protobuf:"bytes,6,rep,name=trees,proto3" json:"trees,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3700,6 +3702,95 @@ func (x *Session) GetSummary() *Summary {
 	return nil
 }
 
+func (x *Session) GetTrees() []*TreeJobs {
+	if x != nil {
+		return x.Trees
+	}
+	return nil
+}
+
+// The jobs of the newest tree of a group that is over the limits of one proof: so far, or when the
+// group ended. All counts may grow while it is proved.
+type TreeJobs struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	GroupIndex uint32                 `protobuf:"varint,1,opt,name=group_index,json=groupIndex,proto3" json:"group_index,omitempty"`
+	// Number of jobs that prove raw signatures.
+	Leaves uint32 `protobuf:"varint,2,opt,name=leaves,proto3" json:"leaves,omitempty"`
+	// Number of jobs that fold proofs.
+	Folds uint32 `protobuf:"varint,3,opt,name=folds,proto3" json:"folds,omitempty"`
+	// Number of leaves and folds that have ended.
+	Done uint32 `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`
+	// How often a lane was given a job; more than the jobs when one was tried again.
+	Tries         uint32 `protobuf:"varint,5,opt,name=tries,proto3" json:"tries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TreeJobs) Reset() {
+	*x = TreeJobs{}
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TreeJobs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TreeJobs) ProtoMessage() {}
+
+func (x *TreeJobs) ProtoReflect() protoreflect.Message {
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TreeJobs.ProtoReflect.Descriptor instead.
+func (*TreeJobs) Descriptor() ([]byte, []int) {
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *TreeJobs) GetGroupIndex() uint32 {
+	if x != nil {
+		return x.GroupIndex
+	}
+	return 0
+}
+
+func (x *TreeJobs) GetLeaves() uint32 {
+	if x != nil {
+		return x.Leaves
+	}
+	return 0
+}
+
+func (x *TreeJobs) GetFolds() uint32 {
+	if x != nil {
+		return x.Folds
+	}
+	return 0
+}
+
+func (x *TreeJobs) GetDone() uint32 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *TreeJobs) GetTries() uint32 {
+	if x != nil {
+		return x.Tries
+	}
+	return 0
+}
+
 type GetSessionRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Node      *Node                  `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -3712,7 +3803,7 @@ type GetSessionRequest struct {
 
 func (x *GetSessionRequest) Reset() {
 	*x = GetSessionRequest{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[32]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3724,7 +3815,7 @@ func (x *GetSessionRequest) String() string {
 func (*GetSessionRequest) ProtoMessage() {}
 
 func (x *GetSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[32]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3737,7 +3828,7 @@ func (x *GetSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSessionRequest.ProtoReflect.Descriptor instead.
 func (*GetSessionRequest) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{32}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetSessionRequest) GetNode() *Node {
@@ -3770,7 +3861,7 @@ type GetSessionResponse struct {
 
 func (x *GetSessionResponse) Reset() {
 	*x = GetSessionResponse{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[33]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3782,7 +3873,7 @@ func (x *GetSessionResponse) String() string {
 func (*GetSessionResponse) ProtoMessage() {}
 
 func (x *GetSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[33]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3795,7 +3886,7 @@ func (x *GetSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSessionResponse.ProtoReflect.Descriptor instead.
 func (*GetSessionResponse) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{33}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetSessionResponse) GetSession() *Session {
@@ -3817,7 +3908,7 @@ type CancelSessionRequest struct {
 
 func (x *CancelSessionRequest) Reset() {
 	*x = CancelSessionRequest{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[34]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3829,7 +3920,7 @@ func (x *CancelSessionRequest) String() string {
 func (*CancelSessionRequest) ProtoMessage() {}
 
 func (x *CancelSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[34]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3842,7 +3933,7 @@ func (x *CancelSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelSessionRequest.ProtoReflect.Descriptor instead.
 func (*CancelSessionRequest) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{34}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CancelSessionRequest) GetNode() *Node {
@@ -3875,7 +3966,7 @@ type CancelSessionResponse struct {
 
 func (x *CancelSessionResponse) Reset() {
 	*x = CancelSessionResponse{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[35]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3887,7 +3978,7 @@ func (x *CancelSessionResponse) String() string {
 func (*CancelSessionResponse) ProtoMessage() {}
 
 func (x *CancelSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[35]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3900,7 +3991,7 @@ func (x *CancelSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelSessionResponse.ProtoReflect.Descriptor instead.
 func (*CancelSessionResponse) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{35}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CancelSessionResponse) GetSession() *Session {
@@ -3930,7 +4021,7 @@ type VerifyAggregateRequest struct {
 
 func (x *VerifyAggregateRequest) Reset() {
 	*x = VerifyAggregateRequest{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[36]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3942,7 +4033,7 @@ func (x *VerifyAggregateRequest) String() string {
 func (*VerifyAggregateRequest) ProtoMessage() {}
 
 func (x *VerifyAggregateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[36]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3955,7 +4046,7 @@ func (x *VerifyAggregateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAggregateRequest.ProtoReflect.Descriptor instead.
 func (*VerifyAggregateRequest) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{36}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *VerifyAggregateRequest) GetNode() *Node {
@@ -4029,7 +4120,7 @@ type ClaimKeys struct {
 
 func (x *ClaimKeys) Reset() {
 	*x = ClaimKeys{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[37]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4041,7 +4132,7 @@ func (x *ClaimKeys) String() string {
 func (*ClaimKeys) ProtoMessage() {}
 
 func (x *ClaimKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[37]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4054,7 +4145,7 @@ func (x *ClaimKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimKeys.ProtoReflect.Descriptor instead.
 func (*ClaimKeys) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{37}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ClaimKeys) GetSigned() isClaimKeys_Signed {
@@ -4119,7 +4210,7 @@ type VerifyAggregateResponse struct {
 
 func (x *VerifyAggregateResponse) Reset() {
 	*x = VerifyAggregateResponse{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[38]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4131,7 +4222,7 @@ func (x *VerifyAggregateResponse) String() string {
 func (*VerifyAggregateResponse) ProtoMessage() {}
 
 func (x *VerifyAggregateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[38]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4144,7 +4235,7 @@ func (x *VerifyAggregateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAggregateResponse.ProtoReflect.Descriptor instead.
 func (*VerifyAggregateResponse) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{38}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *VerifyAggregateResponse) GetValid() bool {
@@ -4177,7 +4268,7 @@ type GetServerInfoRequest struct {
 
 func (x *GetServerInfoRequest) Reset() {
 	*x = GetServerInfoRequest{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[39]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4189,7 +4280,7 @@ func (x *GetServerInfoRequest) String() string {
 func (*GetServerInfoRequest) ProtoMessage() {}
 
 func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[39]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4202,7 +4293,7 @@ func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetServerInfoRequest) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{39}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetServerInfoRequest) GetNode() *Node {
@@ -4253,7 +4344,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[40]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4265,7 +4356,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[40]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4278,7 +4369,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{40}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Limits) GetSnapshotBytesMax() uint32 {
@@ -4413,7 +4504,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[41]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4425,7 +4516,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[41]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4438,7 +4529,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{41}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Device) GetId() string {
@@ -4507,7 +4598,7 @@ type LearnedCost struct {
 
 func (x *LearnedCost) Reset() {
 	*x = LearnedCost{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[42]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4519,7 +4610,7 @@ func (x *LearnedCost) String() string {
 func (*LearnedCost) ProtoMessage() {}
 
 func (x *LearnedCost) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[42]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4532,7 +4623,7 @@ func (x *LearnedCost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LearnedCost.ProtoReflect.Descriptor instead.
 func (*LearnedCost) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{42}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *LearnedCost) GetRawSignatures() uint32 {
@@ -4622,7 +4713,7 @@ type GetServerInfoResponse struct {
 
 func (x *GetServerInfoResponse) Reset() {
 	*x = GetServerInfoResponse{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[43]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4634,7 +4725,7 @@ func (x *GetServerInfoResponse) String() string {
 func (*GetServerInfoResponse) ProtoMessage() {}
 
 func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[43]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4647,7 +4738,7 @@ func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetServerInfoResponse) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{43}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetServerInfoResponse) GetServerVersion() string {
@@ -4736,7 +4827,7 @@ type Upgrade struct {
 
 func (x *Upgrade) Reset() {
 	*x = Upgrade{}
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[44]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4748,7 +4839,7 @@ func (x *Upgrade) String() string {
 func (*Upgrade) ProtoMessage() {}
 
 func (x *Upgrade) ProtoReflect() protoreflect.Message {
-	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[44]
+	mi := &file_lean_aggregator_v1_aggregator_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4761,7 +4852,7 @@ func (x *Upgrade) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upgrade.ProtoReflect.Descriptor instead.
 func (*Upgrade) Descriptor() ([]byte, []int) {
-	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{44}
+	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Upgrade) GetProofSystem() *ProofSystem {
@@ -5014,14 +5105,22 @@ const file_lean_aggregator_v1_aggregator_proto_rawDesc = "" +
 	"\x06status\x18\x04 \x01(\v2\x1a.lean.aggregator.v1.StatusH\x00R\x06status\x12=\n" +
 	"\theartbeat\x18\x05 \x01(\v2\x1d.lean.aggregator.v1.HeartbeatH\x00R\theartbeat\x127\n" +
 	"\asending\x18\x06 \x01(\v2\x1b.lean.aggregator.v1.SendingH\x00R\asendingB\a\n" +
-	"\x05event\"\xe8\x01\n" +
+	"\x05event\"\x9c\x02\n" +
 	"\aSession\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x126\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .lean.aggregator.v1.SessionStateR\x05state\x127\n" +
 	"\boutcomes\x18\x03 \x03(\v2\x1b.lean.aggregator.v1.OutcomeR\boutcomes\x12\x16\n" +
 	"\x06groups\x18\x04 \x01(\rR\x06groups\x125\n" +
-	"\asummary\x18\x05 \x01(\v2\x1b.lean.aggregator.v1.SummaryR\asummary\"y\n" +
+	"\asummary\x18\x05 \x01(\v2\x1b.lean.aggregator.v1.SummaryR\asummary\x122\n" +
+	"\x05trees\x18\x06 \x03(\v2\x1c.lean.aggregator.v1.TreeJobsR\x05trees\"\x83\x01\n" +
+	"\bTreeJobs\x12\x1f\n" +
+	"\vgroup_index\x18\x01 \x01(\rR\n" +
+	"groupIndex\x12\x16\n" +
+	"\x06leaves\x18\x02 \x01(\rR\x06leaves\x12\x14\n" +
+	"\x05folds\x18\x03 \x01(\rR\x05folds\x12\x12\n" +
+	"\x04done\x18\x04 \x01(\rR\x04done\x12\x14\n" +
+	"\x05tries\x18\x05 \x01(\rR\x05tries\"y\n" +
 	"\x11GetSessionRequest\x12,\n" +
 	"\x04node\x18\x01 \x01(\v2\x18.lean.aggregator.v1.NodeR\x04node\x12\x1d\n" +
 	"\n" +
@@ -5241,7 +5340,7 @@ func file_lean_aggregator_v1_aggregator_proto_rawDescGZIP() []byte {
 }
 
 var file_lean_aggregator_v1_aggregator_proto_enumTypes = make([]protoimpl.EnumInfo, 16)
-var file_lean_aggregator_v1_aggregator_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_lean_aggregator_v1_aggregator_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_lean_aggregator_v1_aggregator_proto_goTypes = []any{
 	(KeyRole)(0),                    // 0: lean.aggregator.v1.KeyRole
 	(ProofKind)(0),                  // 1: lean.aggregator.v1.ProofKind
@@ -5291,19 +5390,20 @@ var file_lean_aggregator_v1_aggregator_proto_goTypes = []any{
 	(*StreamResultsRequest)(nil),    // 45: lean.aggregator.v1.StreamResultsRequest
 	(*StreamResultsResponse)(nil),   // 46: lean.aggregator.v1.StreamResultsResponse
 	(*Session)(nil),                 // 47: lean.aggregator.v1.Session
-	(*GetSessionRequest)(nil),       // 48: lean.aggregator.v1.GetSessionRequest
-	(*GetSessionResponse)(nil),      // 49: lean.aggregator.v1.GetSessionResponse
-	(*CancelSessionRequest)(nil),    // 50: lean.aggregator.v1.CancelSessionRequest
-	(*CancelSessionResponse)(nil),   // 51: lean.aggregator.v1.CancelSessionResponse
-	(*VerifyAggregateRequest)(nil),  // 52: lean.aggregator.v1.VerifyAggregateRequest
-	(*ClaimKeys)(nil),               // 53: lean.aggregator.v1.ClaimKeys
-	(*VerifyAggregateResponse)(nil), // 54: lean.aggregator.v1.VerifyAggregateResponse
-	(*GetServerInfoRequest)(nil),    // 55: lean.aggregator.v1.GetServerInfoRequest
-	(*Limits)(nil),                  // 56: lean.aggregator.v1.Limits
-	(*Device)(nil),                  // 57: lean.aggregator.v1.Device
-	(*LearnedCost)(nil),             // 58: lean.aggregator.v1.LearnedCost
-	(*GetServerInfoResponse)(nil),   // 59: lean.aggregator.v1.GetServerInfoResponse
-	(*Upgrade)(nil),                 // 60: lean.aggregator.v1.Upgrade
+	(*TreeJobs)(nil),                // 48: lean.aggregator.v1.TreeJobs
+	(*GetSessionRequest)(nil),       // 49: lean.aggregator.v1.GetSessionRequest
+	(*GetSessionResponse)(nil),      // 50: lean.aggregator.v1.GetSessionResponse
+	(*CancelSessionRequest)(nil),    // 51: lean.aggregator.v1.CancelSessionRequest
+	(*CancelSessionResponse)(nil),   // 52: lean.aggregator.v1.CancelSessionResponse
+	(*VerifyAggregateRequest)(nil),  // 53: lean.aggregator.v1.VerifyAggregateRequest
+	(*ClaimKeys)(nil),               // 54: lean.aggregator.v1.ClaimKeys
+	(*VerifyAggregateResponse)(nil), // 55: lean.aggregator.v1.VerifyAggregateResponse
+	(*GetServerInfoRequest)(nil),    // 56: lean.aggregator.v1.GetServerInfoRequest
+	(*Limits)(nil),                  // 57: lean.aggregator.v1.Limits
+	(*Device)(nil),                  // 58: lean.aggregator.v1.Device
+	(*LearnedCost)(nil),             // 59: lean.aggregator.v1.LearnedCost
+	(*GetServerInfoResponse)(nil),   // 60: lean.aggregator.v1.GetServerInfoResponse
+	(*Upgrade)(nil),                 // 61: lean.aggregator.v1.Upgrade
 }
 var file_lean_aggregator_v1_aggregator_proto_depIdxs = []int32{
 	16, // 0: lean.aggregator.v1.AttestationData.head:type_name -> lean.aggregator.v1.Checkpoint
@@ -5354,7 +5454,7 @@ var file_lean_aggregator_v1_aggregator_proto_depIdxs = []int32{
 	38, // 45: lean.aggregator.v1.Status.offers:type_name -> lean.aggregator.v1.Offer
 	12, // 46: lean.aggregator.v1.AwaitedState.state:type_name -> lean.aggregator.v1.RequestState
 	39, // 47: lean.aggregator.v1.Opened.status:type_name -> lean.aggregator.v1.Status
-	56, // 48: lean.aggregator.v1.Opened.limits:type_name -> lean.aggregator.v1.Limits
+	57, // 48: lean.aggregator.v1.Opened.limits:type_name -> lean.aggregator.v1.Limits
 	40, // 49: lean.aggregator.v1.Opened.awaited:type_name -> lean.aggregator.v1.AwaitedState
 	28, // 50: lean.aggregator.v1.StreamResultsRequest.node:type_name -> lean.aggregator.v1.Node
 	44, // 51: lean.aggregator.v1.StreamResultsRequest.awaited:type_name -> lean.aggregator.v1.Awaited
@@ -5367,44 +5467,45 @@ var file_lean_aggregator_v1_aggregator_proto_depIdxs = []int32{
 	13, // 58: lean.aggregator.v1.Session.state:type_name -> lean.aggregator.v1.SessionState
 	36, // 59: lean.aggregator.v1.Session.outcomes:type_name -> lean.aggregator.v1.Outcome
 	37, // 60: lean.aggregator.v1.Session.summary:type_name -> lean.aggregator.v1.Summary
-	28, // 61: lean.aggregator.v1.GetSessionRequest.node:type_name -> lean.aggregator.v1.Node
-	47, // 62: lean.aggregator.v1.GetSessionResponse.session:type_name -> lean.aggregator.v1.Session
-	28, // 63: lean.aggregator.v1.CancelSessionRequest.node:type_name -> lean.aggregator.v1.Node
-	47, // 64: lean.aggregator.v1.CancelSessionResponse.session:type_name -> lean.aggregator.v1.Session
-	28, // 65: lean.aggregator.v1.VerifyAggregateRequest.node:type_name -> lean.aggregator.v1.Node
-	17, // 66: lean.aggregator.v1.VerifyAggregateRequest.data:type_name -> lean.aggregator.v1.AttestationData
-	20, // 67: lean.aggregator.v1.VerifyAggregateRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	1,  // 68: lean.aggregator.v1.VerifyAggregateRequest.kind:type_name -> lean.aggregator.v1.ProofKind
-	53, // 69: lean.aggregator.v1.VerifyAggregateRequest.claims:type_name -> lean.aggregator.v1.ClaimKeys
-	17, // 70: lean.aggregator.v1.ClaimKeys.data:type_name -> lean.aggregator.v1.AttestationData
-	18, // 71: lean.aggregator.v1.ClaimKeys.root:type_name -> lean.aggregator.v1.SignedRoot
-	28, // 72: lean.aggregator.v1.GetServerInfoRequest.node:type_name -> lean.aggregator.v1.Node
-	14, // 73: lean.aggregator.v1.Device.state:type_name -> lean.aggregator.v1.DeviceState
-	58, // 74: lean.aggregator.v1.Device.learned_costs:type_name -> lean.aggregator.v1.LearnedCost
-	1,  // 75: lean.aggregator.v1.LearnedCost.kind:type_name -> lean.aggregator.v1.ProofKind
-	39, // 76: lean.aggregator.v1.GetServerInfoResponse.status:type_name -> lean.aggregator.v1.Status
-	56, // 77: lean.aggregator.v1.GetServerInfoResponse.limits:type_name -> lean.aggregator.v1.Limits
-	57, // 78: lean.aggregator.v1.GetServerInfoResponse.devices:type_name -> lean.aggregator.v1.Device
-	60, // 79: lean.aggregator.v1.GetServerInfoResponse.upgrade:type_name -> lean.aggregator.v1.Upgrade
-	20, // 80: lean.aggregator.v1.Upgrade.proof_system:type_name -> lean.aggregator.v1.ProofSystem
-	15, // 81: lean.aggregator.v1.Upgrade.state:type_name -> lean.aggregator.v1.UpgradeState
-	30, // 82: lean.aggregator.v1.AggregatorService.SubmitSnapshot:input_type -> lean.aggregator.v1.SubmitSnapshotRequest
-	45, // 83: lean.aggregator.v1.AggregatorService.StreamResults:input_type -> lean.aggregator.v1.StreamResultsRequest
-	48, // 84: lean.aggregator.v1.AggregatorService.GetSession:input_type -> lean.aggregator.v1.GetSessionRequest
-	50, // 85: lean.aggregator.v1.AggregatorService.CancelSession:input_type -> lean.aggregator.v1.CancelSessionRequest
-	52, // 86: lean.aggregator.v1.AggregatorService.VerifyAggregate:input_type -> lean.aggregator.v1.VerifyAggregateRequest
-	55, // 87: lean.aggregator.v1.AggregatorService.GetServerInfo:input_type -> lean.aggregator.v1.GetServerInfoRequest
-	33, // 88: lean.aggregator.v1.AggregatorService.SubmitSnapshot:output_type -> lean.aggregator.v1.SubmitSnapshotResponse
-	46, // 89: lean.aggregator.v1.AggregatorService.StreamResults:output_type -> lean.aggregator.v1.StreamResultsResponse
-	49, // 90: lean.aggregator.v1.AggregatorService.GetSession:output_type -> lean.aggregator.v1.GetSessionResponse
-	51, // 91: lean.aggregator.v1.AggregatorService.CancelSession:output_type -> lean.aggregator.v1.CancelSessionResponse
-	54, // 92: lean.aggregator.v1.AggregatorService.VerifyAggregate:output_type -> lean.aggregator.v1.VerifyAggregateResponse
-	59, // 93: lean.aggregator.v1.AggregatorService.GetServerInfo:output_type -> lean.aggregator.v1.GetServerInfoResponse
-	88, // [88:94] is the sub-list for method output_type
-	82, // [82:88] is the sub-list for method input_type
-	82, // [82:82] is the sub-list for extension type_name
-	82, // [82:82] is the sub-list for extension extendee
-	0,  // [0:82] is the sub-list for field type_name
+	48, // 61: lean.aggregator.v1.Session.trees:type_name -> lean.aggregator.v1.TreeJobs
+	28, // 62: lean.aggregator.v1.GetSessionRequest.node:type_name -> lean.aggregator.v1.Node
+	47, // 63: lean.aggregator.v1.GetSessionResponse.session:type_name -> lean.aggregator.v1.Session
+	28, // 64: lean.aggregator.v1.CancelSessionRequest.node:type_name -> lean.aggregator.v1.Node
+	47, // 65: lean.aggregator.v1.CancelSessionResponse.session:type_name -> lean.aggregator.v1.Session
+	28, // 66: lean.aggregator.v1.VerifyAggregateRequest.node:type_name -> lean.aggregator.v1.Node
+	17, // 67: lean.aggregator.v1.VerifyAggregateRequest.data:type_name -> lean.aggregator.v1.AttestationData
+	20, // 68: lean.aggregator.v1.VerifyAggregateRequest.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	1,  // 69: lean.aggregator.v1.VerifyAggregateRequest.kind:type_name -> lean.aggregator.v1.ProofKind
+	54, // 70: lean.aggregator.v1.VerifyAggregateRequest.claims:type_name -> lean.aggregator.v1.ClaimKeys
+	17, // 71: lean.aggregator.v1.ClaimKeys.data:type_name -> lean.aggregator.v1.AttestationData
+	18, // 72: lean.aggregator.v1.ClaimKeys.root:type_name -> lean.aggregator.v1.SignedRoot
+	28, // 73: lean.aggregator.v1.GetServerInfoRequest.node:type_name -> lean.aggregator.v1.Node
+	14, // 74: lean.aggregator.v1.Device.state:type_name -> lean.aggregator.v1.DeviceState
+	59, // 75: lean.aggregator.v1.Device.learned_costs:type_name -> lean.aggregator.v1.LearnedCost
+	1,  // 76: lean.aggregator.v1.LearnedCost.kind:type_name -> lean.aggregator.v1.ProofKind
+	39, // 77: lean.aggregator.v1.GetServerInfoResponse.status:type_name -> lean.aggregator.v1.Status
+	57, // 78: lean.aggregator.v1.GetServerInfoResponse.limits:type_name -> lean.aggregator.v1.Limits
+	58, // 79: lean.aggregator.v1.GetServerInfoResponse.devices:type_name -> lean.aggregator.v1.Device
+	61, // 80: lean.aggregator.v1.GetServerInfoResponse.upgrade:type_name -> lean.aggregator.v1.Upgrade
+	20, // 81: lean.aggregator.v1.Upgrade.proof_system:type_name -> lean.aggregator.v1.ProofSystem
+	15, // 82: lean.aggregator.v1.Upgrade.state:type_name -> lean.aggregator.v1.UpgradeState
+	30, // 83: lean.aggregator.v1.AggregatorService.SubmitSnapshot:input_type -> lean.aggregator.v1.SubmitSnapshotRequest
+	45, // 84: lean.aggregator.v1.AggregatorService.StreamResults:input_type -> lean.aggregator.v1.StreamResultsRequest
+	49, // 85: lean.aggregator.v1.AggregatorService.GetSession:input_type -> lean.aggregator.v1.GetSessionRequest
+	51, // 86: lean.aggregator.v1.AggregatorService.CancelSession:input_type -> lean.aggregator.v1.CancelSessionRequest
+	53, // 87: lean.aggregator.v1.AggregatorService.VerifyAggregate:input_type -> lean.aggregator.v1.VerifyAggregateRequest
+	56, // 88: lean.aggregator.v1.AggregatorService.GetServerInfo:input_type -> lean.aggregator.v1.GetServerInfoRequest
+	33, // 89: lean.aggregator.v1.AggregatorService.SubmitSnapshot:output_type -> lean.aggregator.v1.SubmitSnapshotResponse
+	46, // 90: lean.aggregator.v1.AggregatorService.StreamResults:output_type -> lean.aggregator.v1.StreamResultsResponse
+	50, // 91: lean.aggregator.v1.AggregatorService.GetSession:output_type -> lean.aggregator.v1.GetSessionResponse
+	52, // 92: lean.aggregator.v1.AggregatorService.CancelSession:output_type -> lean.aggregator.v1.CancelSessionResponse
+	55, // 93: lean.aggregator.v1.AggregatorService.VerifyAggregate:output_type -> lean.aggregator.v1.VerifyAggregateResponse
+	60, // 94: lean.aggregator.v1.AggregatorService.GetServerInfo:output_type -> lean.aggregator.v1.GetServerInfoResponse
+	89, // [89:95] is the sub-list for method output_type
+	83, // [83:89] is the sub-list for method input_type
+	83, // [83:83] is the sub-list for extension type_name
+	83, // [83:83] is the sub-list for extension extendee
+	0,  // [0:83] is the sub-list for field type_name
 }
 
 func init() { file_lean_aggregator_v1_aggregator_proto_init() }
@@ -5439,7 +5540,7 @@ func file_lean_aggregator_v1_aggregator_proto_init() {
 		(*StreamResultsResponse_Heartbeat)(nil),
 		(*StreamResultsResponse_Sending)(nil),
 	}
-	file_lean_aggregator_v1_aggregator_proto_msgTypes[37].OneofWrappers = []any{
+	file_lean_aggregator_v1_aggregator_proto_msgTypes[38].OneofWrappers = []any{
 		(*ClaimKeys_Data)(nil),
 		(*ClaimKeys_Root)(nil),
 	}
@@ -5449,7 +5550,7 @@ func file_lean_aggregator_v1_aggregator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lean_aggregator_v1_aggregator_proto_rawDesc), len(file_lean_aggregator_v1_aggregator_proto_rawDesc)),
 			NumEnums:      16,
-			NumMessages:   45,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
