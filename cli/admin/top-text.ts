@@ -6,6 +6,7 @@ import {
   busyShare,
   bySlot,
   bytesText,
+  jobKind,
   lookOf,
   lostByReason,
   msText,
@@ -14,6 +15,8 @@ import {
   sizeText,
   skipsByReason,
   sumVotes,
+  systemOf,
+  systemsOf,
   words,
 } from "../../page/model/figures.js";
 import type { Look } from "../../page/model/figures.js";
@@ -82,6 +85,7 @@ function devicesOf(model: ActivityModel, nowMs: number, width: number): string {
   const columns: Column<Device>[] = [
     { title: "device", cell: ({ id }) => id },
     { title: "cores", cell: ({ cores }) => cores || "-" },
+    ...(systemsOf(model.devices).length > 1 ? [{ title: "system", cell: systemOf }] : []),
     { title: "state", cell: ({ state, isDrained }) => (isDrained ? `${state}, drained` : state) },
     { title: "memory", align: "right", cell: memoryOf },
     {
@@ -90,7 +94,7 @@ function devicesOf(model: ActivityModel, nowMs: number, width: number): string {
       cell: (device) => percentText(busyShare(barsOf(device), nowMs - LAST_MS, nowMs)),
     },
     { title: "last 30 s", cell: (device) => laneOf(barsOf(device), nowMs, width >= 100 ? 30 : 20) },
-    { title: "proof", cell: (device) => proofOf(device, barsOf(device)) },
+    { title: "proof", cell: (device) => proofOf(device, barsOf(device).at(-1), model) },
   ];
   return formatTable(columns, model.devices).trimEnd();
 }
@@ -109,10 +113,16 @@ function laneOf(bars: readonly LaneBar[], nowMs: number, length: number): string
   }).join("");
 }
 
-function proofOf({ running, cause }: Device, bars: readonly LaneBar[]): string {
-  const proof = bars.at(-1)?.proof;
-  if (running === undefined || proof === undefined) return cause;
-  return `${msText(running.runningMs)} of ${msText(running.predictedMs)}, ${sizeText(proof)}`;
+function proofOf(
+  { running, cause }: Device,
+  bar: LaneBar | undefined,
+  model: ActivityModel,
+): string {
+  if (running === undefined || bar?.proof === undefined) return cause;
+  const kind = jobKind(bar, model);
+  const job = kind === "leaf" || kind === "fold" ? `${kind} of ` : "";
+  const time = `${msText(running.runningMs)} of ${msText(running.predictedMs)}`;
+  return `${time}, ${job}${sizeText(bar.proof)}`;
 }
 
 function slotsOf(model: ActivityModel): string {

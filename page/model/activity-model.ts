@@ -3,6 +3,8 @@
  * to end, what each lane did, skips, and the newest state of devices and nodes. Bounded: what is older
  * than `KEPT_MS`, and of that the oldest beyond `GROUPS_MAX`, is forgotten. Pure.
  */
+import type { Attempt } from "./attempts.js";
+import { Attempts } from "./attempts.js";
 import type { Activity, Answer, Cost, Device, Event, Node, Size, VoteFates } from "./answer.js";
 
 /** How long ended groups and proofs are kept, in milliseconds. */
@@ -19,12 +21,11 @@ export interface Group {
   readonly session: Accepted;
   readonly index: number;
   readonly size: Size;
-  /** When its first attempt started, and of the newest attempt the number and the device. */
+  /** When its first attempt started. */
   startedAtMs: number | undefined;
-  attempt: number;
-  attempts: number;
-  device: string;
-  /** When the newest attempt's proof started; undefined while its inputs are verified. */
+  /** The numbers of its attempts, the newest last. */
+  readonly attempts: number[];
+  /** When the first proof of the newest attempt started; undefined while its inputs are verified. */
   provingAtMs: number | undefined;
   end: GroupEnd | undefined;
 }
@@ -37,12 +38,13 @@ export interface GroupEnd {
   proveMs: number;
 }
 
-/** One stretch of work of a lane: an attempt, or another state than idle. */
+/** One stretch of work of a lane: an attempt or a job of one, or another state than idle. */
 export interface LaneBar {
   readonly key: string;
   readonly device: string;
   readonly state: string;
-  readonly attempt: number;
+  /** The number of the job, or of an attempt of one proof; 0 for the work of another service. */
+  readonly job: number;
   readonly startAtMs: number;
   /** When its proof started; undefined while inputs are verified, and without a proof. */
   proofAtMs: number | undefined;
@@ -62,6 +64,12 @@ export interface Skip {
   readonly detail: string;
 }
 
+/** The work of a lane with this key; undefined when it is not known. */
+export function barOf(key: string, { lanes }: ActivityModel): LaneBar | undefined {
+  const device = key.slice(0, Math.max(0, key.lastIndexOf("#")));
+  return lanes.get(device)?.find((bar) => bar.key === key);
+}
+
 export class ActivityModel {
   readonly groups = new Map<string, Group>();
   /** By device, in order of time. */
@@ -74,6 +82,7 @@ export class ActivityModel {
   last: Answer | undefined;
   /** Activities that the service had dropped before they could be read. */
   missed = 0;
+  private readonly attempts = new Attempts();
   private bars = 0;
 
   take(answer: Answer): void {
@@ -91,12 +100,19 @@ export class ActivityModel {
     this.forgetBefore(answer.nowMs - KEPT_MS);
   }
 
-  /** The group that the lane's attempt works on; undefined when it is not known. */
-  groupOf({ device, attempt, startAtMs }: LaneBar): Group | undefined {
-    const candidates = [...this.groups.values()].filter(
-      (group) => group.device === device && group.attempt === attempt,
-    );
-    return candidates.find((group) => (group.end?.atMs ?? Infinity) >= startAtMs);
+  /** The attempt that the lane's bar is of; undefined when it is not known, and without one. */
+  attemptOf({ state, job }: LaneBar): Attempt | undefined {
+    return state === "proving" ? this.attempts.of(job) : undefined;
+  }
+
+  /** The newest attempt at the group; undefined before the first. */
+  newestAttempt(group: Group): Attempt | undefined {
+    return this.attempts.of(group.attempts.at(-1) ?? 0);
+  }
+
+  /** The groups that the lane's work is for: none when they are not known. */
+  groupsOf(bar: LaneBar): Group[] {
+    return [...(this.attemptOf(bar)?.groups ?? [])];
   }
 
   private takeActivity(activity: Activity): void {
@@ -108,6 +124,8 @@ export class ActivityModel {
         return;
       case "started":
         return this.start(activity);
+      case "job":
+        return this.attempts.addJob(activity.attempt, activity.job, activity.device);
       case "ended":
         return this.endGroup(activity);
       case "lane":
@@ -118,9 +136,8 @@ export class ActivityModel {
   private accept(session: Accepted): void {
     session.groups.forEach((size, index) => {
       const key = `${session.session}/${index}`;
-      const none = { startedAtMs: undefined, attempt: 0, attempts: 0, device: "" };
-      const waiting = { ...none, provingAtMs: undefined, end: undefined };
-      this.groups.set(key, { key, session, index, size, ...waiting });
+      const waiting = { startedAtMs: undefined, provingAtMs: undefined, end: undefined };
+      this.groups.set(key, { key, session, index, size, attempts: [], ...waiting });
     });
   }
 
@@ -128,13 +145,18 @@ export class ActivityModel {
     const group = this.groups.get(`${session}/${index}`);
     if (group === undefined) return;
     group.startedAtMs ??= atMs;
-    group.attempt = attempt;
-    group.attempts++;
-    group.device = device;
+    group.attempts.push(attempt);
+    this.attempts.join(group, attempt, device);
     // A group that joins an attempt finds its proof running already.
-    const bar = this.lanes.get(device)?.at(-1);
-    const isJoined = bar?.attempt === attempt && bar.endAtMs === undefined;
-    group.provingAtMs = isJoined && bar.proofAtMs !== undefined ? atMs : undefined;
+    group.provingAtMs = this.isProofRunning(attempt) ? atMs : undefined;
+  }
+
+  private isProofRunning(attempt: number): boolean {
+    return [...this.lanes.values()].some((bars) => {
+      const bar = bars.at(-1);
+      if (bar?.proofAtMs === undefined || bar.endAtMs !== undefined) return false;
+      return this.attemptOf(bar)?.number === attempt;
+    });
   }
 
   private endGroup(ended: Activity & { kind: "ended" }): void {
@@ -149,15 +171,15 @@ export class ActivityModel {
   }
 
   private takeLane(lane: Lane & { atMs: number }): void {
-    const { device, state, attempt, proof, cause, atMs } = lane;
+    const { device, state, job, proof, cause, atMs } = lane;
     const bars = this.lanes.get(device) ?? [];
     this.lanes.set(device, bars);
     const last = bars.at(-1);
     const goesOn = last !== undefined && last.endAtMs === undefined;
-    if (goesOn && state === "proving" && last.state === state && last.attempt === attempt) {
+    if (goesOn && state === "proving" && last.state === state && last.job === job) {
       last.proof = proof ?? last.proof;
       if (proof !== undefined) last.proofAtMs ??= atMs;
-      this.noteProof(device, attempt, atMs, proof);
+      this.noteProof(job, atMs, proof);
       return;
     }
     if (goesOn) {
@@ -168,7 +190,7 @@ export class ActivityModel {
     const key = `${device}#${++this.bars}`;
     const proofAtMs = proof === undefined ? undefined : atMs;
     const work = {
-      attempt,
+      job,
       startAtMs: atMs,
       proofAtMs,
       proof,
@@ -176,22 +198,24 @@ export class ActivityModel {
       isKilled: false,
     };
     bars.push({ key, device, state, cause, ...work });
-    this.noteProof(device, attempt, atMs, proof);
+    this.noteProof(job, atMs, proof);
   }
 
-  private noteProof(device: string, attempt: number, atMs: number, proof: Size | undefined): void {
+  private noteProof(job: number, atMs: number, proof: Size | undefined): void {
     if (proof === undefined) return;
-    for (const group of this.groups.values()) {
-      const isOfAttempt = group.device === device && group.attempt === attempt;
-      if (isOfAttempt && group.end === undefined) group.provingAtMs ??= atMs;
+    for (const group of this.attempts.of(job)?.groups ?? []) {
+      if (group.end === undefined) group.provingAtMs ??= atMs;
     }
   }
 
   private forgetBefore(atMs: number): void {
-    for (const [key, { end, session }] of this.groups) {
+    for (const [key, group] of this.groups) {
+      const { end, session } = group;
       const isOld = (end?.atMs ?? session.fenceAtMs) < atMs;
-      if (isOld || this.groups.size > GROUPS_MAX) this.groups.delete(key);
-      else if (end !== undefined) break;
+      if (isOld || this.groups.size > GROUPS_MAX) {
+        this.groups.delete(key);
+        this.attempts.forget(group);
+      } else if (end !== undefined) break;
     }
     for (const bars of this.lanes.values()) {
       while ((bars[0]?.endAtMs ?? Infinity) < atMs) bars.shift();
@@ -201,6 +225,7 @@ export class ActivityModel {
 
   private forgetAll(): void {
     this.groups.clear();
+    this.attempts.clear();
     this.lanes.clear();
     this.costs.clear();
     this.skips = [];

@@ -35,6 +35,8 @@ export type Event =
     }
   | { kind: "skipped"; node: string; slot: string; reason: string; detail: string }
   | { kind: "started"; session: string; group: number; attempt: number; device: string }
+  /** A device got a job of an attempt's tree. */
+  | { kind: "job"; attempt: number; job: number; device: string }
   | {
       kind: "ended";
       session: string;
@@ -49,7 +51,8 @@ export type Event =
       device: string;
       /** As in `DeviceState`, in lower case; `unspecified` when it has gone. */
       state: string;
-      attempt: number;
+      /** The number of the job, or of an attempt of one proof. */
+      job: number;
       /** Undefined while the inputs are verified, and without work. */
       proof: Size | undefined;
       cause: string;
@@ -239,6 +242,12 @@ const readers: Readonly<Record<string, (from: Fields) => Event>> = {
     attempt: number(from["attempt"]),
     device: text(from["deviceId"]),
   }),
+  job: (from) => ({
+    kind: "job",
+    attempt: number(from["attempt"]),
+    job: number(from["job"]),
+    device: text(from["deviceId"]),
+  }),
   ended: (from) => ({
     kind: "ended",
     session: text(from["sessionId"]),
@@ -252,7 +261,7 @@ const readers: Readonly<Record<string, (from: Fields) => Event>> = {
     kind: "lane",
     device: text(from["deviceId"]),
     state: name(from["state"], "DEVICE_STATE_"),
-    attempt: number(from["attempt"]),
+    job: number(from["attempt"]),
     proof: from["proof"] === undefined ? undefined : sizeOf(from["proof"]),
     cause: text(from["cause"]),
   }),

@@ -1,6 +1,6 @@
 /** Figures and names that are derived from the model, for the page and `admin top` alike. Pure. */
 import type { ActivityModel, Group, LaneBar, Skip } from "./activity-model.js";
-import type { Size, VoteFates } from "./answer.js";
+import type { Device, Size, VoteFates } from "./answer.js";
 
 /** What a group looks like at an instant. */
 export const looks = [
@@ -106,6 +106,22 @@ export function busyShare(bars: readonly LaneBar[], fromMs: number, toMs: number
     busyMs += Math.max(0, Math.min(endAtMs, toMs) - Math.max(startAtMs, fromMs));
   }
   return toMs > fromMs ? Math.min(1, busyMs / (toMs - fromMs)) : 0;
+}
+
+/** The proof system of the device, such as `leanxmss 0.7.0`; empty until its first prover is up. */
+export const systemOf = ({ scheme, revision }: Device): string =>
+  `${scheme} ${revision.slice(0, 12)}`.trim();
+
+/** The proof systems of the devices, by name. One alone needs no mention. */
+export const systemsOf = (devices: readonly Device[]): string[] =>
+  [...new Set(devices.map(systemOf))].filter((name) => name !== "").sort();
+
+/** What the lane makes: a merge, and of a tree a leaf or a fold; empty for a proof without jobs. */
+export function jobKind(bar: LaneBar, model: ActivityModel): "merge" | "leaf" | "fold" | "" {
+  if ((bar.proof?.messages ?? 0) > 0) return "merge";
+  const isOfTree = (model.attemptOf(bar)?.jobs.length ?? 0) > 0;
+  if (!isOfTree || bar.proof === undefined) return "";
+  return bar.proof.children > 0 ? "fold" : "leaf";
 }
 
 /** Number of skips by reason, most first. */

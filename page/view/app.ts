@@ -1,8 +1,8 @@
 /** The live page: reads the stream into the model, draws it a few times a second, and takes keys. */
-import { ActivityModel } from "../model/activity-model.js";
+import { ActivityModel, barOf } from "../model/activity-model.js";
 import type { Answer } from "../model/answer.js";
 import { describeGroup, describeLane } from "../model/describe.js";
-import { msText, words } from "../model/figures.js";
+import { msText, systemOf, systemsOf, words } from "../model/figures.js";
 import { Playback } from "../model/playback.js";
 import { drawDevices, drawFigures, drawLosses, drawNodes, item, legendItems } from "./cards.js";
 import { ShownTime, SPANS_MS } from "./clock.js";
@@ -174,7 +174,17 @@ class App {
     drawCosts(svgOf("costs"), this.model, this.axis, devices);
     const swatch = (at: number) =>
       svg("rect", { class: `swatch series-${at}`, x: 0, y: 3, width: 18, height: 5 });
-    byId("cost-legend").replaceChildren(...devices.map((name, at) => item(name, swatch(at))));
+    byId("cost-legend").replaceChildren(
+      ...devices.map((name, at) => item(this.titleOf(name), swatch(at))),
+    );
+  }
+
+  /** The device's name, and its proof system where several are. */
+  private titleOf(id: string): string {
+    const { devices } = this.model;
+    const device = devices.find((each) => each.id === id);
+    if (device === undefined || systemsOf(devices).length < 2) return id;
+    return `${id} · ${systemOf(device)}`;
   }
 
   private describe(key: string): string[] {
@@ -182,8 +192,7 @@ class App {
     const nowMs = time.nowMs();
     const group = model.groups.get(key);
     if (group !== undefined) return describeGroup(group, model, nowMs);
-    const [device = ""] = key.split("#");
-    const bar = model.lanes.get(device)?.find((each) => each.key === key);
+    const bar = barOf(key, model);
     return bar === undefined ? [] : describeLane(bar, model, nowMs);
   }
 

@@ -12,6 +12,7 @@ import {
   percentText,
   skipsByReason,
   sumVotes,
+  systemOf,
   words,
 } from "../model/figures.js";
 import type { Span } from "./timeline.js";
@@ -56,8 +57,14 @@ export function legendItems(): Element[] {
   const shown = looks.map((look) =>
     item(lookNames[look], svg("rect", { class: `bar ${look}`, ...BOX })),
   );
+  const merge = svg("rect", { class: "bar proving merge", ...BOX });
   const line = (name: string) => svg("line", { class: name, x1: 9, x2: 9, y1: 0, y2: 11 });
-  return [...shown, item("deadline", line("deadline")), item("fence", line("fence"))];
+  return [
+    ...shown,
+    item("merge", merge),
+    item("deadline", line("deadline")),
+    item("fence", line("fence")),
+  ];
 }
 
 const BOX = { x: 0.5, y: 0.5, width: 17, height: 10 };
@@ -109,11 +116,13 @@ export function drawDevices(element: HTMLElement, model: ActivityModel, { nowMs 
   element.replaceChildren(table(titles, rows, [3]));
 }
 
-function systemText({ scheme, revision, cores, provers }: Device): string {
+function systemText(device: Device): string {
+  const { cores, provers } = device;
+  const system = systemOf(device);
   const standby = provers.some(({ role, isReady }) => role === "standby" && isReady);
   return [
     ...(cores === "" ? [] : [`cores ${cores}`]),
-    ...(scheme === "" ? [] : [`${scheme} ${revision.slice(0, 12)}`]),
+    ...(system === "" ? [] : [system]),
     standby ? "standby up" : "no standby",
   ].join(" · ");
 }

@@ -3,7 +3,8 @@
  * lines; below each device with the work of its lane; at the bottom votes that came and went.
  */
 import type { ActivityModel, Group, LaneBar } from "../model/activity-model.js";
-import { bySlot, lookOf, sizeText } from "../model/figures.js";
+import { relatedTo } from "../model/related.js";
+import { bySlot, jobKind, lookOf, sizeText, systemOf, systemsOf } from "../model/figures.js";
 import { deviceText } from "../model/describe.js";
 import { svg } from "./dom.js";
 import { drawVotes, VOTES_HEIGHT } from "./votes-track.js";
@@ -31,6 +32,7 @@ const RIGHT = 14;
 const AXIS_HEIGHT = 26;
 const SECTION_GAP = 26;
 const LANE_HEIGHT = 24;
+const SYSTEM_HEIGHT = 20;
 const ROWS_MAX = 240;
 const TICKS_MS = [500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 120_000, 300_000, 900_000];
 
@@ -40,6 +42,8 @@ export class Timeline {
   private span: Span = { fromMs: 0, toMs: 1, nowMs: 1, unixOffsetMs: 0 };
   private width = 800;
   private selected = "";
+  /** What belongs to the selected bar. */
+  private related = new Set<string>();
   private content: Element[] = [];
 
   constructor(private readonly element: SVGSVGElement) {}
@@ -48,6 +52,7 @@ export class Timeline {
     this.span = span;
     this.width = Math.max(360, this.element.clientWidth);
     this.selected = selected;
+    this.related = relatedTo(selected, model);
     this.drawn = [];
     this.content = [];
     const groupsEnd = this.drawGroups(model, AXIS_HEIGHT + 8);
@@ -115,7 +120,7 @@ export class Timeline {
       const band = at % 2 === 0 ? "band" : "band other";
       this.content.push(svg("rect", { class: band, x: 0, y, width: this.width, height }));
       this.content.push(svg("text", { class: "slot", x: 6, y: y + 13 }, `slot ${slot}`));
-      this.drawSlot(shown, { y: y + 2, rowHeight, row });
+      this.drawSlot(shown, model, { y: y + 2, rowHeight, row });
       y += height;
       row += shown.length;
     }
@@ -127,7 +132,11 @@ export class Timeline {
     return Math.max(y, top + 18);
   }
 
-  private drawSlot(groups: readonly Group[], place: { y: number; rowHeight: number; row: number }) {
+  private drawSlot(
+    groups: readonly Group[],
+    model: ActivityModel,
+    place: { y: number; rowHeight: number; row: number },
+  ): void {
     const { rowHeight, row } = place;
     let session = "";
     groups.forEach((group, at) => {
@@ -139,7 +148,7 @@ export class Timeline {
       }
       session = group.session.session;
       this.drawLimits(group, y, rowHeight);
-      this.drawGroup(group, y, rowHeight, row + at);
+      this.drawGroup(group, model, { y, rowHeight, row: row + at });
     });
   }
 
@@ -155,10 +164,15 @@ export class Timeline {
     }
   }
 
-  private drawGroup(group: Group, y: number, rowHeight: number, row: number): void {
+  private drawGroup(
+    group: Group,
+    model: ActivityModel,
+    { y, rowHeight, row }: { y: number; rowHeight: number; row: number },
+  ): void {
     const { session, startedAtMs, provingAtMs, end, key } = group;
     const untilMs = end?.atMs ?? this.span.nowMs;
     const look = lookOf(group);
+    const merge = group.size.messages > 0 ? " merge" : "";
     const height = rowHeight - 3;
     const parts: Element[] = [];
     const part = (name: string, fromMs: number, toMs: number, thin = false) => {
@@ -174,7 +188,8 @@ export class Timeline {
     };
     part("waiting", session.receivedAtMs, startedAtMs ?? untilMs, true);
     if (startedAtMs !== undefined) part("verifying", startedAtMs, provingAtMs ?? untilMs, true);
-    if (provingAtMs !== undefined) part(end === undefined ? "proving" : look, provingAtMs, untilMs);
+    if (provingAtMs !== undefined)
+      part(`${end === undefined ? "proving" : look}${merge}`, provingAtMs, untilMs);
     if (end !== undefined && this.isVisible(untilMs, untilMs)) {
       parts.push(endMark(look, this.x(untilMs), y + height / 2, Math.min(6, height / 2)));
     }
@@ -182,7 +197,7 @@ export class Timeline {
     const room = this.x(untilMs) - fromX;
     if (rowHeight >= 18 && room > 44) {
       const text = { class: "label", x: fromX + 6, y: y + height / 2 + 4 };
-      parts.push(svg("text", text, `${group.size.votes}${room > 90 ? " votes" : ""}`));
+      parts.push(svg("text", text, groupLabel(group, model, room)));
     }
     this.add(key, row, parts, {
       y,
@@ -195,9 +210,16 @@ export class Timeline {
   /** Returns where the rows end. */
   private drawLanes(model: ActivityModel, top: number): number {
     this.heading("devices", top - 8);
-    const names = new Set([...model.devices.map(({ id }) => id), ...model.lanes.keys()]);
     let y = top;
-    [...names].sort().forEach((device, at) => {
+    let before = "";
+    laneNames(model).forEach(({ device, system }, at) => {
+      if (system !== before) {
+        y += SYSTEM_HEIGHT;
+        this.content.push(
+          svg("text", { class: "system", x: 6, y: y - 5 }, `proof system ${system}`),
+        );
+      }
+      before = system;
       const row = ROWS_MAX + at;
       const width = this.width;
       const band = at % 2 === 0 ? "band" : "band other";
@@ -213,7 +235,9 @@ export class Timeline {
   private drawLane(bar: LaneBar, model: ActivityModel, y: number, row: number): void {
     const untilMs = bar.endAtMs ?? this.span.nowMs;
     if (!this.isVisible(bar.startAtMs, untilMs)) return;
-    const group = bar.state === "proving" ? model.groupOf(bar) : undefined;
+    // The look of its newest group: those that share an attempt end alike, mostly.
+    const group = model.groupsOf(bar).at(-1);
+    const kind = jobKind(bar, model);
     const [x1, xp, x2] = [bar.startAtMs, bar.proofAtMs ?? untilMs, untilMs].map((ms) => this.x(ms));
     if (x1 === undefined || xp === undefined || x2 === undefined) return;
     const box = { y: y + 3, height: LANE_HEIGHT - 6 };
@@ -225,9 +249,10 @@ export class Timeline {
     ];
     if (bar.proofAtMs !== undefined) {
       const width = Math.max(1.5, x2 - xp);
-      parts.push(svg("rect", { class: `bar ${look}`, x: xp, width, ...box }));
+      const merge = kind === "merge" ? " merge" : "";
+      parts.push(svg("rect", { class: `bar ${look}${merge}`, x: xp, width, ...box }));
     }
-    const text = isOther ? bar.state : bar.proof === undefined ? "" : sizeText(bar.proof);
+    const text = isOther ? bar.state : laneLabel(bar, kind);
     if (x2 - xp > 7 * text.length + 10 || (isOther && x2 - x1 > 60)) {
       const x = (isOther ? x1 : xp) + 6;
       parts.push(svg("text", { class: "label", x, y: y + 16 }, text));
@@ -243,13 +268,40 @@ export class Timeline {
   ): void {
     if (parts.length === 0) return;
     const { x, endX, y, height } = box;
-    const isSelected = key === this.selected;
+    const related = this.related.has(key) ? "frame related" : "frame";
     // A frame that the pointer hits beside thin parts too.
     const frame = { x: x - 2, y: y - 1, width: Math.max(6, endX - x + 4), height: height + 2 };
-    const hit = svg("rect", { class: isSelected ? "frame selected" : "frame", ...frame });
+    const hit = svg("rect", {
+      class: key === this.selected ? "frame selected" : related,
+      ...frame,
+    });
     this.content.push(svg("g", { "data-key": key, class: "item" }, ...parts, hit));
     this.drawn.push({ key, row, x, y: y + height });
   }
+}
+
+/** Each lane with its proof system, which is empty unless there are several; in the order of drawing. */
+function laneNames({ devices, lanes }: ActivityModel): { device: string; system: string }[] {
+  const isOne = systemsOf(devices).length < 2;
+  const ids = new Set([...devices.map(({ id }) => id), ...lanes.keys()]);
+  const named = [...ids].sort().map((device) => {
+    const known = isOne ? undefined : devices.find(({ id }) => id === device);
+    return { device, system: known === undefined ? "" : systemOf(known) };
+  });
+  return named.sort((a, b) => (a.system < b.system ? -1 : a.system > b.system ? 1 : 0));
+}
+
+function groupLabel(group: Group, model: ActivityModel, room: number): string {
+  const { votes, messages } = group.size;
+  if (room <= 90) return String(votes);
+  const jobs = model.newestAttempt(group)?.jobs.length ?? 0;
+  if (messages > 0 && room > 150) return `${votes} votes, merge of ${messages}`;
+  return jobs > 0 && room > 150 ? `${votes} votes, tree of ${jobs}` : `${votes} votes`;
+}
+
+function laneLabel({ proof }: LaneBar, kind: string): string {
+  if (proof === undefined) return "";
+  return kind === "leaf" || kind === "fold" ? `${kind}, ${sizeText(proof)}` : sizeText(proof);
 }
 
 /** How a group ended, also for who does not see the colour. */

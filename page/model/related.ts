@@ -1,0 +1,24 @@
+/** Which bars of the timeline belong together: a group, and the work of lanes for it. Pure. */
+import type { ActivityModel, Group, LaneBar } from "./activity-model.js";
+import { barOf } from "./activity-model.js";
+
+/**
+ * The keys of what belongs to the bar `key`: of a group the work of all its attempts, with each job of a
+ * tree; of a lane's work its groups, and the other jobs. Empty for a key that is not known.
+ */
+export function relatedTo(key: string, model: ActivityModel): Set<string> {
+  const group = model.groups.get(key);
+  const bar = group === undefined ? barOf(key, model) : undefined;
+  const groups = group === undefined ? groupsOf(bar, model) : [group];
+  if (groups.length === 0) return new Set();
+  const related = new Set(groups.map((each) => each.key));
+  const isOfThem = (each: Group) => related.has(each.key);
+  const bars = [...model.lanes.values()].flat();
+  const works = bars.filter((each) => model.groupsOf(each).some(isOfThem));
+  for (const work of works) related.add(work.key);
+  related.delete(key);
+  return related;
+}
+
+const groupsOf = (bar: LaneBar | undefined, model: ActivityModel): Group[] =>
+  bar === undefined ? [] : model.groupsOf(bar);

@@ -1,0 +1,172 @@
+/** The page's model: each proof belongs to its groups, also the jobs of a tree, merges, and retries. */
+import { beforeEach, expect, test } from "vitest";
+import { ActivityModel } from "../../../page/model/activity-model.js";
+import { answerOf } from "../../../page/model/answer.js";
+import { describeGroup, describeLane } from "../../../page/model/describe.js";
+import { jobKind, systemsOf } from "../../../page/model/figures.js";
+import { relatedTo } from "../../../page/model/related.js";
+
+let model: ActivityModel;
+beforeEach(() => (model = new ActivityModel()));
+
+const take = (nowMs: number, activities: object[], rest: object = {}) =>
+  model.take(answerOf({ nowMs, run: "one", activities, ...rest }));
+const accepted = (
+  sessionId: string,
+  atMs: number,
+  size: object = { votes: 8, rawSignatures: 8 },
+) => ({
+  atMs,
+  accepted: {
+    ...{ sessionId, requestId: `r-${sessionId}`, nodeId: "beam", slot: "7" },
+    ...{ receivedAtMs: atMs, deadlineAtMs: atMs + 750, fenceAtMs: atMs + 4000 },
+    groups: [size],
+  },
+});
+const started = (sessionId: string, attempt: number, deviceId: string, atMs: number) => ({
+  atMs,
+  started: { sessionId, attempt, deviceId },
+});
+const job = (attempt: number, number: number, deviceId: string, atMs: number) => ({
+  atMs,
+  job: { attempt, job: number, deviceId },
+});
+const proving = (deviceId: string, attempt: number, proof: object | undefined, atMs: number) => ({
+  atMs,
+  lane: { deviceId, state: "DEVICE_STATE_PROVING", attempt, ...(proof && { proof }) },
+});
+const idle = (deviceId: string, atMs: number) => ({
+  atMs,
+  lane: { deviceId, state: "DEVICE_STATE_IDLE" },
+});
+const ended = (sessionId: string, atMs: number) => ({
+  atMs,
+  ended: { sessionId, status: "OUTCOME_STATUS_PROVED", votes: { proved: [8] }, proveMs: 100 },
+});
+
+/** Two leaves on two devices, and their fold, which still runs. */
+const tree = [
+  accepted("s", 1000),
+  started("s", 1, "a", 1010),
+  job(1, 1, "a", 1010),
+  proving("a", 1, undefined, 1010),
+  job(1, 2, "b", 1020),
+  proving("b", 2, undefined, 1020),
+  proving("a", 1, { rawSignatures: 4 }, 1050),
+  proving("b", 2, { rawSignatures: 4 }, 1060),
+  idle("a", 1200),
+  idle("b", 1300),
+  job(1, 3, "b", 1310),
+  proving("b", 3, { children: 2 }, 1330),
+];
+
+const barsOf = (device: string) => model.lanes.get(device) ?? [];
+const groupKeys = (device: string) =>
+  barsOf(device).map((bar) => model.groupsOf(bar).map(({ key }) => key));
+
+test("each job of a tree belongs to the tree's group, on every device", () => {
+  take(1400, tree);
+  expect(groupKeys("a")).toEqual([["s/0"]]);
+  expect(groupKeys("b")).toEqual([["s/0"], ["s/0"]]);
+  expect(model.groups.get("s/0")?.provingAtMs).toBe(1050);
+  expect(barsOf("b").map((bar) => jobKind(bar, model))).toEqual(["leaf", "fold"]);
+});
+
+test("a tree is described by its jobs and devices, and a job by its tree's group", () => {
+  take(1400, tree, { devices: [{ status: { deviceId: "a" } }, { status: { deviceId: "b" } }] });
+  const [group] = model.groups.values();
+  const [, fold] = barsOf("b");
+  if (group === undefined || fold === undefined) throw new Error("not in the model");
+  expect(describeGroup(group, model, 1400)).toContain("a tree, 3 jobs so far, on a, b");
+  const lines = describeLane(fold, model, 1400);
+  expect(lines).toContain("fold of a tree: job 3 of 3 so far");
+  expect(lines).toContain("slot 7, beam, group 0");
+});
+
+test("a group, its jobs and their bars are related, and no other", () => {
+  take(1400, [
+    ...tree,
+    accepted("other", 1350),
+    started("other", 4, "a", 1360),
+    proving("a", 4, { rawSignatures: 1 }, 1370),
+  ]);
+  const [leaf] = barsOf("a");
+  const [second, fold] = barsOf("b");
+  const [leafKey = "", secondKey = "", foldKey = ""] = [leaf?.key, second?.key, fold?.key];
+  expect(relatedTo("s/0", model)).toEqual(new Set([leafKey, secondKey, foldKey]));
+  expect(relatedTo(leafKey, model)).toEqual(new Set(["s/0", secondKey, foldKey]));
+  expect(relatedTo("gone", model)).toEqual(new Set());
+});
+
+test("a group that joins a running attempt is being proved, and shares its bar", () => {
+  take(1100, [
+    accepted("s", 1000),
+    started("s", 1, "a", 1010),
+    proving("a", 1, { rawSignatures: 8 }, 1020),
+    accepted("late", 1050),
+    started("late", 1, "a", 1060),
+  ]);
+  expect(groupKeys("a")).toEqual([["s/0", "late/0"]]);
+  expect(model.groups.get("late/0")?.provingAtMs).toBe(1060);
+});
+
+test("after a retry the first proof still belongs to its group", () => {
+  take(2000, [
+    accepted("s", 1000),
+    started("s", 1, "a", 1010),
+    proving("a", 1, { rawSignatures: 8 }, 1020),
+    { atMs: 1100, lane: { deviceId: "a", state: "DEVICE_STATE_STOPPING" } },
+    started("s", 2, "b", 1200),
+    proving("b", 2, { rawSignatures: 8 }, 1210),
+  ]);
+  expect(groupKeys("a")).toEqual([["s/0"], []]);
+  expect(groupKeys("b")).toEqual([["s/0"]]);
+  expect(model.groups.get("s/0")?.provingAtMs).toBe(1210);
+});
+
+test("a merge is told from a fold", () => {
+  take(1100, [
+    accepted("m", 1000, { votes: 12, children: 3, messages: 3 }),
+    started("m", 1, "a", 1010),
+    proving("a", 1, { children: 3, messages: 3 }, 1020),
+  ]);
+  expect(barsOf("a").map((bar) => jobKind(bar, model))).toEqual(["merge"]);
+  const [group] = model.groups.values();
+  if (group === undefined) throw new Error("not in the model");
+  expect(describeGroup(group, model, 1100)).toContain("12 votes: merge of 3 messages");
+});
+
+test("proof systems are named where there are several, and not where there is one", () => {
+  const device = (deviceId: string, scheme: string) => ({
+    status: { deviceId },
+    ...{ scheme, revision: "1.0" },
+  });
+  const activities = [accepted("s", 1000), started("s", 1, "b", 1010)];
+  take(1100, activities, { devices: [device("a", "old"), device("b", "new")] });
+  const [group] = model.groups.values();
+  if (group === undefined) throw new Error("not in the model");
+  expect(systemsOf(model.devices)).toEqual(["new 1.0", "old 1.0"]);
+  expect(describeGroup(group, model, 1100)).toContain("proof system new 1.0");
+  take(1200, [], { devices: [device("a", "old"), device("b", "old")] });
+  expect(describeGroup(group, model, 1200).join()).not.toContain("proof system");
+});
+
+test("an attempt is forgotten with its last group", () => {
+  take(1400, [...tree, ended("s", 1400), idle("b", 1400)]);
+  const [bar] = barsOf("a");
+  if (bar === undefined) throw new Error("no bar");
+  expect(model.attemptOf(bar)?.jobs).toEqual([1, 2, 3]);
+  take(1400 + 11 * 60_000, []);
+  expect(model.groups.size).toBe(0);
+  expect(model.attemptOf(bar)).toBeUndefined();
+});
+
+test("a job of an attempt that is not known is left out", () => {
+  take(1100, [job(9, 10, "a", 1000), proving("a", 10, { rawSignatures: 1 }, 1010)]);
+  expect(groupKeys("a")).toEqual([[]]);
+  expect(describeLane(barsOf("a")[0] ?? never(), model, 1100)).toContain("attempt 10");
+});
+
+function never(): never {
+  throw new Error("no bar");
+}
