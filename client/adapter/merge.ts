@@ -3,6 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
   AttestationDataSchema,
   ComponentSchema,
+  ProofSystem,
   RawSignatureSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { KeyRole, ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -22,7 +23,12 @@ type SignedInit =
 /** Who has signed it: raw signatures, or a proof with exactly the validators that it covers. */
 type SignersInit =
   | { signatures: MessageInitShape<typeof RawSignatureSchema>[] }
-  | { proof: Uint8Array; participants: Uint8Array };
+  | {
+      proof: Uint8Array;
+      participants: Uint8Array;
+      /** Made the proof; a merge with one of another than the request's is refused unverified. Default: the request's. */
+      proofSystem?: Partial<Pick<ProofSystem, "scheme" | "revision">>;
+    };
 
 /** One message of a merge, with its signatures or its proof. */
 export type ComponentInit = SignedInit & SignersInit;
@@ -98,6 +104,10 @@ function wireComponent(component: ComponentInit): MessageInitShape<typeof Compon
       : { signed: { case: "data" as const, value: component.data } };
   if (!("proof" in component))
     return { claim, from: { case: "raws", value: { signatures: component.signatures } } };
-  const { participants, proof } = component;
-  return { claim: { ...claim, participants }, from: { case: "proof", value: proof } };
+  const { participants, proof, proofSystem } = component;
+  return {
+    claim: { ...claim, participants },
+    from: { case: "proof", value: proof },
+    ...(proofSystem !== undefined && { proofSystem }),
+  };
 }

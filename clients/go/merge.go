@@ -45,7 +45,10 @@ type Component struct {
 	// Proof of exactly the Participants. Nil: Signatures.
 	Proof        []byte
 	Participants []byte
-	Signatures   []*RawSignature
+	// ProofSystem of the Proof: a merge with one of another than the request's is REJECTED, and nothing is
+	// verified. Nil: the request's.
+	ProofSystem *ProofSystem
+	Signatures  []*RawSignature
 }
 
 // MergeOptions configure a merge. The zero value is the default.
@@ -150,5 +153,7 @@ func (c *Component) wire() *aggregatorv1.Component {
 		return &aggregatorv1.Component{Claim: claim, From: &aggregatorv1.Component_Raws{Raws: raws}}
 	}
 	claim.Participants = c.Participants
-	return &aggregatorv1.Component{Claim: claim, From: &aggregatorv1.Component_Proof{Proof: c.Proof}}
+	return &aggregatorv1.Component{
+		Claim: claim, From: &aggregatorv1.Component_Proof{Proof: c.Proof}, ProofSystem: c.ProofSystem,
+	}
 }

@@ -55,6 +55,7 @@ type mergeVector struct {
 		Role         string
 		Proof        hexBytes
 		Participants hexBytes
+		ProofSystem  *struct{ Scheme, Revision string }
 		Signatures   []struct {
 			ValidatorIndex uint32
 			Signature      hexBytes
@@ -80,6 +81,9 @@ func (v *mergeVector) merge() *Merge {
 				Slot: each.Data.Slot, Head: each.Data.Head.point(), Target: each.Data.Target.point(),
 				Source: each.Data.Source.point(),
 			}
+		}
+		if system := each.ProofSystem; system != nil {
+			component.ProofSystem = &ProofSystem{Scheme: system.Scheme, Revision: system.Revision}
 		}
 		for _, raw := range each.Signatures {
 			component.Signatures = append(component.Signatures, &RawSignature{

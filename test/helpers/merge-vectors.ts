@@ -14,7 +14,7 @@ type SignedVector =
   | (CheckpointVector & { role?: RoleVector });
 type SignersVector =
   | { signatures: { validatorIndex: number; signature: string }[] }
-  | { proof: string; participants: string };
+  | { proof: string; participants: string; proofSystem?: { scheme: string; revision?: string } };
 
 interface MergeVector {
   head?: CheckpointVector;
@@ -67,7 +67,11 @@ export function mergeOf({ keys, components, ...rest }: MergeVector): MergeInit {
 function componentOf(component: SignedVector & SignersVector): ComponentInit {
   const signers =
     "proof" in component
-      ? { proof: bytesOf(component.proof), participants: bytesOf(component.participants) }
+      ? {
+          proof: bytesOf(component.proof),
+          participants: bytesOf(component.participants),
+          ...(component.proofSystem && { proofSystem: component.proofSystem }),
+        }
       : {
           signatures: component.signatures.map(({ validatorIndex, signature }) => ({
             validatorIndex,

@@ -85,6 +85,7 @@ fn offer(keys: &str, parent: &[u8]) -> BodyOffer {
             signers: Signers::Proof {
                 proof: vec![1].into(),
                 participants: vec![7].into(),
+                proof_system: None,
             },
         },
     });

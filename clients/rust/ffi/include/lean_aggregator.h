@@ -245,6 +245,17 @@ int la_snapshot_child(struct la_snapshot *snapshot,
                       const uint8_t *proof,
                       size_t proof_len);
 
+// Names the proof system that made the newest proof of la_snapshot_child, by its scheme, and its revision or
+// NULL. A child of another proof system than the request's is left out, a merge with one is rejected, and
+// nothing is verified. Without this call it is the request's. 0: done. -1: `snapshot` or `scheme` is NULL,
+// a text is no UTF-8, or the newest group or component has no proof.
+//
+// # Safety
+// `snapshot` is NULL or of `la_snapshot_new`, each text is NULL or ends with 0.
+int la_snapshot_child_system(struct la_snapshot *snapshot,
+                             const char *scheme,
+                             const char *revision);
+
 // Submits, and frees the snapshot in any case. 0: submitted, and `request_id` (may be NULL), which has
 // 65 bytes, has its id. Else the reason for which it was skipped: see la_skip_reason. -1: an argument
 // is NULL, or the options have no fence, an unknown priority or a wrong size.

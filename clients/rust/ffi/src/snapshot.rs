@@ -10,7 +10,7 @@ use lean_aggregator_client::{
 };
 
 use super::options::read_sized;
-use super::{guard, put_text, Adapter};
+use super::{guard, put_text, text, Adapter};
 
 const REQUEST_ID_BYTES: usize = 65;
 
@@ -96,6 +96,7 @@ impl Snapshot {
                 component.signers = is_empty.then_some(Signers::Proof {
                     proof,
                     participants,
+                    proof_system: None,
                 })?;
             }
             None => self.votes.groups.last_mut()?.children.push(proto::Child {
@@ -104,6 +105,27 @@ impl Snapshot {
                 proof_system: None,
             }),
         }
+        Some(())
+    }
+
+    /// Names what made the newest proof. `None`: nothing is begun, or it has no proof.
+    fn name_system(&mut self, name: proto::ProofSystem) -> Option<()> {
+        let newest = match self.components.last_mut() {
+            Some(component) => match &mut component.signers {
+                Signers::Raws(_) => return None,
+                Signers::Proof { proof_system, .. } => proof_system,
+            },
+            None => {
+                &mut self
+                    .votes
+                    .groups
+                    .last_mut()?
+                    .children
+                    .last_mut()?
+                    .proof_system
+            }
+        };
+        *newest = Some(name);
         Some(())
     }
 }
@@ -339,6 +361,35 @@ pub unsafe extern "C" fn la_snapshot_child(
     })
 }
 
+/// Names the proof system that made the newest proof of la_snapshot_child, by its scheme, and its revision or
+/// NULL. A child of another proof system than the request's is left out, a merge with one is rejected, and
+/// nothing is verified. Without this call it is the request's. 0: done. -1: `snapshot` or `scheme` is NULL,
+/// a text is no UTF-8, or the newest group or component has no proof.
+///
+/// # Safety
+/// `snapshot` is NULL or of `la_snapshot_new`, each text is NULL or ends with 0.
+#[no_mangle]
+pub unsafe extern "C" fn la_snapshot_child_system(
+    snapshot: *mut Snapshot,
+    scheme: *const c_char,
+    revision: *const c_char,
+) -> c_int {
+    guard(-1, || {
+        // SAFETY: the caller's promise.
+        let (snapshot, scheme, given) =
+            unsafe { (snapshot.as_mut(), text(scheme), text(revision)) };
+        let revision = given.or(revision.is_null().then_some(""));
+        let input = snapshot.zip(scheme).zip(revision);
+        done(input.and_then(|((snapshot, scheme), revision)| {
+            snapshot.name_system(proto::ProofSystem {
+                scheme: scheme.into(),
+                revision: revision.into(),
+                log_inv_rate: 0,
+            })
+        }))
+    })
+}
+
 /// Submits, and frees the snapshot in any case. 0: submitted, and `request_id` (may be NULL), which has
 /// 65 bytes, has its id. Else the reason for which it was skipped: see la_skip_reason. -1: an argument
 /// is NULL, or the options have no fence, an unknown priority or a wrong size.
@@ -442,4 +493,85 @@ pub extern "C" fn la_skip_reason(reason: c_int) -> *const c_char {
         None => c"none",
     };
     name.as_ptr()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr::null;
+
+    use super::*;
+
+    /// A snapshot, and a checkpoint for all that it needs.
+    fn begun() -> (*mut Snapshot, Checkpoint) {
+        let point = Checkpoint {
+            root: [1; 32],
+            slot: 5,
+        };
+        // SAFETY: the checkpoint is valid.
+        (unsafe { la_snapshot_new(&point, &point) }, point)
+    }
+
+    fn taken(snapshot: *mut Snapshot) -> Snapshot {
+        // SAFETY: it is of la_snapshot_new, and is not used any more.
+        *unsafe { Box::from_raw(snapshot) }
+    }
+
+    fn name(scheme: &str, revision: &str) -> Option<proto::ProofSystem> {
+        Some(proto::ProofSystem {
+            scheme: scheme.into(),
+            revision: revision.into(),
+            log_inv_rate: 0,
+        })
+    }
+
+    #[test]
+    fn the_newest_child_says_its_proof_system() {
+        let (snapshot, point) = begun();
+        let (scheme, revision) = (c"another".as_ptr(), c"2".as_ptr());
+        // SAFETY: the pointers are valid or NULL.
+        unsafe {
+            assert_eq!(
+                la_snapshot_child_system(std::ptr::null_mut(), scheme, revision),
+                -1
+            );
+            assert_eq!(la_snapshot_child_system(snapshot, scheme, revision), -1);
+            assert_eq!(la_snapshot_group(snapshot, 5, &point, &point, &point), 0);
+            assert_eq!(la_snapshot_child_system(snapshot, scheme, revision), -1);
+            let child = || la_snapshot_child(snapshot, [3].as_ptr(), 1, [9].as_ptr(), 1);
+            assert_eq!(child(), 0);
+            assert_eq!(la_snapshot_child_system(snapshot, null(), revision), -1);
+            let invalid = c"\xff".as_ptr();
+            assert_eq!(la_snapshot_child_system(snapshot, scheme, invalid), -1);
+            assert_eq!(child(), 0);
+            assert_eq!(la_snapshot_child_system(snapshot, scheme, null()), 0);
+            assert_eq!(child(), 0);
+            assert_eq!(la_snapshot_child_system(snapshot, scheme, revision), 0);
+        }
+        let children = &taken(snapshot).votes.groups[0].children;
+        let systems = children.iter().map(|child| child.proof_system.clone());
+        let expected = [None, name("another", ""), name("another", "2")];
+        assert_eq!(systems.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn the_proof_of_a_component_says_its_proof_system() {
+        let (snapshot, point) = begun();
+        let scheme = c"another".as_ptr();
+        // SAFETY: the pointers are valid or NULL.
+        unsafe {
+            assert_eq!(la_merge_data(snapshot, 5, &point, &point, &point), 0);
+            assert_eq!(la_snapshot_child_system(snapshot, scheme, null()), -1);
+            assert_eq!(
+                la_snapshot_child(snapshot, [3].as_ptr(), 1, [9].as_ptr(), 1),
+                0
+            );
+            assert_eq!(la_snapshot_child_system(snapshot, scheme, null()), 0);
+        }
+        let expected = Signers::Proof {
+            proof: vec![9].into(),
+            participants: vec![3].into(),
+            proof_system: name("another", ""),
+        };
+        assert_eq!(taken(snapshot).components[0].signers, expected);
+    }
 }

@@ -49,6 +49,7 @@ static la_snapshot *make_merge(uint32_t proposer) {
   CHECK(la_snapshot_group(merge, 1, &checkpoint, &checkpoint, &checkpoint) == -1);
   CHECK(la_snapshot_raw(merge, 0, bytes, sizeof bytes) == 0);
   CHECK(la_snapshot_child(merge, bytes, 1, bytes, 8) == -1); /* It has a signature. */
+  CHECK(la_snapshot_child_system(merge, "another", NULL) == -1); /* And no proof. */
   CHECK(la_merge_root(merge, &root, LA_PROPOSAL_KEY) == 0);
   CHECK(la_snapshot_raw(merge, proposer, bytes, sizeof bytes) == 0);
   return merge;

@@ -53,6 +53,9 @@ pub enum Signers {
         proof: Bytes,
         /// The validators, as bits or as an SSZ bitlist, whichever the merge has.
         participants: Bytes,
+        /// Made the proof: a merge with one of another than the request's is rejected, and nothing is
+        /// verified. `None`: the request's.
+        proof_system: Option<proto::ProofSystem>,
     },
 }
 
@@ -159,19 +162,22 @@ impl Component {
                 claim.set_role(role);
             }
         }
+        let mut made_by = None;
         let from = match self.signers {
             Signers::Raws(signatures) => From::Raws(proto::RawSignatures { signatures }),
             Signers::Proof {
                 proof,
                 participants,
+                proof_system,
             } => {
+                made_by = proof_system;
                 claim.participants = participants;
                 From::Proof(proof)
             }
         };
         proto::Component {
             claim: Some(claim),
-            proof_system: None,
+            proof_system: made_by,
             from: Some(from),
         }
     }
@@ -238,9 +244,19 @@ mod tests {
             None => Signers::Proof {
                 proof: hex(&value["proof"]),
                 participants: hex(&value["participants"]),
+                proof_system: proof_system(&value["proofSystem"]),
             },
         };
         Component { message, signers }
+    }
+
+    fn proof_system(value: &Value) -> Option<proto::ProofSystem> {
+        let name = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+        value.is_object().then(|| proto::ProofSystem {
+            scheme: name("scheme"),
+            revision: name("revision"),
+            ..Default::default()
+        })
     }
 
     fn raw(value: &Value) -> proto::RawSignature {
