@@ -223,7 +223,7 @@ describe("watch", () => {
 test("info is a table, or the raw message", async () => {
   const text = await cli("info");
   expect(text.stdout).toMatch(/^version +test\n/);
-  expect(text.stdout).toMatch(/\ncpu +idle +its prover +-\n/);
+  expect(text.stdout).toMatch(/\ncpu +idle +fake fake-1 +its prover +-\n/);
   const snapshot = `at most ${limits.groupsMax} groups, ${limits.snapshotBytesMax / 1024} KiB`;
   expect(text.stdout).toMatch(new RegExp(`^snapshot +${snapshot}$`, "m"));
   expect(text.code).toBe(0);
