@@ -24,11 +24,11 @@ describe("flags", () => {
   test.each<[flags: Record<string, unknown>, ...errors: string[]]>([
     [
       { deadlineMs: "fast" },
-      '--deadline-ms is "fast": expected whole milliseconds from 1 to 60000',
+      '--deadline-ms is "fast": expected whole milliseconds from 1 to 120000',
     ],
     [
-      { deadlineMs: "90000" },
-      '--deadline-ms is "90000": expected whole milliseconds from 1 to 60000',
+      { deadlineMs: "130000" },
+      '--deadline-ms is "130000": expected whole milliseconds from 1 to 120000',
     ],
     [{ fenceMs: "0" }, '--fence-ms is "0": expected whole milliseconds from 1 to 120000'],
     [{ fenceMs: "" }, '--fence-ms is "": expected whole milliseconds from 1 to 120000'],
@@ -166,7 +166,7 @@ describe("variables", () => {
   test.each<[env: Record<string, string>, ...errors: string[]]>([
     [
       { LEAN_AGGREGATOR_DEADLINE_MS: "soon" },
-      'LEAN_AGGREGATOR_DEADLINE_MS is "soon": expected whole milliseconds from 1 to 60000',
+      'LEAN_AGGREGATOR_DEADLINE_MS is "soon": expected whole milliseconds from 1 to 120000',
     ],
     [
       { LEAN_AGGREGATOR_TLS_CERTIFICATE: "tls.crt" },
