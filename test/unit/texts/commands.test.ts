@@ -132,8 +132,8 @@ test.each<[command: string, text: string]>([
     "damaged.bin is not a SubmitSnapshotRequest in binary: its bytes are of another kind, or cut; " +
       "write it again, or give JSON a name without .bin",
   ],
-  ["submit x --deadline-ms 0", flag("--deadline-ms <ms>", "0", ms(60_000))],
-  ["submit x --deadline-ms 60001", flag("--deadline-ms <ms>", "60001", ms(60_000))],
+  ["submit x --deadline-ms 0", flag("--deadline-ms <ms>", "0", ms(120_000))],
+  ["submit x --deadline-ms 120001", flag("--deadline-ms <ms>", "120001", ms(120_000))],
   ["submit x --fence-ms 1e3", flag("--fence-ms <ms>", "1e3", ms(120_000))],
   ["submit x --fence-ms 120001", flag("--fence-ms <ms>", "120001", ms(120_000))],
   [
