@@ -55,7 +55,7 @@ export type MergeGates = Omit<Gates, "isAggregator">;
  */
 export type MergeOptions = Pick<
   SubmitOptions,
-  "priority" | "deadlineMs" | "fenceMs" | "mayReplace" | "steps" | "holdMs"
+  "priority" | "deadlineMs" | "fenceMs" | "mayReplace" | "steps" | "holdMs" | "traceparent"
 >;
 
 /** Returns the snapshot of a merge. Throws `TypeError` for one that every service refuses. */

@@ -173,6 +173,15 @@ func TestTheTraceOfTheNodeGoesWithEachTry(t *testing.T) {
 	if header := service.Traceparents()[tried]; header != "" {
 		t.Errorf("traceparent %q, expected none", header)
 	}
+	tried = len(service.Traceparents())
+	root := &leanagg.SignedRoot{Root: make([]byte, 32), Slot: 5}
+	merge := &leanagg.Merge{Components: []leanagg.Component{{Root: root, Proof: []byte{1}, Participants: []byte{1}}}}
+	node.MergeOrSkip(5, open, func() (*leanagg.Merge, error) { return merge, nil },
+		leanagg.MergeOptions{Fence: 10 * time.Second, Traceparent: trace})
+	take(t, node, 1)
+	if headers := service.Traceparents()[tried:]; len(headers) == 0 || headers[0] != trace {
+		t.Errorf("traceparent of a merge %q", headers)
+	}
 }
 
 func TestAWrongTokenIsInvalid(t *testing.T) {

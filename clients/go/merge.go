@@ -66,6 +66,8 @@ type MergeOptions struct {
 	Steps []Step
 	// HoldUntil is the instant before which the result is not taken. Default: none.
 	HoldUntil time.Time
+	// Traceparent is the W3C header of the node's trace, as in [SubmitOptions]. Default: none.
+	Traceparent string
 }
 
 // MergeOrSkip submits one merge, as [Aggregator.SubmitOrSkip] submits a snapshot. Merges and votes of
@@ -103,6 +105,7 @@ func (a *Aggregator) mergeOrSkip(
 	return a.submitOrSkip(slot, gates, machine.Merge, snapshot, SubmitOptions{
 		Priority: options.Priority, Deadline: options.Deadline, Fence: options.Fence,
 		MayReplace: options.MayReplace, Steps: options.Steps, HoldUntil: options.HoldUntil,
+		Traceparent: options.Traceparent,
 	}, skip, onSubmit)
 }
 

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lean_aggregator_client::machine::{Gates, Priority, SkipReason};
-use lean_aggregator_client::{proto, Aggregator, Builder, Ending, SubmitOptions};
+use lean_aggregator_client::{
+    proto, Aggregator, Builder, Component, Ending, Merge, MergeOptions, Message, Signers,
+    SubmitOptions,
+};
 use proto::stream_results_response::Event;
 use proto::submit_snapshot_response::Result as Answer;
 use support::scripted::Scripted;
@@ -155,6 +158,29 @@ fn the_trace_of_the_node_goes_with_a_submission() {
         .unwrap();
     wait(|| service.calls().submits.len() == 2);
     assert_eq!(service.calls().submits[1].traceparent, None);
+    let component = Component {
+        message: Message::Data(proto::AttestationData::default()),
+        signers: Signers::Raws(Vec::new()),
+    };
+    let merge = || {
+        Ok::<_, String>(Some(Merge {
+            components: vec![component],
+            ..Merge::default()
+        }))
+    };
+    let of_merge = MergeOptions {
+        fence: Some(Duration::from_secs(9)),
+        traceparent: Some(trace.to_owned()),
+        ..MergeOptions::default()
+    };
+    adapter
+        .merge_or_skip(1, Gates::OPEN, merge, &of_merge)
+        .unwrap();
+    wait(|| service.calls().submits.len() == 3);
+    assert_eq!(
+        service.calls().submits[2].traceparent.as_deref(),
+        Some(trace)
+    );
 }
 
 #[test]

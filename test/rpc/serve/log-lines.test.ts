@@ -1,5 +1,7 @@
 /** What the log says of snapshots, groups and calls, and of the prover. */
+import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, expect, test } from "vitest";
+import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
 import { snapshot as snapshotOf } from "../../../tools/harness/vectors.js";
@@ -12,7 +14,11 @@ let service: ServiceProcess | undefined;
 afterEach(() => service?.kill());
 
 /** The log of a service that has proved one snapshot, by message. */
-async function logAt(level: string, snapshot = fakeSnapshot(2), flags: readonly string[] = []) {
+async function logAt(
+  level: string,
+  snapshot = fakeSnapshot(2),
+  { flags = [], traceparent }: { flags?: readonly string[]; traceparent?: string } = {},
+) {
   const place = new ServedPlace();
   const started = (service = ServiceProcess.spawn({
     flags: [...place.flags, "--log-level", level, ...flags],
@@ -21,7 +27,8 @@ async function logAt(level: string, snapshot = fakeSnapshot(2), flags: readonly 
   const client = new AggregatorClient({ address: place.nodes });
   const budgets = { deadlineMs: 5000, fenceMs: 8000 };
   const node = { nodeId: "node-1", nodeEpoch: 1n };
-  await client.submitSnapshot({ node, snapshot, ...budgets });
+  const request = create(SubmitSnapshotRequestSchema, { node, snapshot, ...budgets });
+  await client.submitEncoded(toBinary(SubmitSnapshotRequestSchema, request), { traceparent });
   client.close();
   await until("the session ends", () => started.log.some(({ msg }) => msg === "session ended"));
   return { line: (msg: string) => started.log.find((line) => line.msg === msg) };
@@ -42,7 +49,16 @@ test("info: a fake prover, an accepted snapshot and its end, with votes", async 
   expect(line("session ended")).toMatchObject(ended);
   expect(line("session ended")).not.toHaveProperty("votesLeftOut");
   expect(line("session ended")).not.toHaveProperty("jobs");
+  expect(line("snapshot accepted")).not.toHaveProperty("trace_id");
   expect(line("call ended")).toBeUndefined();
+});
+
+test("info: the caller's trace, where the call has one", async () => {
+  const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const traceparent = `00-${traceId}-00f067aa0ba902b7-01`;
+  const { line } = await logAt("info", fakeSnapshot(1), { traceparent });
+  for (const msg of ["snapshot accepted", "session ended"])
+    expect(line(msg)).toHaveProperty("trace_id", traceId);
 });
 
 test("info: the jobs by which large groups were proved, at the end of their session", async () => {
@@ -50,7 +66,7 @@ test("info: the jobs by which large groups were proved, at the end of their sess
     0,
     Array.from({ length: 12 }, (_, at) => at),
   );
-  const { line } = await logAt("info", snapshotOf(1, [large]), ["--leaf-raws-max", "4"]);
+  const { line } = await logAt("info", snapshotOf(1, [large]), { flags: ["--leaf-raws-max", "4"] });
   expect(line("session ended")).toMatchObject({
     groupsByStatus: { proved: 1 },
     jobs: { leaves: 3, folds: 1, done: 4, tries: 4 },

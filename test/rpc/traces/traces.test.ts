@@ -11,6 +11,8 @@ import {
 } from "../../../proto/gen/opentelemetry/proto/trace/v1/trace_pb.js";
 import type { Service } from "../../../server/service.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
+import { keyTable } from "../../../tools/harness/vectors.js";
+import { inventedData, inventedRaw } from "../../../tools/harness/wire/contract.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { GatedProver } from "../schedule/gated-prover.js";
 import type { TestCollector } from "./collector.js";
@@ -128,6 +130,27 @@ test("the adapter's snapshots, over gRPC, are in the trace of the node's span", 
   }
   await service.close();
   expect(spanNamed("snapshot")).toMatchObject({ traceId, parentSpanId, flags: 0x301 });
+});
+
+test("a merge of the adapter is in the trace that the node names", async () => {
+  const adapter = new TickAggregator({
+    ...{ endpoints: service.addresses, nodeId: "node-2", timeToFence: () => 60_000 },
+  });
+  try {
+    const components = [1, 2].map((n) => ({
+      data: inventedData(n),
+      signatures: [inventedRaw(n, n)],
+    }));
+    const head = { root: new Uint8Array(32).fill(1), slot: 99n };
+    const merge = () => ({ head, justified: head, keys: keyTable(4), components });
+    const submit = () => adapter.mergeOrSkip(100, { hasState: true }, merge, { traceparent });
+    await expect.poll(submit).toHaveProperty("submitted");
+    await prover.untilProofs(1);
+  } finally {
+    await adapter.close({ drainMs: 0 });
+  }
+  await service.close();
+  expect(spanNamed("snapshot")).toMatchObject({ traceId, parentSpanId });
 });
 
 test("a garbled trace context is ignored, and the snapshot accepted", async () => {

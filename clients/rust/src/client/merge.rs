@@ -75,6 +75,8 @@ pub struct MergeOptions {
     pub steps: Vec<Step>,
     /// The result is taken only after this time.
     pub hold: Duration,
+    /// The W3C header `traceparent` of the node's trace, as in [`SubmitOptions`].
+    pub traceparent: Option<String>,
 }
 
 impl Default for MergeOptions {
@@ -86,6 +88,7 @@ impl Default for MergeOptions {
             may_replace: false,
             steps: Vec::new(),
             hold: Duration::ZERO,
+            traceparent: None,
         }
     }
 }
@@ -99,6 +102,7 @@ impl MergeOptions {
             may_replace: self.may_replace,
             steps: self.steps.clone(),
             hold: self.hold,
+            traceparent: self.traceparent.clone(),
             ..SubmitOptions::default()
         }
     }
