@@ -3,6 +3,7 @@
  * and reflection, and pages such as /metrics if it has any. The nodes' listener and the operator's
  * have one each, with different routes, limits and access.
  */
+import { setMaxListeners } from "node:events";
 import type { DescFile } from "@bufbuild/protobuf";
 import { METRICS_CALL } from "../access/policy-file.js";
 import type { HttpRequest, HttpResponse } from "../net/http-listener.js";
@@ -45,6 +46,7 @@ export class RpcServer {
     this.health = new Health(files.flatMap(({ services }) => services.map((it) => it.typeName)));
     const routes = new Routes(modules.log).health(this.health).reflection(files);
     addRoutes(routes);
+    setMaxListeners(0, this.draining.signal); // one of each open stream, whose number has a limit of its own
     this.admission = new CallAdmission(routes.handlers, this.draining.signal, modules);
     this.listener = new HttpListener((...call) => this.handle(...call), listenerOptions, modules);
   }

@@ -112,6 +112,25 @@ describe("a stream", () => {
     await bare.memory.reaches(0);
   });
 
+  test("many streams at once make Node warn of nothing", async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error) => void warnings.push(warning);
+    process.on("warning", note);
+    closers.push(() => process.off("warning", note));
+    const service = await startTestService(() =>
+      startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
+    );
+    closers.push(() => service.close());
+    const [address = ""] = service.addresses;
+    for (let at = 0; at < 20; at++) {
+      const { call } = open(address, `node-${at}`);
+      await new Promise((resolve) => call.stream.once("response", resolve));
+    }
+    // A warning is emitted with the next tick.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warnings.map(({ message }) => message)).toEqual([]);
+  });
+
   test("on drain a slow reader gets all that is logged, what still ran included", async () => {
     const gate = { isOpen: true };
     const service = await startTestService(
