@@ -84,14 +84,26 @@ export class ActivityModel {
   missed = 0;
   private readonly attempts = new Attempts();
   private bars = 0;
+  /** The number, within the run, of the activity that the stream sends next, and of the one that is new. */
+  private sent = 0;
+  private next = 0;
+
+  /** A new stream begins: it sends again what the service keeps, which is taken once. */
+  streamBegins(): void {
+    this.sent = 0;
+  }
 
   take(answer: Answer): void {
     if (this.last !== undefined && this.last.run !== answer.run) this.forgetAll();
     const isFirst = this.last === undefined;
     this.last = answer;
+    const from = this.sent + answer.missed;
     // Before the first answer nothing was there to miss: the service keeps some minutes only.
-    if (!isFirst) this.missed += answer.missed;
-    for (const activity of answer.activities) this.takeActivity(activity);
+    if (!isFirst) this.missed += Math.max(0, from - this.next);
+    const known = Math.max(0, this.next - from);
+    for (const activity of answer.activities.slice(known)) this.takeActivity(activity);
+    this.sent = from + answer.activities.length;
+    this.next = Math.max(this.next, this.sent);
     if (answer.devices !== undefined) {
       this.devices = answer.devices;
       for (const { id, costs } of answer.devices) if (costs.length > 0) this.costs.set(id, costs);
@@ -233,5 +245,7 @@ export class ActivityModel {
     this.nodes = [];
     this.last = undefined;
     this.missed = 0;
+    this.sent = 0;
+    this.next = 0;
   }
 }

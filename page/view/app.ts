@@ -62,6 +62,7 @@ class App {
   /** Reads the stream for ever, or until a recording is read whole. */
   private async read(): Promise<void> {
     for (;;) {
+      this.live.streamBegins();
       try {
         for await (const answer of answers(this.token, new AbortController().signal)) {
           this.take(answer);

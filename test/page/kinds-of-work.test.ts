@@ -77,14 +77,16 @@ async function select(wanted: RegExp): Promise<string> {
   throw new Error(`no bar says ${String(wanted)}`);
 }
 
+const related = () => page.locator("#chart .frame.related").count();
+
 seen("a tree's jobs belong to its group, on all its devices", async () => {
   await prove("beam", inventedGroup(1, [0, 1, 2, 3]));
   await page.locator("#chart .bar.proved").first().waitFor();
   const text = await select(/beam, group 0: proved; 4 votes/);
   expect(text).toMatch(/a tree, 3 jobs so far, on cpu-[ab] \(cores \d\), cpu-[ab]/);
-  expect(await page.locator("#chart .frame.related").count()).toBe(3);
+  await expect.poll(related).toBe(3);
   expect(await select(/fold of a tree: job 3 of 3/)).toContain("slot 100, beam, group 0: proved");
-  expect(await page.locator("#chart .frame.related").count()).toBe(3);
+  await expect.poll(related).toBe(3);
 });
 
 seen("a merge is marked as one, in its row and on its lane", async () => {

@@ -151,6 +151,29 @@ test("proof systems are named where there are several, and not where there is on
   expect(describeGroup(group, model, 1200).join()).not.toContain("proof system");
 });
 
+test("what a new stream of the same run sends again is taken once, and gaps are counted", () => {
+  const skipped = { atMs: 1600, skipped: { slot: "8", reason: "SKIP_REASON_IN_FLIGHT" } };
+  take(1500, [...tree, idle("b", 1450), skipped], { missed: "40" });
+  const before = [barsOf("b").length, model.skips.length];
+  model.streamBegins();
+  take(1700, [idle("b", 1450), skipped], { missed: String(40 + tree.length) });
+  expect([barsOf("b").length, model.skips.length]).toEqual(before);
+  take(1800, [skipped]);
+  expect(model.skips).toHaveLength(2);
+  expect(model.missed).toBe(0);
+  model.streamBegins();
+  take(1900, [skipped], { missed: String(40 + tree.length + 3 + 5) });
+  expect([model.skips.length, model.missed]).toEqual([3, 5]);
+});
+
+test("another run begins anew", () => {
+  take(1400, tree, { missed: "7" });
+  model.streamBegins();
+  take(100, [accepted("s", 50)], { run: "two" });
+  expect([...model.groups.keys()]).toEqual(["s/0"]);
+  expect([model.lanes.size, model.missed]).toEqual([0, 0]);
+});
+
 test("an attempt is forgotten with its last group", () => {
   take(1400, [...tree, ended("s", 1400), idle("b", 1400)]);
   const [bar] = barsOf("a");
