@@ -9,7 +9,10 @@ import type { Activity, Answer, Cost, Device, Event, Node, Size, VoteFates } fro
 
 /** How long ended groups and proofs are kept, in milliseconds. */
 export const KEPT_MS = 10 * 60_000;
-const GROUPS_MAX = 5000;
+const GROUPS_MAX = 20_000;
+/** Stretches of work that are kept of a lane. */
+const BARS_MAX = 5000;
+const SKIPS_MAX = 5000;
 
 type Accepted = Extract<Event, { kind: "accepted" }>;
 type Lane = Extract<Event, { kind: "lane" }>;
@@ -115,6 +118,11 @@ export class ActivityModel {
   /** The attempt that the lane's bar is of; undefined when it is not known, and without one. */
   attemptOf({ state, job }: LaneBar): Attempt | undefined {
     return state === "proving" ? this.attempts.of(job) : undefined;
+  }
+
+  /** The attempts at the group, the newest last. */
+  attemptsAt(group: Group): Attempt[] {
+    return group.attempts.flatMap((number) => this.attempts.of(number) ?? []);
   }
 
   /** The newest attempt at the group; undefined before the first. */
@@ -230,9 +238,12 @@ export class ActivityModel {
       } else if (end !== undefined) break;
     }
     for (const bars of this.lanes.values()) {
-      while ((bars[0]?.endAtMs ?? Infinity) < atMs) bars.shift();
+      const young = bars.findIndex(({ endAtMs = Infinity }) => endAtMs >= atMs);
+      bars.splice(0, Math.max(young < 0 ? bars.length : young, bars.length - BARS_MAX));
     }
-    while ((this.skips[0]?.atMs ?? Infinity) < atMs) this.skips.shift();
+    const young = this.skips.findIndex((skip) => skip.atMs >= atMs);
+    const old = young < 0 ? this.skips.length : young;
+    this.skips.splice(0, Math.max(old, this.skips.length - SKIPS_MAX));
   }
 
   private forgetAll(): void {

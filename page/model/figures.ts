@@ -87,14 +87,21 @@ export function acceptedIn(model: ActivityModel, fromMs: number, toMs: number): 
   );
 }
 
+/** The items by key, in their order. */
+export function groupedBy<T>(items: Iterable<T>, keyOf: (item: T) => string): Map<string, T[]> {
+  const grouped = new Map<string, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const of = grouped.get(key);
+    if (of === undefined) grouped.set(key, [item]);
+    else of.push(item);
+  }
+  return grouped;
+}
+
 /** The groups by slot, the newest slot first; of a slot in the order of acceptance. */
 export function bySlot(groups: Iterable<Group>): [slot: string, groups: Group[]][] {
-  const slots = new Map<string, Group[]>();
-  for (const group of groups) {
-    const of = slots.get(group.session.slot);
-    if (of === undefined) slots.set(group.session.slot, [group]);
-    else of.push(group);
-  }
+  const slots = groupedBy(groups, ({ session }) => session.slot);
   return [...slots].sort(([a], [b]) => (BigInt(a) < BigInt(b) ? 1 : -1));
 }
 
@@ -126,10 +133,7 @@ export function jobKind(bar: LaneBar, model: ActivityModel): "merge" | "leaf" | 
 
 /** Number of skips by reason, most first. */
 export function skipsByReason(skips: readonly Skip[]): [reason: string, skips: Skip[]][] {
-  const reasons = new Map<string, Skip[]>();
-  for (const skip of skips) {
-    reasons.set(skip.reason, [...(reasons.get(skip.reason) ?? []), skip]);
-  }
+  const reasons = groupedBy(skips, ({ reason }) => reason);
   return [...reasons].sort(([, a], [, b]) => b.length - a.length);
 }
 

@@ -12,10 +12,13 @@ export function relatedTo(key: string, model: ActivityModel): Set<string> {
   const groups = group === undefined ? groupsOf(bar, model) : [group];
   if (groups.length === 0) return new Set();
   const related = new Set(groups.map((each) => each.key));
-  const isOfThem = (each: Group) => related.has(each.key);
-  const bars = [...model.lanes.values()].flat();
-  const works = bars.filter((each) => model.groupsOf(each).some(isOfThem));
-  for (const work of works) related.add(work.key);
+  const attempts = new Set(groups.flatMap((each) => model.attemptsAt(each)));
+  for (const bars of model.lanes.values()) {
+    for (const each of bars) {
+      const attempt = model.attemptOf(each);
+      if (attempt !== undefined && attempts.has(attempt)) related.add(each.key);
+    }
+  }
   related.delete(key);
   return related;
 }

@@ -5,6 +5,8 @@ import {
   acceptedIn,
   busyShare,
   bytesText,
+  count,
+  groupedBy,
   lookNames,
   looks,
   lostByReason,
@@ -20,6 +22,8 @@ import { html, svg } from "./dom.js";
 
 /** The time over which figures are taken, in milliseconds. */
 const FIGURES_MS = 60_000;
+/** Of the nodes those are shown that used most. */
+const ROWS_MAX = 64;
 
 export function drawFigures(element: HTMLElement, model: ActivityModel, span: Span): void {
   const { toMs } = span;
@@ -95,6 +99,10 @@ function heat(share: number): Element {
   return html("span", {}, meter, ` ${percentText(share)}`);
 }
 
+/** What stands below a table that would have more than `ROWS_MAX` rows. */
+const moreOf = (rows: number, noun: string): Element[] =>
+  rows <= ROWS_MAX ? [] : [quiet(`and ${count(rows - ROWS_MAX, `more ${noun}`)}`)];
+
 const quiet = (text: string) => html("span", { class: "quiet" }, text);
 
 export function drawDevices(element: HTMLElement, model: ActivityModel, { nowMs }: Span): void {
@@ -102,7 +110,7 @@ export function drawDevices(element: HTMLElement, model: ActivityModel, { nowMs 
     const text = "No device: see 'lean-aggregator info', and the service's log.";
     return element.replaceChildren(quiet(text));
   }
-  const rows = model.devices.map((device) => {
+  const rows = model.devices.slice(0, ROWS_MAX).map((device) => {
     const bars = model.lanes.get(device.id) ?? [];
     return [
       html("span", {}, html("b", {}, device.id), html("br"), quiet(systemText(device))),
@@ -113,7 +121,7 @@ export function drawDevices(element: HTMLElement, model: ActivityModel, { nowMs 
     ];
   });
   const titles = ["device", "state", "running proof", "memory", "busy, last minute"];
-  element.replaceChildren(table(titles, rows, [3]));
+  element.replaceChildren(table(titles, rows, [3]), ...moreOf(model.devices.length, "device"));
 }
 
 function systemText(device: Device): string {
@@ -148,9 +156,13 @@ export function drawNodes(element: HTMLElement, model: ActivityModel, span: Span
   ]);
   if (names.size === 0) return element.replaceChildren(quiet("No node has called yet."));
   const all = nodes.reduce((sum, { usedMs }) => sum + usedMs, 0);
-  const rows = [...names].sort().map((name) => {
-    const node = nodes.find(({ id }) => id === name);
-    const sums = sumVotes(groups.filter(({ session }) => session.node === name));
+  const used = new Map(nodes.map((node) => [node.id, node]));
+  const groupsOf = groupedBy(groups, ({ session }) => session.node);
+  const byUse = (a: string, b: string) => (used.get(b)?.usedMs ?? 0) - (used.get(a)?.usedMs ?? 0);
+  const shown = [...names].sort(byUse).slice(0, ROWS_MAX).sort();
+  const rows = shown.map((name) => {
+    const node = used.get(name);
+    const sums = sumVotes(groupsOf.get(name) ?? []);
     const share = all > 0 ? (node?.usedMs ?? 0) / all : 0;
     const meter = html("meter", { min: 0, max: 1 });
     meter.value = share;
@@ -164,7 +176,7 @@ export function drawNodes(element: HTMLElement, model: ActivityModel, span: Span
     ];
   });
   const titles = ["node", "share of prover time", "in flight", "votes", "proved"];
-  element.replaceChildren(table(titles, rows, [2, 3, 4]));
+  element.replaceChildren(table(titles, rows, [2, 3, 4]), ...moreOf(names.size, "node"));
 }
 
 export function drawLosses(element: HTMLElement, model: ActivityModel, span: Span): void {

@@ -34,6 +34,9 @@ const SECTION_GAP = 26;
 const LANE_HEIGHT = 24;
 const SYSTEM_HEIGHT = 20;
 const ROWS_MAX = 240;
+const LANES_MAX = 64;
+/** About as many bars are drawn on all lanes together; shorter ones are drawn as one. */
+const LANE_BARS_MAX = 1000;
 const TICKS_MS = [500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 120_000, 300_000, 900_000];
 
 export class Timeline {
@@ -125,7 +128,7 @@ export class Timeline {
       row += shown.length;
     }
     if (rows > row) {
-      const text = `and ${rows - row} more groups: show a shorter time`;
+      const text = `and ${rows - row} more groups, which the figures and the votes below count`;
       this.content.push(svg("text", { class: "more", x: GUTTER, y: y + 14 }, text));
       y += 18;
     }
@@ -212,7 +215,10 @@ export class Timeline {
     this.heading("devices", top - 8);
     let y = top;
     let before = "";
-    laneNames(model).forEach(({ device, system }, at) => {
+    const names = laneNames(model);
+    const lanes = names.slice(0, LANES_MAX);
+    const stepX = Math.max(1.5, ((this.width - GUTTER) * lanes.length) / LANE_BARS_MAX);
+    lanes.forEach(({ device, system }, at) => {
       if (system !== before) {
         y += SYSTEM_HEIGHT;
         this.content.push(
@@ -226,10 +232,48 @@ export class Timeline {
       this.content.push(svg("rect", { class: band, x: 0, y, width, height: LANE_HEIGHT }));
       const name = cutText(deviceText(device, model.devices), 24);
       this.content.push(svg("text", { class: "slot", x: 6, y: y + 16 }, name));
-      for (const bar of model.lanes.get(device) ?? []) this.drawLane(bar, model, y, row);
+      this.drawBars(model.lanes.get(device) ?? [], model, { y, row, stepX });
       y += LANE_HEIGHT;
     });
+    if (names.length > lanes.length) {
+      const text = `and ${names.length - lanes.length} more devices`;
+      this.content.push(svg("text", { class: "more", x: GUTTER, y: y + 14 }, text));
+      y += 18;
+    }
     return Math.max(y, top + LANE_HEIGHT);
+  }
+
+  /** Draws the bars of a lane: those shorter than `stepX` that stand together as one. */
+  private drawBars(
+    bars: readonly LaneBar[],
+    model: ActivityModel,
+    { y, row, stepX }: { y: number; row: number; stepX: number },
+  ): void {
+    let short: { bars: LaneBar[]; x: number; endX: number } | undefined;
+    const flush = () => {
+      const [only, ...others] = short?.bars ?? [];
+      if (only === undefined || short === undefined) return;
+      if (others.length === 0) this.drawLane(only, model, y, row);
+      else {
+        const box = { x: short.x, y: y + 3, height: LANE_HEIGHT - 6 };
+        const width = Math.max(1.5, short.endX - short.x);
+        this.content.push(svg("rect", { class: "bar several", ...box, width }));
+      }
+      short = undefined;
+    };
+    for (const bar of bars) {
+      const untilMs = bar.endAtMs ?? this.span.nowMs;
+      if (!this.isVisible(bar.startAtMs, untilMs)) continue;
+      const [x, endX] = [this.x(bar.startAtMs), this.x(untilMs)];
+      if (short !== undefined && endX > short.x + stepX) flush();
+      if (endX > x + stepX) this.drawLane(bar, model, y, row);
+      else {
+        short ??= { bars: [], x, endX };
+        short.bars.push(bar);
+        short.endX = endX;
+      }
+    }
+    flush();
   }
 
   private drawLane(bar: LaneBar, model: ActivityModel, y: number, row: number): void {
