@@ -1,13 +1,16 @@
 /**
  * Which proof system a request without a name gets: the configured one, else that of the first
  * configured device, else that of most lanes. It stays while any lane has it, and 10 s longer, so
- * that provers that are all replaced at once change nothing.
+ * that provers that are all replaced at once change nothing. Where no device is configured, lanes are
+ * counted again for half a second: those of a fleet come one after the other.
  */
 import type { ProofSystemName } from "../work/prover-description.js";
 import { isNamed } from "../work/prover-description.js";
 
 /** Longer than a prover takes to be set up, and a lane host to come back after a cut. */
 const STAYS_MS = 10_000;
+/** Longer than five beats of a lane host: those that are up have announced their lanes. */
+const GATHERS_MS = 500;
 
 export interface DefaultSystemOptions {
   /** The configured proof system; what is empty in it is left open. Default: all is open. */
@@ -29,6 +32,8 @@ export class DefaultSystem {
   private current: string | undefined;
   /** Since when no lane has the current one; undefined while some lane has it. */
   private missingSinceMs: number | undefined;
+  /** When the first lane that may decide was there. */
+  private firstLaneAtMs: number | undefined;
 
   constructor(private readonly options: DefaultSystemOptions) {}
 
@@ -44,7 +49,10 @@ export class DefaultSystem {
   ): string | undefined {
     const { named = { scheme: "", revision: "" }, deciders = [] } = this.options;
     const all = systems.filter((each) => each.deviceIds.length > 0 && isNamed(named, each));
-    if (this.stays(all, nowMs)) return this.current;
+    if (all.length > 0) this.firstLaneAtMs ??= nowMs;
+    const isGathering = nowMs < (this.firstLaneAtMs ?? nowMs) + GATHERS_MS;
+    const mayChange = deciders.length === 0 && isGathering;
+    if (!mayChange && this.stays(all, nowMs)) return this.current;
     const decider = deciders.find((id) => all.some(({ deviceIds }) => deviceIds.includes(id)));
     const chosen =
       decider !== undefined

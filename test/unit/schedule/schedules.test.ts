@@ -89,10 +89,10 @@ describe("a name that nobody offers", () => {
   test("is refused with the names of the offers", () => {
     const scheduler = withLanes(r1, other);
     expect(refusal(scheduler, askFor("bls"))).toBe(
-      'proof_system.scheme: is "bls", this server proves "xmss r1", "other o1"',
+      'proof_system.scheme: is "bls", this server proves "other o1", "xmss r1"',
     );
     expect(refusal(scheduler, askFor("xmss", "r9"))).toBe(
-      'proof_system.revision: is "r9", this server proves "xmss r1", "other o1"',
+      'proof_system.revision: is "r9", this server proves "other o1", "xmss r1"',
     );
   });
 
@@ -207,6 +207,32 @@ describe("the default", () => {
     expect(defaultOf(scheduler)).toBe("xmss r1");
   });
 
+  test("without configured devices is that of most lanes that come within half a second", async () => {
+    const scheduler = new TestScheduler(["a", "b", "c", "d", "e", "f"]);
+    scheduler.announceIdle("a", 1, r1);
+    // Provisional, so that no snapshot waits.
+    expect(defaultOf(scheduler)).toBe("xmss r1");
+    expect(scheduler.schedules.isUp).toBe(true);
+    await scheduler.clock.runUntil(499, () => undefined);
+    scheduler.announceIdle("b", 1, r2);
+    scheduler.announceIdle("c", 1, r2);
+    await scheduler.clock.runUntil(500, () => undefined);
+    expect(defaultOf(scheduler)).toBe("xmss r2");
+    for (const lane of ["d", "e", "f"]) scheduler.announceIdle(lane, 1, r1);
+    await scheduler.clock.runUntil(60_000, () => undefined);
+    expect(defaultOf(scheduler)).toBe("xmss r2");
+  });
+
+  test.each([
+    ["r1 first", [r1, r2]],
+    ["r2 first", [r2, r1]],
+  ])("without configured devices is the same for every door: %s", async (_, order) => {
+    const scheduler = withLanes(...order);
+    expect(defaultOf(scheduler)).toBe("xmss r1");
+    await scheduler.clock.runUntil(60_000, () => undefined);
+    expect(defaultOf(scheduler)).toBe("xmss r1");
+  });
+
   test("is the configured one, and nothing else", () => {
     const named = { scheme: "xmss", revision: "r2" };
     const scheduler = new TestScheduler(["a", "b"], { named, deciders: ["a"] });
@@ -224,11 +250,12 @@ describe("the default", () => {
 
   test("stays for 10 s when no lane has it any more", async () => {
     const scheduler = withLanes(r1, r2);
+    await scheduler.clock.runUntil(500, () => undefined);
     scheduler.schedules.gone("a", "h1 is silent");
-    await scheduler.clock.runUntil(9999, () => undefined);
+    await scheduler.clock.runUntil(10_499, () => undefined);
     expect(defaultOf(scheduler)).toBe("xmss r1");
     expect(scheduler.schedules.isUp).toBe(false);
-    await scheduler.clock.runUntil(10_000, () => undefined);
+    await scheduler.clock.runUntil(10_500, () => undefined);
     expect(defaultOf(scheduler)).toBe("xmss r2");
     expect(scheduler.schedules.isUp).toBe(true);
   });

@@ -21,7 +21,7 @@ const work = (digest: string, raws = 1) => groupOfRaws(digest, raws);
 /** A scheduler with an upgrade to r2, and an idle lane for each report, named a, b and so on. */
 function upgrading(shadow: number, ...each: Partial<LaneReport>[]): TestScheduler {
   const names = each.map((_, at) => String.fromCharCode(97 + at));
-  const scheduler = new TestScheduler(names, upgrade(shadow));
+  const scheduler = new TestScheduler(names, { ...upgrade(shadow), deciders: ["a"] });
   names.forEach((name, at) => scheduler.announceIdle(name, 1, each[at]));
   return scheduler;
 }
