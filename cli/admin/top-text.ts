@@ -1,5 +1,6 @@
 /** What `admin top` shows, as lines of characters that fit a width. Pure. */
-import type { ActivityModel, Group, LaneBar } from "../../page/model/activity-model.js";
+import type { ActivityModel, LaneBar } from "../../page/model/activity-model.js";
+import type { Group } from "../../page/model/group.js";
 import type { Device } from "../../page/model/answer.js";
 import {
   acceptedIn,

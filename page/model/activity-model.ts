@@ -5,7 +5,8 @@
  */
 import type { Attempt } from "./attempts.js";
 import { Attempts } from "./attempts.js";
-import type { Activity, Answer, Cost, Device, Event, Node, Size, VoteFates } from "./answer.js";
+import type { Activity, Answer, Cost, Device, Event, Node, Size } from "./answer.js";
+import type { Accepted, Group } from "./group.js";
 
 /** How long ended groups and proofs are kept, in milliseconds. */
 export const KEPT_MS = 10 * 60_000;
@@ -14,32 +15,7 @@ const GROUPS_MAX = 20_000;
 const BARS_MAX = 5000;
 const SKIPS_MAX = 5000;
 
-type Accepted = Extract<Event, { kind: "accepted" }>;
 type Lane = Extract<Event, { kind: "lane" }>;
-
-/** One group of one session. */
-export interface Group {
-  /** Unique: the session's id and the index of the group in its snapshot. */
-  readonly key: string;
-  readonly session: Accepted;
-  readonly index: number;
-  readonly size: Size;
-  /** When its first attempt started. */
-  startedAtMs: number | undefined;
-  /** The numbers of its attempts, the newest last. */
-  readonly attempts: number[];
-  /** When the first proof of the newest attempt started; undefined while its inputs are verified. */
-  provingAtMs: number | undefined;
-  end: GroupEnd | undefined;
-}
-
-export interface GroupEnd {
-  atMs: number;
-  status: string;
-  reason: string;
-  votes: VoteFates;
-  proveMs: number;
-}
 
 /** One stretch of work of a lane: an attempt or a job of one, or another state than idle. */
 export interface LaneBar {

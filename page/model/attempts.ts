@@ -3,7 +3,7 @@
  * of jobs with a proof each, on several devices; several groups can wait for the same attempt. Attempts
  * and jobs are numbered together, over all devices of a run. An attempt is forgotten with its last group.
  */
-import type { Group } from "./activity-model.js";
+import type { Group } from "./group.js";
 
 export interface Attempt {
   readonly number: number;

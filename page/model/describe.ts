@@ -1,5 +1,6 @@
 /** What a bar of the timeline is, line by line, for a person who points at it or selects it. Pure. */
-import type { ActivityModel, Group, LaneBar } from "./activity-model.js";
+import type { ActivityModel, LaneBar } from "./activity-model.js";
+import type { Group } from "./group.js";
 import type { Device } from "./answer.js";
 import {
   count,

@@ -1,5 +1,6 @@
 /** Figures and names that are derived from the model, for the page and `admin top` alike. Pure. */
-import type { ActivityModel, Group, LaneBar, Skip } from "./activity-model.js";
+import type { ActivityModel, LaneBar, Skip } from "./activity-model.js";
+import type { Group } from "./group.js";
 import type { Device, Size, VoteFates } from "./answer.js";
 
 /** What a group looks like at an instant. */

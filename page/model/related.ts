@@ -1,5 +1,6 @@
 /** Which bars of the timeline belong together: a group, and the work of lanes for it. Pure. */
-import type { ActivityModel, Group, LaneBar } from "./activity-model.js";
+import type { ActivityModel, LaneBar } from "./activity-model.js";
+import type { Group } from "./group.js";
 import { barOf } from "./activity-model.js";
 
 /**

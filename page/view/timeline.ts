@@ -2,7 +2,8 @@
  * Draws what happened against time: on top each group as a bar, by slot, with deadlines and fences as
  * lines; below each device with the work of its lane; at the bottom votes that came and went.
  */
-import type { ActivityModel, Group, LaneBar } from "../model/activity-model.js";
+import type { ActivityModel, LaneBar } from "../model/activity-model.js";
+import type { Group } from "../model/group.js";
 import { relatedTo } from "../model/related.js";
 import { bySlot, jobKind, lookOf, sizeText, systemOf, systemsOf } from "../model/figures.js";
 import { deviceText } from "../model/describe.js";

@@ -124,7 +124,7 @@ test("after a retry the first proof still belongs to its group", () => {
   expect(model.groups.get("s/0")?.provingAtMs).toBe(1210);
 });
 
-test("a merge is told from a fold", () => {
+test("a merge is another kind of job than a fold", () => {
   take(1100, [
     accepted("m", 1000, { votes: 12, children: 3, messages: 3 }),
     started("m", 1, "a", 1010),
