@@ -5,11 +5,16 @@
 import type { Command, Option } from "commander";
 import { Argument } from "commander";
 import type { CommandModules } from "./io/command.js";
+import { OPERATOR_SERVER } from "./admin/ask.js";
+import type { Completion, NameKind, OperatorPlace } from "./completion-names.js";
+import { nameKind, namesOf } from "./completion-names.js";
 import { addCommand, ending, exitCodes } from "./io/command.js";
 
 const help = `
 The script completes commands, flags, their values and files. It runs
-'lean-aggregator', which must be in the PATH.
+'lean-aggregator', which must be in the PATH. Names of devices, nodes and sessions
+come from the service, at the address of --server or LEAN_AGGREGATOR_ADMIN; a service
+that does not answer in 300 ms gives none.
 
 Examples:
   source <(lean-aggregator completion bash)
@@ -22,8 +27,24 @@ Examples:
 
 const BASH = `# bash completion for lean-aggregator
 _lean_aggregator() {
+  local line=\${COMP_LINE:0:COMP_POINT} word before='' n=-1 at
+  local -a words=()
+  # bash parts words at colons and equals signs too: 'host:9192' is one of ours.
+  for ((at = 0; at <= COMP_CWORD; at++)); do
+    word=\${COMP_WORDS[at]}
+    if [[ $at -gt 0 && $line != [[:space:]]* ]]; then
+      before=\${words[n]}
+      words[n]+=$word
+    else
+      before=''
+      words[++n]=$word
+    fi
+    line=\${line#"\${line%%[![:space:]]*}"}
+    line=\${line#"$word"}
+  done
   local IFS=$'\\n'
-  COMPREPLY=($(lean-aggregator complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1))
+  COMPREPLY=($(lean-aggregator complete -- "\${words[@]:1}" 2>/dev/null | cut -f1))
+  COMPREPLY=("\${COMPREPLY[@]#"$before"}")
 }
 complete -o default -F _lean_aggregator lean-aggregator
 `;
@@ -79,18 +100,16 @@ export function addCompletionCommand(program: Command, modules: CommandModules):
     .command("complete", { hidden: true })
     .argument("[words...]")
     .action(
-      ending(modules, (words: string[]) => {
-        const lines = completionsOf(program, words).map(({ word, text }) => `${word}\t${text}\n`);
-        terminal.out(lines.join(""));
+      ending(modules, async (words: string[]) => {
+        const asked = nameAskedFor(program, words);
+        const found =
+          asked === undefined
+            ? completionsOf(program, words)
+            : fitting(await namesOf(asked.kind, asked, modules.env), words);
+        terminal.out(found.map(({ word, text }) => `${word}\t${text}\n`).join(""));
         return exitCodes.ok;
       }),
     );
-}
-
-export interface Completion {
-  word: string;
-  /** What the word means, for shells that show it; may be empty. */
-  text: string;
 }
 
 /**
@@ -98,11 +117,32 @@ export interface Completion {
  * @param words typed after the program's name; the last one, perhaps empty, is being completed
  */
 export function completionsOf(program: Command, words: readonly string[]): Completion[] {
-  const typed = words.at(-1) ?? "";
   const { command, argumentCount, option } = parse(program, words.slice(0, -1));
-  return candidates(command, argumentCount, option, typed).filter(({ word }) =>
-    word.startsWith(typed),
-  );
+  return fitting(candidates(command, argumentCount, option, words.at(-1) ?? ""), words);
+}
+
+function fitting(found: readonly Completion[], words: readonly string[]): Completion[] {
+  const typed = words.at(-1) ?? "";
+  return found.filter(({ word }) => word.startsWith(typed));
+}
+
+/**
+ * What the service is asked for to complete the last of the words, and where; undefined when no service
+ * knows it.
+ */
+export function nameAskedFor(
+  program: Command,
+  words: readonly string[],
+): ({ kind: NameKind } & OperatorPlace) | undefined {
+  const { command, argumentCount, option, values } = parse(program, words.slice(0, -1));
+  const argument = command.registeredArguments[argumentCount];
+  const isFlag = option === undefined && (words.at(-1) ?? "").startsWith("-");
+  const kind = nameKind(option?.long ?? (isFlag ? "" : (argument?.name() ?? "")));
+  if (kind === undefined) return undefined;
+  // The `--server` of a node's command is another listener, where nobody lists names.
+  const isOperators = command.options.some(({ envVar }) => envVar === OPERATOR_SERVER.variable);
+  if (!isOperators) return { kind, server: undefined, tokenFile: undefined };
+  return { kind, server: values.get("--server"), tokenFile: values.get("--token-file") };
 }
 
 function candidates(
@@ -129,14 +169,22 @@ function candidates(
     .map((each) => ({ word: each.name(), text: each.summary() || each.description() }));
 }
 
-/** The command that the words name, its arguments so far, and the option that awaits a value. */
+/**
+ * The command that the words name, its arguments so far, the option that awaits a value, and the values
+ * of those before, by long name.
+ */
 function parse(program: Command, words: readonly string[]) {
   let command = program;
   let argumentCount = 0;
   let option: Option | undefined;
+  const values = new Map<string, string>();
   for (const word of words) {
     if (option !== undefined) {
+      values.set(option.long ?? "", word);
       option = undefined;
+    } else if (/^--[^=]+=/.test(word)) {
+      const at = word.indexOf("=");
+      values.set(word.slice(0, at), word.slice(at + 1));
     } else if (word.startsWith("-") && word !== "-") {
       const found = command.options.find(({ long, short }) => word === long || word === short);
       option = found?.required === true ? found : undefined;
@@ -146,5 +194,5 @@ function parse(program: Command, words: readonly string[]) {
       else command = below;
     }
   }
-  return { command, argumentCount, option };
+  return { command, argumentCount, option, values };
 }

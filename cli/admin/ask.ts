@@ -59,8 +59,11 @@ export async function ask<M extends AdminMethod>(
   return response;
 }
 
+/** Where the address of the operator's listener comes from without a flag. */
+export const OPERATOR_SERVER = { variable: "LEAN_AGGREGATOR_ADMIN", address: "127.0.0.1:9192" };
+
 export const serverOption = () =>
   new Option("--server <address>", "the service's --admin address: host:port or unix:/path")
-    .env("LEAN_AGGREGATOR_ADMIN")
-    .default("127.0.0.1:9192")
+    .env(OPERATOR_SERVER.variable)
+    .default(OPERATOR_SERVER.address)
     .argParser(serverAddress);

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { completionsOf } from "../../../cli/completion.js";
+import { completionsOf, nameAskedFor } from "../../../cli/completion.js";
 import { createProgram } from "../../../cli/program.js";
 import { fakeTerminal, MAIN } from "../../helpers/command-line.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
@@ -40,6 +40,28 @@ test.each([
   ["nothing beyond the last argument", ["submit", "s.json", "s"], []],
 ])("%s is completed", (_what, words, expected) => {
   expect(completionsOf(program, words).map(({ word }) => word)).toEqual(expected);
+});
+
+const here = { server: undefined, tokenFile: undefined };
+test.each([
+  ["a device", ["admin", "drain", "c"], { ...here, kind: "device" }],
+  ["a session", ["admin", "end", ""], { ...here, kind: "session" }],
+  [
+    "a device of the service that the flags name",
+    ["admin", "restart", "--server=h:1", "--token-file", "t", ""],
+    { kind: "device", server: "h:1", tokenFile: "t" },
+  ],
+  [
+    "a node, not at the listener of nodes",
+    ["watch", "--server", "h:1", "--node", ""],
+    { ...here, kind: "node" },
+  ],
+  ["no flag", ["admin", "drain", "--"], undefined],
+  ["no value of another flag", ["admin", "drain", "--server", ""], undefined],
+  ["no file", ["submit", ""], undefined],
+  ["no second device", ["admin", "drain", "cpu", ""], undefined],
+])("%s is asked of the service", (_what, words, expected) => {
+  expect(nameAskedFor(program, words)).toEqual(expected);
 });
 
 test("every command and its flags are offered with what they do, hidden ones are not", () => {
@@ -81,6 +103,8 @@ async function completeInBash(...words: string[]): Promise<string[]> {
   const script = `${await scriptFor("bash")}
 COMP_WORDS=(lean-aggregator ${words.map((word) => `'${word}'`).join(" ")})
 COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
+COMP_LINE="\${COMP_WORDS[*]}"
+COMP_POINT=\${#COMP_LINE}
 _lean_aggregator
 printf '%s\\n' "\${COMPREPLY[@]}"
 complete -p lean-aggregator`;
