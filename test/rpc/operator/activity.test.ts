@@ -1,7 +1,9 @@
 /** The stream of activities against a whole service, with a fake prover whose proofs the test ends. */
+import { toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { callAdmin, streamActivity } from "../../../client/rpc/operator-client.js";
+import { ActivitySchema } from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import type {
   Activity,
   StreamActivityResponse,
@@ -127,6 +129,22 @@ test("without following, the answer has devices, their costs and nodes, and the 
   expect(proveMsLow).toBeLessThanOrEqual(proveMs);
   expect(proveMsHigh).toBeGreaterThanOrEqual(proveMs);
   expect(answer?.nodes).toMatchObject([{ nodeId: "node-1", sessionsInFlight: 1 }]);
+});
+
+test("all activities that are kept take less than a megabyte on the wire", async () => {
+  await submit("one");
+  await prover.untilProofs(1);
+  prover.endProofs();
+  const all = await readUntil(stream(), has("ended"));
+  const bytes = all.map((activity) => toBinary(ActivitySchema, activity).length);
+  const ofOne = bytes.reduce((sum, each) => sum + each, 0) / bytes.length;
+  const kept = ofOne * limits.activitiesMax;
+  if (process.env["BYTES"] === "1") {
+    console.info(
+      `${Math.round(ofOne)} bytes an activity, ${(kept / 1e6).toFixed(1)} MB of all kept`,
+    );
+  }
+  expect(kept).toBeLessThan(1e6);
 });
 
 test("one stream too many is refused, and has its place when another ends", async () => {
