@@ -90,7 +90,7 @@ test("submit does not say that it proves while it has no connection", async () =
 test("submit says how to give a proof more time where the fence came first", async () => {
   const { terminal, ended } = await submit(300);
   expect(await ended).toBe(3);
-  expect(terminal.stderr).toContain("--deadline-ms 60000 --fence-ms 120000 gives it the most");
+  expect(terminal.stderr).toContain("--deadline-ms 120000 --fence-ms 120000 gives it the most");
 });
 
 test("watch shows each result once although its connection was cut in between", async () => {
