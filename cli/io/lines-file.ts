@@ -80,6 +80,7 @@ class ReplacedLines implements LinesFile {
   }
 
   async close(): Promise<void> {
+    if (this.lines.length === 0) return; // a request that was refused replaces nothing
     const { path, target, replaced } = this;
     const kept =
       replaced === undefined

@@ -34,8 +34,9 @@ export class LogOutput {
 
   constructor(private readonly modules: LogOutputModules) {}
 
-  /** Takes a line with its newline. */
+  /** Takes a line with its newline. An empty text writes nothing: zero bytes written mean a full pipe. */
   write(line: string): void {
+    if (line === "") return;
     const bytes = Buffer.from(line);
     this.lines.push(bytes);
     this.heldBytes += bytes.length;

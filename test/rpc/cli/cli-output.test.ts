@@ -128,6 +128,15 @@ describe("submit --out", () => {
     expect([code, readFileSync(out, "utf8")]).toEqual([1, "old"]);
   });
 
+  test("keeps the old content when the service refuses the request", async () => {
+    const out = freshPath("out");
+    writeFileSync(out, "old");
+    const bad = freshPath("bad.json");
+    writeFileSync(bad, JSON.stringify({ snapshot: { groups: [] } }));
+    const { code } = await run(process.execPath, [MAIN, "submit", bad, "--out", out], { env });
+    expect([code, readFileSync(out, "utf8")]).toEqual([1, "old"]);
+  });
+
   test.runIf(existsSync("/dev/full"))("says of a device that takes nothing", async () => {
     const { code, stderr } = await submit("/dev/full");
     expect(stderr).toBe(

@@ -53,6 +53,13 @@ test.each(["EAGAIN", "ENOSPC", "EPIPE", "EIO", "EBADF"])(
   },
 );
 
+test("an empty text holds up nothing", () => {
+  const { output, text } = outputTo({ room: Infinity });
+  output.write("");
+  output.write("next\n");
+  expect(text()).toBe("next\n");
+});
+
 test("older lines are dropped and counted, and one line says so in their place", () => {
   const pipe = { room: 2.5 * LINE_BYTES };
   const { output, text, lines, fireRetry } = outputTo(pipe);
