@@ -12,6 +12,7 @@ import {
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { parseDocument } from "../../tools/site/document.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { HELM_TIMEOUT_MS, installHelm } from "./deploy-tools.js";
 import { missingTools } from "./missing-tools.js";
@@ -19,19 +20,13 @@ import { flag, mustRender } from "./rendered.js";
 import type { Release } from "./rendered.js";
 
 const page = readFileSync("docs/operate/fleet.md", "utf8");
+const { blocks } = parseDocument(page);
 const folder = temporaryFolder();
 const secrets = join(folder, "secrets");
 let release: Release;
 
 /** The code block that contains the text, without its indent. */
-function blockWith(text: string): string {
-  const blocks = page
-    .split(/\n\n(?! {4})/)
-    .flatMap((part) => part.match(/(?:^ {4,}.*\n*)+/gm) ?? []);
-  const block = blocks.find((each) => each.includes(text)) ?? "";
-  const indent = /^ +/.exec(block)?.[0].length ?? 0;
-  return block.replace(new RegExp(`^ {${indent}}`, "gm"), "");
-}
+const blockWith = (text: string) => blocks.find((block) => block.text.includes(text))?.text ?? "";
 
 /** `kubectl create secret generic NAME --from-file=[KEY=]PATH…` as a folder; all else does nothing. */
 const KUBECTL = `#!/bin/bash
@@ -55,7 +50,10 @@ beforeAll(async () => {
   const env = { ...process.env, PATH: `${join(folder, "bin")}:${process.env["PATH"] ?? ""}` };
   execFileSync("bash", ["-ec", blockWith("deploy/certificates.sh certs")], { cwd: folder, env });
   const values = join(folder, "values.yaml");
-  writeFileSync(values, blockWith("principals:").replace("REGISTRY", "registry.example.org"));
+  writeFileSync(
+    values,
+    blockWith("repository: REGISTRY").replace("REGISTRY", "registry.example.org"),
+  );
   release = await mustRender({ values });
 }, HELM_TIMEOUT_MS);
 

@@ -17,7 +17,6 @@ export const SECTIONS: readonly Section[] = [
     pages: [
       ["What it is", "README.md"],
       ["Start", "docs/start.md"],
-      ["A newcomer's log", "docs/newcomer.md"],
       ["Concepts", "docs/concepts.md"],
       ["Glossary", "docs/glossary.md"],
       ["A newcomer's log", "docs/newcomer.md"],

@@ -25,6 +25,11 @@ const addresses = new Map(
     return address === undefined ? [] : [[document, address]];
   }),
 );
+/** Folders that git ignores: what is built there has documents too, such as the packed ones in `out`. */
+const ignored = readFileSync(".gitignore", "utf8")
+  .split("\n")
+  .filter((line) => line.endsWith("/"))
+  .map((folder) => `**/${folder}**`);
 
 /** The environment in which vitepress renders a page. */
 const environment = z.object({ realPath: z.string().optional(), path: z.string() });
@@ -35,7 +40,7 @@ export const siteConfig: UserConfig<DefaultTheme.Config> = {
   description,
   lang: "en",
   srcDir: root,
-  srcExclude: documents.filter((document) => !addresses.has(document)),
+  srcExclude: [...documents.filter((document) => !addresses.has(document)), ...ignored],
   outDir: join(root, "out/docs"),
   cacheDir: join(root, "out/docs-cache"),
   rewrites: Object.fromEntries(addresses),

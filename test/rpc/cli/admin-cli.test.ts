@@ -62,7 +62,9 @@ test("sessions and provers are tables for people, whole messages with --json", a
   const row = `${sessionId} +node-\\d+ +request-\\d+ +101 +aggregation +\\d+ +\\d+ +\\d+ +0 of \\d+ +running, queued\n`;
   expect(sessions.stdout).toMatch(new RegExp(row));
   const provers = await admin("provers");
-  expect(provers.stdout).toMatch(new RegExp(`\ncpu +proving +${sessionId} +0 +\\d+ +\\d+ `));
+  expect(provers.stdout).toMatch(
+    new RegExp(`\ncpu +proving +fake fake-1 +${sessionId} +0 +\\d+ +\\d+ `),
+  );
   expect(provers.stdout).toMatch(/\ncpu +active +- +yes +0\n$/);
   const raw: unknown = JSON.parse((await admin("provers", "--json")).stdout);
   expect(raw).toMatchObject({ devices: [{ deviceId: "cpu", drained: false }] });
