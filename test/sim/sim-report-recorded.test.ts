@@ -15,7 +15,7 @@ import { temporaryFolder } from "../helpers/temporary-folder.js";
 const SNAPSHOTS = 10;
 const head = {
   kind: "recording",
-  version: 1,
+  version: 2,
   service: "t",
   run: "r",
   devices: 1,
