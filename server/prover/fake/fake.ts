@@ -82,7 +82,7 @@ function sha256(...parts: readonly Uint8Array[]): Buffer {
 
 /**
  * The key's signature of a root, as the fake provers of a scheme expect it: slot (u32 LE), the SHA-256
- * of key, root and scheme, and zeros up to the scheme's size.
+ * of key, root and scheme (of "fake", none), and zeros up to the scheme's size.
  *
  * @param of scheme and size. Default: those of fake provers without a `system`
  */
@@ -98,12 +98,15 @@ export function fakeSignature(
   return new Uint8Array(signature);
 }
 
+/** The name in what fake provers make. The default has none, as in builds before fakes had names. */
+const nameBytes = (name: string, unnamed: string) => Buffer.from(name === unnamed ? "" : name);
+
 function signedBy(
   key: Uint8Array,
   root: Uint8Array,
   { scheme }: Pick<ProverDescription, "scheme">,
 ): Buffer {
-  return sha256(key, root, Buffer.from(scheme));
+  return sha256(key, root, nameBytes(scheme, OWN.scheme));
 }
 
 function split(packed: Uint8Array, itemBytes: number): Buffer[] {
@@ -125,14 +128,14 @@ function verdictOn(
 
 /**
  * Attests exactly these claims, in this order; the order of a claim's keys does not matter. Contains
- * the proof system's name, so that no prover of another one verifies it.
+ * the proof system's name (of the default, none), so that no prover of another one verifies it.
  */
 function proofOf(
   of: ProverDescription,
   kind: ProofJob["kind"],
   claims: readonly KeyClaim[],
 ): Buffer {
-  const name = Buffer.from(proofSystemOf(of));
+  const name = nameBytes(proofSystemOf(of), proofSystemOf(OWN));
   const bytesOf = ({ root, keys }: KeyClaim) => [sha256(root, name), ...uniqueKeys(of, [keys])];
   return Buffer.concat([PREFIXES[kind], ...claims.flatMap(bytesOf)]);
 }

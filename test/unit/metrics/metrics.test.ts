@@ -26,8 +26,8 @@ test("a node with the adapter and the service share no name", async () => {
 const { registry } = createMetrics(["cpu", "gpu0"]);
 createTransportMetrics(registry);
 const metrics = await registry.getMetricsAsJSON();
-/** They have no series before there is a certificate, a build, a node and a prover. */
-const later = /certificate_expiry|build_info|node_snapshots|device_info/;
+/** They have no series before there is a certificate, a build, a node, a prover and an upgrade. */
+const later = /certificate_expiry|build_info|node_snapshots|device_info|server_upgrade$/;
 
 test.each(metrics.filter(({ name }) => !later.test(name)))(
   "$name exists from the start",
