@@ -5,7 +5,7 @@ import { inputsOf } from "../../../server/work/group.js";
 import { decodedGroup } from "../../harness/decoded-group.js";
 import type { Random } from "../random.js";
 import { keysOfSim, rootNamed } from "./sim-keys.js";
-import { BAD, POISON, proofOf } from "../sim-prover.js";
+import { BAD, DESCRIPTION, POISON, proofOf } from "../sim-prover.js";
 
 export interface GroupOptions {
   /** Of the message; unique. */
@@ -37,7 +37,7 @@ export function drawGroup(
   });
   const raw = { validators, keys, signatures };
   const work = { kind: "fold" as const, message, raws: raw, children, leftOut: [], logInvRate: 0 };
-  return { ...decodedGroup(work), isOverLimit: at >= limits.groupsMax };
+  return { ...decodedGroup(work, DESCRIPTION), isOverLimit: at >= limits.groupsMax };
 }
 
 /** A child may be so large. */
@@ -61,14 +61,15 @@ export function plainGroup(
     ...{ index, validators: [100 + index], keys: new Uint8Array([0xc, 0, 1, index]) },
     proof: new Uint8Array(Math.min(CHILD_BYTES_MAX, ballast)).fill(index),
   }));
-  return decodedGroup({
-    kind: "fold",
+  const work = {
+    kind: "fold" as const,
     message: { root, slot: 1 },
     raws,
     children,
     leftOut: [],
     logInvRate: 0,
-  });
+  };
+  return decodedGroup(work, DESCRIPTION);
 }
 
 /** The same inputs under another node's validator indices. */

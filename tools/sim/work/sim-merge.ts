@@ -9,7 +9,7 @@ import { limits } from "../../../server/limits.js";
 import { inputsOf } from "../../../server/work/group.js";
 import { decodedGroup } from "../../harness/decoded-group.js";
 import type { Random } from "../random.js";
-import { BAD, POISON, proofOf } from "../sim-prover.js";
+import { BAD, DESCRIPTION, POISON, proofOf } from "../sim-prover.js";
 import { keysOfSim, rootNamed } from "./sim-keys.js";
 
 const COMPONENTS_MAX = 4;
@@ -42,7 +42,12 @@ export function drawMerge(
   const group = mergeOf(components);
   if (isWhole) return { ...group, isOverLimit: at >= limits.groupsMax };
   const work: MergeWork = { kind: "merge", components: [], leftOut, logInvRate: 0 };
-  return { ...group, work, digest: decodedGroup(work).digest, isOverLimit: at >= limits.groupsMax };
+  return {
+    ...group,
+    work,
+    digest: decodedGroup(work, DESCRIPTION).digest,
+    isOverLimit: at >= limits.groupsMax,
+  };
 }
 
 /** A merge of raw signatures and a proof, which are all valid. */
