@@ -58,7 +58,7 @@ export function plainMerge(random: Random, name: string): DecodedGroup<MergeWork
 }
 
 const mergeOf = (components: readonly ComponentWork[]) =>
-  decodedGroup<MergeWork>({ kind: "merge", components, leftOut: [], logInvRate: 0 });
+  decodedGroup<MergeWork>({ kind: "merge", components, leftOut: [], logInvRate: 0 }, DESCRIPTION);
 
 function goodComponent(random: Random, name: string, isProof: boolean): ComponentWork {
   const message = { root: rootNamed(name), slot: 1 };
