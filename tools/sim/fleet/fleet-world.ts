@@ -75,7 +75,9 @@ export class FleetWorld {
     const { time, random } = this;
     const { weather } = plan;
     this.source = new GroupSource(random, weather);
-    this.truth = new FleetTruth(time, { isTraced, areBeatsLate: weather.delayed > 0 });
+    // A process that was frozen reads old beats when it goes on.
+    const isFrozen = plan.faults.some(({ kind }) => kind === "freeze");
+    this.truth = new FleetTruth(time, { isTraced, areBeatsLate: weather.delayed > 0 || isFrozen });
     this.provers = new FleetProvers(plan, { time, random, truth: this.truth });
     const onMessage = (passage: Passage) => this.crosses(passage);
     this.engine = new FleetEngine({ time, random, weather, onMessage });
