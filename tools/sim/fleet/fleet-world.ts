@@ -75,9 +75,10 @@ export class FleetWorld {
     const { time, random } = this;
     const { weather } = plan;
     this.source = new GroupSource(random, weather);
-    // A process that was frozen reads old beats when it goes on.
-    const isFrozen = plan.faults.some(({ kind }) => kind === "freeze");
-    this.truth = new FleetTruth(time, { isTraced, areBeatsLate: weather.delayed > 0 || isFrozen });
+    // A door that hears no beats for a while goes by old ones.
+    const areBeatsLate =
+      weather.delayed > 0 || plan.faults.some(({ kind }) => SILENCING.includes(kind));
+    this.truth = new FleetTruth(time, { isTraced, areBeatsLate });
     this.provers = new FleetProvers(plan, { time, random, truth: this.truth });
     const onMessage = (passage: Passage) => this.crosses(passage);
     this.engine = new FleetEngine({ time, random, weather, onMessage });
