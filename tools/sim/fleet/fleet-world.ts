@@ -77,7 +77,8 @@ export class FleetWorld {
     this.source = new GroupSource(random, weather);
     // A door that hears no beats for a while goes by old ones.
     const areBeatsLate =
-      weather.delayed > 0 || plan.faults.some(({ kind }) => SILENCING.includes(kind));
+      weather.delayed + weather.loss > 0 ||
+      plan.faults.some(({ kind }) => SILENCING.includes(kind));
     this.truth = new FleetTruth(time, { isTraced, areBeatsLate });
     this.provers = new FleetProvers(plan, { time, random, truth: this.truth });
     const onMessage = (passage: Passage) => this.crosses(passage);
