@@ -92,7 +92,7 @@ test("an attempt has its doors, its result and its core-seconds, and a later tak
   if (description === null) throw new Error("the device has not described itself");
   const digest = inputDigest(workOf(1), description);
   const who = { door: "a", doors: ["a", "b"], device: "cpu", digest };
-  expect(of("attempt")).toMatchObject([{ ...who, result: "proved", told: 2 }]);
+  expect(of("attempt")).toMatchObject([{ ...who, result: "proved", sent: 2 }]);
   expect(of("adopt")).toMatchObject([{ door: "b", device: "cpu", result: "proved" }]);
   expect(await count("assigned_total")).toBe(1);
   expect(await count("ended_total", { result: "proved" })).toBe(3);
@@ -125,8 +125,8 @@ test("the sums are the counters' after proofs, a kill, a fence, false work and a
   const results = of("attempt").map(({ result }) => result);
   expect(results).toEqual(["proved", "proved", "cancelled", "fence", "not_fetched", "closed"]);
   expect(await count("assigned_total")).toBe(results.length);
-  const told = of("attempt").reduce((sum, line) => sum + Number(line["told"]), 0);
-  expect(await count("ended_total", { result: "proved" })).toBe(told);
+  const sent = of("attempt").reduce((sum, line) => sum + Number(line["sent"]), 0);
+  expect(await count("ended_total", { result: "proved" })).toBe(sent);
   const coreSeconds = of("attempt").reduce((sum, line) => sum + Number(line["coreSeconds"]), 0);
   expect(await count("core_seconds_total")).toBeCloseTo(coreSeconds, 6);
 });

@@ -36,7 +36,7 @@ interface OpenAttempt {
   /** Who waited for it: the door, by each of its attempts, in the order in which they came. */
   readonly doors: Map<string, string>;
   /** Results sent to doors. */
-  told: number;
+  sent: number;
   result: string;
 }
 
@@ -78,7 +78,7 @@ export class AttemptRecord {
       takenAtMs: this.modules.clock.nowMs(),
       givenAtMs: undefined,
       doors: new Map(),
-      told: 0,
+      sent: 0,
       result: "not_fetched",
     };
   }
@@ -93,7 +93,7 @@ export class AttemptRecord {
     if (effect.kind !== "end") return;
     const { owner, result } = effect;
     if (open?.doors.has(keyOf(owner)) === true) {
-      open.told++;
+      open.sent++;
       open.result = result.kind;
       return;
     }
@@ -116,14 +116,14 @@ export class AttemptRecord {
     this.open = undefined;
     const { clock, metrics, audit } = this.modules;
     const { device, cores } = this.options;
-    const { door, doors, digest, takenAtMs, givenAtMs, told, result } = open;
+    const { door, doors, digest, takenAtMs, givenAtMs, sent, result } = open;
     const nowMs = clock.nowMs();
     const coreMs = (nowMs - (givenAtMs ?? nowMs)) * cores;
     const coreSeconds = Math.round(coreMs) / THOUSAND;
     metrics.coreSeconds.inc(coreSeconds);
     const who = { door, doors: [...new Set(doors.values())], device, digest };
     const seconds = Math.round(nowMs - takenAtMs) / THOUSAND;
-    audit?.add("attempt", { ...who, result, told, coreSeconds, seconds });
+    audit?.add("attempt", { ...who, result, sent, coreSeconds, seconds });
   }
 }
 

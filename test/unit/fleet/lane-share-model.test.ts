@@ -164,9 +164,9 @@ class Model {
     const attempts = lines.filter(({ kind }) => kind === "attempt");
     const isOpen = share.attempt !== null && share.attempt.stage.kind !== "ended";
     expect(attempts.length + (isOpen ? 1 : 0)).toBe(count("fetch"));
-    const told = attempts.reduce((sum, { fields }) => sum + Number(fields["told"]), 0);
+    const sent = attempts.reduce((sum, { fields }) => sum + Number(fields["sent"]), 0);
     const adopts = lines.filter(({ kind }) => kind === "adopt").length;
-    expect(told + adopts).toBe(count("end"));
+    expect(sent + adopts).toBe(count("end"));
   }
 
   private look(effect: ShareEffect): void {

@@ -44,11 +44,12 @@ export interface NamedModule {
   module: string;
 }
 
-/** Every target, in order of name; `.ts` under vitest, `.js` when compiled. */
+/** Every target of the folder and those below, in order of path; `.ts` under vitest, `.js` when compiled. */
 export async function loadTargets(
   folder = new URL("../targets/", import.meta.url),
 ): Promise<NamedModule[]> {
-  const files = readdirSync(folder).filter((name) => /(?<!\.d)\.[jt]s$/.test(name));
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  const files = names.filter((name) => /(?<!\.d)\.[jt]s$/.test(name));
   const modules = files.sort().map(async (name) => {
     const module = new URL(name, folder).href;
     const { target } = (await import(/* @vite-ignore */ module)) as { target: FuzzTarget };

@@ -3,13 +3,13 @@
  * one report of garbage, then the end. The first byte of an input sets the size of the pieces.
  */
 import { Duplex } from "node:stream";
-import { limits } from "../../../server/limits.js";
-import { readMessages } from "../../../server/prover/pipe.js";
-import { mutateBytes } from "../engine/mutate-bytes.js";
-import { mutateValue } from "../engine/mutate-value.js";
-import type { FuzzTarget } from "../engine/target.js";
-import { holds } from "../engine/target.js";
-import { fromChild, framed } from "../prover-values.js";
+import { limits } from "../../../../server/limits.js";
+import { readMessages } from "../../../../server/prover/pipe.js";
+import { mutateBytes } from "../../engine/mutate-bytes.js";
+import { mutateValue } from "../../engine/mutate-value.js";
+import type { FuzzTarget } from "../../engine/target.js";
+import { holds } from "../../engine/target.js";
+import { fromChild, framed } from "../../prover-values.js";
 
 const HEADER_BYTES = 4;
 

@@ -4,15 +4,15 @@
  */
 import { ChildProcess } from "node:child_process";
 import { PassThrough, Duplex } from "node:stream";
-import { ProverChild } from "../../../server/prover/child-process.js";
-import type { ChildQuestion, ChildStart } from "../../../server/prover/messages.js";
-import { parseBoolean, parseProof, parseVerdicts } from "../../../server/prover/messages.js";
-import { ProverError } from "../../../server/prover/prover.js";
-import { mutateBytes } from "../engine/mutate-bytes.js";
-import { mutateValue } from "../engine/mutate-value.js";
-import type { FuzzTarget } from "../engine/target.js";
-import { holds } from "../engine/target.js";
-import { description, framed, fromChild, requests } from "../prover-values.js";
+import { ProverChild } from "../../../../server/prover/child-process.js";
+import type { ChildQuestion, ChildStart } from "../../../../server/prover/messages.js";
+import { parseBoolean, parseProof, parseVerdicts } from "../../../../server/prover/messages.js";
+import { ProverError } from "../../../../server/prover/prover.js";
+import { mutateBytes } from "../../engine/mutate-bytes.js";
+import { mutateValue } from "../../engine/mutate-value.js";
+import type { FuzzTarget } from "../../engine/target.js";
+import { holds } from "../../engine/target.js";
+import { description, framed, fromChild, requests } from "../../prover-values.js";
 
 const ready = framed({ kind: "ready", description, setupMs: 4000, residentBytes: 1e6 });
 

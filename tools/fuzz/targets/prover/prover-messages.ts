@@ -1,6 +1,6 @@
 /** Values from the pipe, in both directions: refused as garbled, or exactly of the stated kind. */
 import { deserialize, serialize } from "node:v8";
-import { limits } from "../../../server/limits.js";
+import { limits } from "../../../../server/limits.js";
 import {
   GarbledMessageError,
   parseBoolean,
@@ -8,12 +8,12 @@ import {
   parseProof,
   parseToChild,
   parseVerdicts,
-} from "../../../server/prover/messages.js";
-import type { ChildRequest } from "../../../server/prover/messages.js";
-import { mutateValue } from "../engine/mutate-value.js";
-import type { FuzzTarget } from "../engine/target.js";
-import { holds } from "../engine/target.js";
-import { fromChild, requests } from "../prover-values.js";
+} from "../../../../server/prover/messages.js";
+import type { ChildRequest } from "../../../../server/prover/messages.js";
+import { mutateValue } from "../../engine/mutate-value.js";
+import type { FuzzTarget } from "../../engine/target.js";
+import { holds } from "../../engine/target.js";
+import { fromChild, requests } from "../../prover-values.js";
 
 const KEYS = 2;
 const PROOF_BYTES_MAX = 1000;
