@@ -53,9 +53,7 @@ BLOCK0
 		panic(err)
 	}
 BLOCK1
-	select {
 BLOCK2
-	}
 }
 `
 
@@ -82,18 +80,18 @@ func TestTheDocumentsCodeCompiles(t *testing.T) {
 	}
 }
 
-// codeBlocks returns the text that is indented by seven spaces or more.
+// codeBlocks returns the text of the blocks that are fenced as Go.
 func codeBlocks(text string) []string {
 	blocks, isIn := []string{}, false
 	for _, line := range strings.Split(text, "\n") {
-		isCode := strings.HasPrefix(line, "       ")
-		if isCode && !isIn {
-			blocks = append(blocks, "")
-		}
-		if isCode {
+		switch trimmed := strings.TrimSpace(line); {
+		case trimmed == "```go":
+			blocks, isIn = append(blocks, ""), true
+		case trimmed == "```":
+			isIn = false
+		case isIn:
 			blocks[len(blocks)-1] += line + "\n"
 		}
-		isIn = isCode
 	}
 	return blocks
 }

@@ -112,6 +112,12 @@ func (s *scripted) arrivedAt(call *scriptedCall) int {
 	return bytes.Index(s.arrived, []byte(call.request.GetRequestId()))
 }
 
+// hasArrivedBefore says whether a request of this id arrived on the wire before the call.
+func (s *scripted) hasArrivedBefore(requestID string, call *scriptedCall) bool {
+	at := bytes.Index(s.arrived, []byte(requestID))
+	return at >= 0 && at < s.arrivedAt(call)
+}
+
 // streamArrivedAt is arrivedAt for a stream. It is exact for the first stream with its request.
 func (s *scripted) streamArrivedAt(request *aggregatorv1.StreamResultsRequest) int {
 	message, err := proto.Marshal(request)

@@ -134,7 +134,11 @@ func (run *transcriptRun) isCallSeen(step transcriptStep, s *scripted) bool {
 		if s.seenSubmits == len(s.submissions) {
 			return false
 		}
-		run.checkSubmission(step, s.submissions[s.seenSubmits].request)
+		next := s.submissions[s.seenSubmits]
+		if s.hasArrivedBefore(run.id(step.Request), next) {
+			return false // its handler has yet to run
+		}
+		run.checkSubmission(step, next.request)
 		s.seenSubmits++
 		return true
 	case "both":

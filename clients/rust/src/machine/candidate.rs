@@ -170,7 +170,10 @@ impl<C: Clone, P> Candidate<C, P> {
     /// or to be too large. Fewer are asked for at once, and as many again from the next tick on.
     pub fn missed(&mut self, request_id: Option<&str>) -> Effects<C> {
         if let Some(growing) = self.asking(request_id) {
-            growing.missed = growing.asked.take().map_or(0, |asked| asked.components.len());
+            growing.missed = growing
+                .asked
+                .take()
+                .map_or(0, |asked| asked.components.len());
         }
         self.ask(None)
     }
@@ -243,9 +246,7 @@ impl<C: Clone, P> Candidate<C, P> {
     /// Asks for the next merge, if one is worth it and no other is in flight.
     fn ask(&mut self, cancel: Option<RequestId>) -> Effects<C> {
         let submit = match &mut self.growing {
-            Some(growing) if growing.asked.is_none() => {
-                growing.ask(self.components_max)
-            }
+            Some(growing) if growing.asked.is_none() => growing.ask(self.components_max),
             _ => None,
         };
         Effects { cancel, submit }
