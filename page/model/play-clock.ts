@@ -40,8 +40,9 @@ export class PlayClock {
     this.isOn = false;
   }
 
-  /** Shows this instant next, and goes on from it when it was going on. */
+  /** Shows this instant next, and goes on from it when it was going on; at the end it was not. */
   seek(atMs: number, nowMs: number): void {
+    this.isOn = this.isPlaying(nowMs);
     this.positionMs = Math.min(this.endMs, Math.max(this.startMs, atMs));
     this.sinceMs = nowMs;
   }

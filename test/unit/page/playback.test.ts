@@ -131,6 +131,15 @@ test("time goes on at the chosen speed, stops, jumps, and ends with the recordin
   expect(clock.at(20_000)).toBe(1000);
 });
 
+test("a jump from the end, where time had stopped, does not set it going", () => {
+  const clock = new PlayClock(1000, 9000);
+  clock.play(0);
+  clock.seek(1000, 20_000);
+  expect([clock.at(21_000), clock.isPlaying(21_000)]).toEqual([1000, false]);
+  clock.play(21_000);
+  expect(clock.at(22_000)).toBe(2000);
+});
+
 test("the speed changes by steps, and keeps the instant that is shown", () => {
   const clock = new PlayClock(0, 1e6);
   clock.play(0);
