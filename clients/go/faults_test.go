@@ -159,6 +159,7 @@ func TestTheTraceOfTheNodeGoesWithEachTry(t *testing.T) {
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	submit(t, node, leanagg.SubmitOptions{Traceparent: trace}, 1)
 	take(t, node, 1)
+	awaitInFlight(t, node, 0) // the second try ends too
 	for _, header := range service.Traceparents() {
 		if header != trace {
 			t.Errorf("traceparent %q", header)
@@ -170,6 +171,7 @@ func TestTheTraceOfTheNodeGoesWithEachTry(t *testing.T) {
 	}
 	submit(t, node, leanagg.SubmitOptions{Traceparent: "x\r\nauthorization: y"}, 2)
 	take(t, node, 1)
+	awaitInFlight(t, node, 0)
 	if header := service.Traceparents()[tried]; header != "" {
 		t.Errorf("traceparent %q, expected none", header)
 	}
