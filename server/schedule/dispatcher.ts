@@ -249,6 +249,11 @@ export class Dispatcher implements LaneListener {
     return this.durations.quantileMs(shape, PESSIMISTIC_AT);
   }
 
+  /** Median of the predicted milliseconds for a job of a group of this shape; see `Durations`. */
+  jobMs(shape: Shape): number {
+    return this.durations.jobMs(shape);
+  }
+
   /** The jobs by which a group of this shape is proved, in an order in which they can. */
   jobsOf(shape: Shape): Shape[] {
     return this.durations.jobsOf(shape);

@@ -14,19 +14,19 @@ export interface Standing {
   priority: number;
   /** A merge at aggregation: for a later block, so it lets votes go first. */
   isAhead: boolean;
-  /** Recent prover time of the node, as a number of typical proofs of what waits; rounded, for ties. */
-  usedProofs: number;
+  /** Recent prover time of the node, as a number of typical jobs of what waits; rounded, for ties. */
+  usedJobs: number;
   /** Expected worth of the group's best part for each millisecond; see `GroupWorths`. */
   worthPerMs: number;
   /** Number of the session in order of arrival; Infinity for a snapshot not accepted yet. */
   order: number;
 }
 
-/** Share of a typical proof that does not count as a proof. */
+/** Share of a typical job that does not count as a job. */
 const NEGLIGIBLE = 0.1;
 
-/** Recent prover time of a node, as a whole number of proofs that take `typicalMs`. */
-export function usedProofsOf(usedMs: number, typicalMs: number): number {
+/** Recent prover time of a node, as a whole number of jobs that take `typicalMs`. */
+export function usedJobsOf(usedMs: number, typicalMs: number): number {
   return Math.floor(usedMs / typicalMs + 1 - NEGLIGIBLE);
 }
 
@@ -35,7 +35,7 @@ export function compareStanding(a: Standing, b: Standing): number {
   return (
     a.priority - b.priority ||
     Number(a.isAhead) - Number(b.isAhead) ||
-    a.usedProofs - b.usedProofs ||
+    a.usedJobs - b.usedJobs ||
     b.worthPerMs - a.worthPerMs ||
     a.order - b.order
   );

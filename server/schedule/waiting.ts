@@ -10,7 +10,7 @@ import { shapeOf, smallestShape } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 import type { Dispatcher } from "./dispatcher.js";
 import type { GroupOutlook, GroupWorths } from "./forecast/group-worths.js";
-import { compareStanding, firstOf, usedProofsOf } from "./order.js";
+import { compareStanding, firstOf, usedJobsOf } from "./order.js";
 import type { Standing } from "./order.js";
 import type { Accounts } from "./usage.js";
 
@@ -143,22 +143,23 @@ export class Waiting {
       untilMs = Math.max(untilMs, submission.deadlineAtMs);
     }
     const outlooks = new Map<DecodedGroup, GroupOutlook>();
+    // By jobs, not by trees of them: those who ask for long trees do not lengthen the turns of all.
     let sumMs = 0;
     for (const { submission, state } of sessions.waiting()) {
       const group = submission.groups[state.groups.findIndex(isQueued)];
       if (group === undefined) continue;
       const outlook = worths.outlook(submission, group, nowMs, untilMs);
       outlooks.set(group, outlook);
-      sumMs += dispatcher.predictMs(outlook.shape);
+      sumMs += dispatcher.jobMs(outlook.shape);
     }
     const typicalMs =
       outlooks.size === 0 ? dispatcher.predictMs(smallestShape) : sumMs / outlooks.size;
     return (submission: Submission, group: DecodedGroup, order: number) => {
       const { priority, nodeId } = submission;
-      const usedProofs = usedProofsOf(accounts.nodes.of(nodeId, nowMs), typicalMs);
+      const usedJobs = usedJobsOf(accounts.nodes.of(nodeId, nowMs), typicalMs);
       const outlook = outlooks.get(group) ?? worths.outlook(submission, group, nowMs, untilMs);
       const isAhead = priority === AGGREGATION && group.work.kind === "merge";
-      return { priority, isAhead, usedProofs, order, ...outlook };
+      return { priority, isAhead, usedJobs, order, ...outlook };
     };
   }
 

@@ -68,6 +68,12 @@ export class Durations {
     return quantileOf(this.durationOf(shape), deviations);
   }
 
+  /** Median duration of a job of a group of this shape, in ms: of a tree, the mean over its jobs. */
+  jobMs(shape: Shape): number {
+    const jobs = this.jobsOf(shape);
+    return jobs.reduce((sum, job) => sum + this.quantileMs(job, 0), 0) / jobs.length;
+  }
+
   /** The jobs by which a group of this shape is proved: one, or those of its tree. */
   jobsOf(shape: Shape): Shape[] {
     return fitsOneJob(this.foldLimits, shape) ? [shape] : jobsOf(this.foldLimits, shape);

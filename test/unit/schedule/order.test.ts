@@ -8,10 +8,10 @@ const [proposal, aggregation, backlog] = [1, 2, 3] as const;
 const standing = (
   name: string,
   priority: number,
-  usedProofs: number,
+  usedJobs: number,
   order: number,
   worthPerMs = 10,
-) => ({ name, priority, isAhead: false, usedProofs, worthPerMs, order });
+) => ({ name, priority, isAhead: false, usedJobs, worthPerMs, order });
 const body = { ...standing("body", aggregation, 0, 0, 1e9), isAhead: true };
 const overtaken = (backlogTimes: number, ahead = 0) => ({ backlog: backlogTimes, ahead });
 

@@ -3,7 +3,7 @@
  * queued ahead, started in the schedule's own order. Pure.
  */
 import type { TimesOvertaken, Standing } from "../../../server/schedule/order.js";
-import { neverOvertaken, takeNext, usedProofsOf } from "../../../server/schedule/order.js";
+import { neverOvertaken, takeNext, usedJobsOf } from "../../../server/schedule/order.js";
 import type { Ask, SnapshotSpec } from "../scenario/scenario.js";
 import { asksOfSnapshot, BACKLOG, contentOfGroup } from "../scenario/scenario.js";
 import type { Truth } from "../scenario/truth.js";
@@ -160,7 +160,7 @@ class Replay {
       ...queued,
       isAhead: false,
       worthPerMs,
-      usedProofs: usedProofsOf(queued.usedMs, typicalMs),
+      usedJobs: usedJobsOf(queued.usedMs, typicalMs),
     };
   }
 }

@@ -301,7 +301,7 @@ export class ServiceRun {
       return this.worths.outlook(envelope, group, nowMs, untilMs);
     };
     const costs = queued.flatMap(({ asks: [head] }) =>
-      head === undefined ? [] : [this.dispatcher.predictMs(outlook(head).shape)],
+      head === undefined ? [] : [this.dispatcher.jobMs(outlook(head).shape)],
     );
     const typicalMs = costs.length === 0 ? this.dispatcher.predictMs(smallestShape) : mean(costs);
     const worthPerMs = (ask: Ask) => outlook(ask).worthPerMs;
