@@ -225,6 +225,15 @@ func call(snapshot func() (*Snapshot, error)) (made *Snapshot, err error) {
 	return snapshot()
 }
 
+// defaultSteps returns the steps of a submission now. A fence of 0 is that of the slot.
+func (a *Aggregator) defaultSteps(slot uint64, fence time.Duration) []Step {
+	now, clock := time.Now(), a.options.Clock
+	if fence > 0 {
+		return clock.Steps(slot, now, now.Add(fence))
+	}
+	return clock.Steps(slot, now, clock.Fence(slot))
+}
+
 // freeze encodes a snapshot, and says what the machine and the shell need of it.
 func (a *Aggregator) freeze(
 	slot uint64, made *Snapshot, latch machine.LatchName, options SubmitOptions,
@@ -240,7 +249,11 @@ func (a *Aggregator) freeze(
 	if traceparentPattern.MatchString(options.Traceparent) {
 		kept.traceparent = options.Traceparent
 	}
-	for _, step := range options.Steps {
+	steps := options.Steps
+	if steps == nil && latch.ProofKind != machine.Merge {
+		steps = a.defaultSteps(slot, options.Fence)
+	}
+	for _, step := range steps {
 		at := stepAt{untilMs: nowMs + step.Within.Milliseconds(), weight: step.Weight}
 		kept.steps = append(kept.steps, at)
 	}
@@ -267,7 +280,9 @@ func (a *Aggregator) freeze(
 		submission.FenceSlot = &fenceSlot
 		submission.FenceAtMs = a.clock.atMs(a.options.Clock.Fence(slot))
 	}
-	if latch.ProofKind == machine.Merge && options.Deadline <= 0 {
+	// These are not bound to the slot in which they are submitted.
+	mayStartUntilFence := latch.ProofKind == machine.Merge || latch.Priority == Backlog
+	if mayStartUntilFence && options.Deadline <= 0 {
 		submission.DeadlineAtMs = submission.FenceAtMs
 	}
 	if !options.HoldUntil.IsZero() {

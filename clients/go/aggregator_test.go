@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -407,5 +408,32 @@ func TestManyGoroutines(t *testing.T) {
 	}
 	if len(ends) == 0 || node.Stats().InFlight != 0 {
 		t.Errorf("%d groups ended; %+v", len(ends), node.Stats())
+	}
+}
+
+func TestWithoutAWordVotesHaveTheSlotsStepsAndBacklogUntilTheFence(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	of := func(groups int, options leanagg.SubmitOptions) {
+		node.SubmitOrSkip(5, open, func() (*leanagg.Snapshot, error) { return votes(groups), nil }, options)
+		take(t, node, 1)
+		awaitInFlight(t, node, 0)
+	}
+	of(1, leanagg.SubmitOptions{})
+	of(2, leanagg.SubmitOptions{Priority: leanagg.Backlog, Steps: []leanagg.Step{}})
+	requests := service.Requests()
+	votes, backlog := requests[0], requests[len(requests)-1]
+	weights := []uint32{}
+	for _, step := range votes.GetSteps() {
+		weights = append(weights, step.GetWeight())
+	}
+	if !slices.Equal(weights, []uint32{4, 2, 1}) || votes.GetDeadlineMs() > 750 {
+		t.Errorf("%d steps, deadline %d ms", weights, votes.GetDeadlineMs())
+	}
+	if last := votes.GetSteps()[2].GetUntilMs(); last+10 < votes.GetFenceMs() || last > votes.GetFenceMs()+10 {
+		t.Errorf("the last step ends after %d ms, the fence is after %d ms", last, votes.GetFenceMs())
+	}
+	if len(backlog.GetSteps()) != 0 || backlog.GetDeadlineMs() != backlog.GetFenceMs() {
+		t.Errorf("backlog: %d steps, deadline %d ms", len(backlog.GetSteps()), backlog.GetDeadlineMs())
 	}
 }

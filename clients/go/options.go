@@ -75,7 +75,8 @@ const (
 type SubmitOptions struct {
 	// Priority. Default [Aggregation].
 	Priority Priority
-	// Deadline is the time in which the service may start a proof. Default: that of [Options].
+	// Deadline is the time in which the service may start a proof. Default: that of [Options]; of
+	// [Backlog], until the fence.
 	Deadline time.Duration
 	// Fence is the time until the proofs are worthless. Default: the start of the slot after the next.
 	Fence time.Duration
@@ -85,7 +86,8 @@ type SubmitOptions struct {
 	WholeGroups bool
 	// MinInputs is the fewest inputs of a group that are worth a proof. Default 1.
 	MinInputs uint32
-	// Steps say what a vote is worth by when. Default: 1 until the fence.
+	// Steps say what a vote is worth by when. Default, for nil: as [SlotClock.Steps] says. Empty: 1
+	// until the fence.
 	Steps []Step
 	// HoldUntil is the instant before which no result of the submission is taken. Default: none.
 	HoldUntil time.Time

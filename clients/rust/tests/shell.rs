@@ -5,9 +5,10 @@ mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use lean_aggregator_client::machine::{Gates, Priority, SkipReason};
+use lean_aggregator_client::slot::SlotTimes;
 use lean_aggregator_client::{
     proto, Aggregator, Builder, Component, Ending, Merge, MergeOptions, Message, Signers,
     SubmitOptions,
@@ -130,6 +131,43 @@ fn a_token_and_a_time_limit_go_with_each_submission() {
         Some("Bearer secret")
     );
     assert!(calls.submits[0].has_time_limit);
+}
+
+#[test]
+fn without_a_word_votes_have_the_slots_steps_and_backlog_until_the_fence() {
+    let service = started();
+    // Slot 1 begins in an hour.
+    let phase = UNIX_EPOCH.elapsed().unwrap() + Duration::from_secs(3600);
+    let times = SlotTimes {
+        slot_ms: 4000,
+        intervals: 5,
+        phase_ms: i64::try_from(phase.as_millis()).unwrap() - 4000,
+    };
+    let adapter = connect(builder(&service).slot_times(times), &service);
+    let votes = || Ok::<_, String>(Some(snapshot()));
+    let backlog = SubmitOptions::backlog();
+    for options in [SubmitOptions::default(), backlog] {
+        adapter
+            .submit_or_skip(1, Gates::OPEN, votes, &options)
+            .unwrap();
+    }
+    wait(|| service.calls().submits.len() == 2);
+    let requests: Vec<_> = service
+        .calls()
+        .submits
+        .iter()
+        .map(|call| call.request.clone())
+        .collect();
+    for request in &requests {
+        let steps: Vec<_> = request.steps.iter().map(|step| step.weight).collect();
+        assert_eq!(steps, [4, 2, 1]);
+        let fence_ms = request.fence_ms.unwrap();
+        assert!(request.steps[2].until_ms.abs_diff(fence_ms) < 20);
+        assert!(request.steps[0].until_ms.abs_diff(fence_ms - 8000 + 2400) < 20);
+    }
+    let (votes, backlog) = (&requests[0], &requests[1]);
+    assert!(votes.deadline_ms.unwrap() <= 750);
+    assert_eq!(backlog.deadline_ms, backlog.fence_ms);
 }
 
 #[test]

@@ -107,7 +107,7 @@ typedef struct la_checkpoint {
 typedef struct la_submit_options {
   size_t size;
   uint64_t slot;
-  // Time in which a proof may start. 0: 750, for a merge until the fence.
+  // Time in which a proof may start. 0: 750, for a merge and backlog until the fence.
   uint64_t deadline_ms;
   // Time until the proofs are worthless. Needed.
   uint64_t fence_ms;

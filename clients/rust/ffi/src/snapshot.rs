@@ -34,7 +34,7 @@ pub const LA_BACKLOG: u32 = 2;
 pub struct CSubmitOptions {
     size: usize,
     slot: u64,
-    /// Time in which a proof may start. 0: 750, for a merge until the fence.
+    /// Time in which a proof may start. 0: 750, for a merge and backlog until the fence.
     deadline_ms: u64,
     /// Time until the proofs are worthless. Needed.
     fence_ms: u64,

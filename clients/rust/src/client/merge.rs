@@ -100,7 +100,7 @@ impl MergeOptions {
             deadline: self.deadline,
             fence: self.fence,
             may_replace: self.may_replace,
-            steps: self.steps.clone(),
+            steps: Some(self.steps.clone()),
             hold: self.hold,
             traceparent: self.traceparent.clone(),
             ..SubmitOptions::default()

@@ -14,7 +14,7 @@ use crate::proto;
 pub struct SubmitOptions {
     /// A snapshot is skipped while one of the same priority is in flight.
     pub priority: Priority,
-    /// Time in which the service may start a proof. `None`: the adapter's.
+    /// Time in which the service may start a proof. `None`: the adapter's; of backlog, until the fence.
     pub deadline: Option<Duration>,
     /// Time until the proofs are worthless. `None`: until slot N + 2, by the adapter's slot times.
     pub fence: Option<Duration>,
@@ -24,8 +24,9 @@ pub struct SubmitOptions {
     pub may_be_partial: bool,
     /// Fewest inputs of a group that are worth a proof. 0: one.
     pub min_inputs: u32,
-    /// What a vote is worth by when, at most 8. Empty: 1 until the fence.
-    pub steps: Vec<Step>,
+    /// What a vote is worth by when, at most 8. `None`: as [`SlotTimes::steps`](crate::slot::SlotTimes::steps)
+    /// says, where the adapter has slot times. Empty: 1 until the fence.
+    pub steps: Option<Vec<Step>>,
     /// Results are taken only after this time.
     pub hold: Duration,
     /// The W3C header `traceparent` of the node's trace, of which the service's spans become a part. It goes
@@ -42,7 +43,7 @@ impl Default for SubmitOptions {
             may_replace: false,
             may_be_partial: true,
             min_inputs: 0,
-            steps: Vec::new(),
+            steps: None,
             hold: Duration::ZERO,
             traceparent: None,
         }
@@ -50,12 +51,10 @@ impl Default for SubmitOptions {
 }
 
 impl SubmitOptions {
-    /// Options for the votes of earlier slots: they yield to this slot's, and may start until
-    /// `until`, for which a node gives the time to the fence.
-    pub fn backlog(until: Duration) -> Self {
+    /// Options for the votes of earlier slots: they yield to this slot's, and may start until the fence.
+    pub fn backlog() -> Self {
         SubmitOptions {
             priority: Priority::Backlog,
-            deadline: Some(until),
             ..SubmitOptions::default()
         }
     }

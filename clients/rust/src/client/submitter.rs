@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use super::clock::{millis, unix_ms};
 use super::encode::{freeze, FrozenStep};
 use super::merge::{Merge, MergeOptions};
-use super::options::{Skip, SubmitOptions};
+use super::options::{Skip, Step, SubmitOptions};
 use super::shared::{Frozen, Shared};
 use crate::machine::{
-    Event, Fence, Gates, Latch, Millis, ProofKind, RequestId, SkipReason, Submission,
+    Event, Fence, Gates, Latch, Millis, Priority, ProofKind, RequestId, SkipReason, Submission,
 };
 use crate::proto;
 use crate::slot::SlotTimes;
@@ -135,10 +135,10 @@ impl Submitter {
             slot,
             groups,
             bytes: bytes.len(),
-            deadline_at_ms: match (options.deadline, latch.proof_kind) {
+            deadline_at_ms: match (options.deadline, latch) {
                 (Some(deadline), _) => after(deadline),
-                (None, ProofKind::Merge) => fence.at_ms,
-                (None, ProofKind::Aggregate) => after(self.deadline),
+                (None, latch) if may_start_until_fence(latch) => fence.at_ms,
+                (None, _) => after(self.deadline),
             },
             fence,
             hold_until_ms: match options.hold {
@@ -146,13 +146,13 @@ impl Submitter {
                 hold => after(hold),
             },
         };
-        let steps = options.steps.iter().map(|step| FrozenStep {
-            until_at_ms: after(step.until),
-            weight: step.weight,
-        });
+        let steps = match &options.steps {
+            Some(steps) => steps.iter().map(frozen_step(now_ms)).collect(),
+            None => self.default_steps(slot, now_ms, fence.at_ms),
+        };
         let frozen = Frozen {
             bytes,
-            steps: steps.collect(),
+            steps,
             data,
             is_ssz,
             slot,
@@ -191,10 +191,38 @@ impl Submitter {
         })
     }
 
+    /// None where the adapter has no slot times.
+    fn default_steps(&self, slot: u64, now_ms: Millis, fence_at_ms: Millis) -> Vec<FrozenStep> {
+        let (Some(times), Ok(slot)) = (self.slot_times, i64::try_from(slot)) else {
+            return Vec::new();
+        };
+        let at_ms = i64::try_from(unix_ms()).unwrap_or(i64::MAX);
+        let left_ms = i64::try_from(fence_at_ms.saturating_sub(now_ms)).unwrap_or(i64::MAX);
+        let steps = times.steps(slot, at_ms, at_ms.saturating_add(left_ms));
+        let in_ms = |until_at_ms: i64| u64::try_from(until_at_ms - at_ms).unwrap_or(0);
+        let frozen = steps.into_iter().map(|step| FrozenStep {
+            until_at_ms: now_ms.saturating_add(in_ms(step.until_at_ms)),
+            weight: step.weight,
+        });
+        frozen.collect()
+    }
+
     fn request_id(&self) -> RequestId {
         let number = self.next_id.fetch_add(1, Ordering::Relaxed);
         format!("{}-{number}", self.prefix).into()
     }
+}
+
+fn frozen_step(now_ms: Millis) -> impl Fn(&Step) -> FrozenStep {
+    move |step| FrozenStep {
+        until_at_ms: now_ms.saturating_add(millis(step.until)),
+        weight: step.weight,
+    }
+}
+
+/// Merges and backlog are not bound to the slot in which they are submitted.
+fn may_start_until_fence(latch: Latch) -> bool {
+    latch.proof_kind == ProofKind::Merge || latch.priority == Priority::Backlog
 }
 
 fn skip_of(reason: SkipReason, detail: String) -> Skip {

@@ -314,10 +314,10 @@ impl Run {
             fence: Some(millis("fenceMs")),
             hold: millis("holdMs"),
             may_replace: step["mayReplace"].as_bool().unwrap_or(false),
-            steps: vec![Step {
+            steps: Some(vec![Step {
                 until: millis("fenceMs"),
                 weight: 1,
-            }],
+            }]),
             ..SubmitOptions::default()
         };
         let groups = number(step, "groups") as u32;
