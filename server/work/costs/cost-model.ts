@@ -32,6 +32,8 @@ const COMMON_DEVIATION = 0.7;
  * signatures before a fence of 6.4 s.
  */
 const OWN_DEVIATIONS = [0.3, 0.3, 0.3, 0.2, 0.2] as const;
+/** Further standard deviation, common to all five, of what was learned from another kind of proofs. */
+const KIN_DEVIATION = 0.3;
 /** Variance of the logarithm of the durations of one shape: before any proof, and its bounds. */
 const SCATTER_AT_FIRST = 0.15 ** 2;
 const SCATTER_MIN = 0.05 ** 2;
@@ -106,6 +108,12 @@ export function aged(model: CostModel, nowMs: number): CostModel {
 /** The model with the same medians, as uncertain as one of which nothing is learned yet. */
 export function uncertain(model: CostModel): CostModel {
   return { ...model, covariance: COVARIANCE_AT_FIRST };
+}
+
+/** The model with the same medians, for another kind of proofs that are made alike: less certain by that. */
+export function ofKin(model: CostModel): CostModel {
+  const covariance = model.covariance.map((row) => row.map((value) => value + KIN_DEVIATION ** 2));
+  return { ...model, covariance };
 }
 
 /**
