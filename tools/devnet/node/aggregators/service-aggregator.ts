@@ -18,7 +18,7 @@ import {
 import type { AttestationData, Checkpoint } from "../../chain/containers.js";
 import type { VoteGroup } from "../../chain/freeze-votes.js";
 import type { MessageClaim } from "../../crypto/crypto-client.js";
-import type { SlotTime } from "../slot-time.js";
+import { AGGREGATE, type SlotTime } from "../slot-time.js";
 import type { Aggregator, ProvedGroup } from "./aggregator.js";
 import {
   keyOf,
@@ -38,10 +38,10 @@ import {
 } from "./service-merge.js";
 
 /**
- * From interval 2 to interval 4: what is started by then is done when the next slot's votes are due.
- * Where provers do not share their cores with the voters, it may be all of the time to the fence.
+ * Backlog that starts so long before the slot's end is done when the next slot's votes are due. Where provers do
+ * not share their cores with the voters, it may have all of the time to the fence.
  */
-const BACKLOG_INTERVALS = 2;
+const BACKLOG_MS = 1000;
 const GATES = { isAggregator: true, hasState: true };
 
 /** What a node uses of an adapter. */
@@ -110,7 +110,8 @@ export class ServiceAggregator implements Aggregator, BodyMerger {
     const older = groups.filter(({ data }) => data.slot < slot);
     const current = groups.filter(({ data }) => data.slot >= slot);
     const { slotMs, intervals } = this.options.time;
-    const deadlineMs = BACKLOG_INTERVALS * (slotMs / intervals);
+    const intervalMs = slotMs / intervals;
+    const deadlineMs = Math.max(intervalMs, slotMs - AGGREGATE * intervalMs - BACKLOG_MS);
     const backlog = { priority: "backlog", deadlineMs } as const;
     const answers = [this.#submit(slot, current, {}), this.#submit(slot, older, backlog)];
     return answers.find((answer) => answer === "submitted") ?? answers.find(Boolean) ?? "";
