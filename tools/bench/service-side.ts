@@ -1,7 +1,10 @@
 /** The service's side of a comparison: submits as a node does, and reads the outcome from its stream. */
 import type { AggregatorClient } from "../../client/rpc/aggregator-client.js";
-import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { StreamResultsResponse } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { OutcomeReason, OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type {
+  Outcome,
+  StreamResultsResponse,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { SnapshotInit } from "../harness/vectors.js";
 import type { Took } from "./overhead/pairs.js";
 
@@ -9,6 +12,9 @@ const NODE = { nodeId: "bench", nodeEpoch: 1n };
 const BUDGETS = { deadlineMs: 60_000, fenceMs: 120_000 };
 /** Events that may come between those that a sample waits for. */
 const BESIDE: ReadonlySet<string> = new Set(["heartbeat", "sending", "status"]);
+
+const endingOf = ({ status, reason, detail }: Outcome) =>
+  `${OutcomeStatus[status]} ${OutcomeReason[reason]} ${detail}`;
 
 export class ServiceSide {
   private constructor(
@@ -34,7 +40,7 @@ export class ServiceSide {
       const outcome = await this.next("outcome");
       const totalMs = performance.now() - startedMs;
       if (outcome.status !== OutcomeStatus.PROVED || outcome.proof.length === 0)
-        throw new Error(`the service did not prove: ${OutcomeStatus[outcome.status]}`);
+        throw new Error(`the service did not prove: ${endingOf(outcome)}`);
       await this.next("summary");
       return { totalMs, proveMs: outcome.proveMs };
     };
