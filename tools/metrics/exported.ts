@@ -25,6 +25,7 @@ export function serviceRegistry({ isDoor = true } = {}): Registry {
   }
   addProcessMetrics(metrics.registry);
   metrics.buildInfo.set({ version: "0.1.0", revision: "unknown", nodejs: "20.19.0" }, 1);
+  metrics.deviceInfo.set({ device: "cpu", scheme: "leanxmss", revision: "0.7.0" }, 1);
   metrics.nodeSnapshots.inc({ node: "node-0", result: "accepted" });
   metrics.nodeSnapshots.inc({ node: "node-0", result: "skipped" }, 0);
   for (const state of upgradeStates) metrics.upgrade.set({ state }, 0);

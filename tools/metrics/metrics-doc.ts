@@ -50,6 +50,7 @@ const AT_RUN_TIME: Readonly<Record<string, string>> = {
   node: "id of a node, or `(other)`",
   version: "",
   revision: "",
+  scheme: "",
   nodejs: "",
 };
 
