@@ -55,21 +55,19 @@ export const mergeOverhead: Measurement = {
         withBareProver(async (prover) => {
           const body: Component[] = [];
           for (const group of MERGED) body.push(await withProof(prover, group));
-          const client = new AggregatorClient({ address });
-          const service = await ServiceSide.open(client);
           const rows: Row[] = [];
           const goals = [];
           for (const messages of counts) {
             for (const form of ["body", "block"] as const) {
               const proofs = body.slice(0, messages);
               const components = form === "body" ? proofs : [...proofs, ofProposer()];
-              const sides = {
-                bare: bareSide(prover, components),
-                service: sent(service, components),
-              };
               const what = `${messages} messages, ${form}`;
-              const row = await comparePairs(sides, pairs, (done) =>
-                progress(`${what}: ${done} of ${pairs} pairs`),
+              const row = await withServiceSide(address, (service) =>
+                comparePairs(
+                  { bare: bareSide(prover, components), service: sent(service, components) },
+                  pairs,
+                  (done) => progress(`${what}: ${done} of ${pairs} pairs`),
+                ),
               );
               rows.push({ messages, form, ...row });
               // What was measured is not lost with what fails later.
@@ -79,8 +77,6 @@ export const mergeOverhead: Measurement = {
               goals.push({ what: added, value, error, atMost: GOAL_MS, unit: " ms" });
             }
           }
-          service.close();
-          client.close();
           const explained = [
             ...notes,
             "block: with the proposer's raw signature in the same call.",
@@ -91,6 +87,21 @@ export const mergeOverhead: Measurement = {
       ["--prover-memory-mb", `${PROVER_MB}`],
     ),
 };
+
+/** On a connection of its own: a service ends one that is half an hour old. */
+async function withServiceSide<T>(
+  address: string,
+  run: (service: ServiceSide) => Promise<T>,
+): Promise<T> {
+  const client = new AggregatorClient({ address });
+  const service = await ServiceSide.open(client);
+  try {
+    return await run(service);
+  } finally {
+    service.close();
+    client.close();
+  }
+}
 
 function sent(service: ServiceSide, components: readonly Component[]): () => Promise<Took> {
   const group = { kind: ProofKind.MERGE, components: components.map((each) => each.sent) };
