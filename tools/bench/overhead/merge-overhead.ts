@@ -3,7 +3,6 @@
  * each with a proof of 16 validators, and with the proposer's raw signature in the same call. The bare
  * side verifies every component, merges, and verifies the merged proof.
  */
-import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { ProofKind } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { concat } from "../../../server/bytes.js";
 import { mergeJob } from "../../../server/lane/prove/prove-merge.js";
@@ -18,12 +17,13 @@ import {
 } from "../../harness/real-components.js";
 import type { ComponentInit } from "../../harness/real-components.js";
 import { dataOf, publicKey, raws, rootOf, snapshot } from "../../harness/vectors.js";
+import { StreamNode } from "../../harness/wire/stream-node.js";
 import { withBareProver } from "./bare-prover.js";
 import type { Measurement } from "../measurement.js";
 import { comparePairs, notes } from "./pairs.js";
 import type { Took } from "./pairs.js";
 import type { Row } from "../report.js";
-import { ServiceSide } from "../service-side.js";
+import { serviceSide } from "./service-side.js";
 import { withService } from "../with-service.js";
 
 const GOAL_MS = 50;
@@ -55,6 +55,7 @@ export const mergeOverhead: Measurement = {
         withBareProver(async (prover) => {
           const body: Component[] = [];
           for (const group of MERGED) body.push(await withProof(prover, group));
+          const node = await StreamNode.open(address, "bench");
           const rows: Row[] = [];
           const goals = [];
           for (const messages of counts) {
@@ -62,12 +63,12 @@ export const mergeOverhead: Measurement = {
               const proofs = body.slice(0, messages);
               const components = form === "body" ? proofs : [...proofs, ofProposer()];
               const what = `${messages} messages, ${form}`;
-              const row = await withServiceSide(address, (service) =>
-                comparePairs(
-                  { bare: bareSide(prover, components), service: sent(service, components) },
-                  pairs,
-                  (done) => progress(`${what}: ${done} of ${pairs} pairs`),
-                ),
+              const sides = {
+                bare: bareSide(prover, components),
+                service: sent(node, components),
+              };
+              const row = await comparePairs(sides, pairs, (done) =>
+                progress(`${what}: ${done} of ${pairs} pairs`),
               );
               rows.push({ messages, form, ...row });
               // What was measured is not lost with what fails later.
@@ -77,6 +78,7 @@ export const mergeOverhead: Measurement = {
               goals.push({ what: added, value, error, atMost: GOAL_MS, unit: " ms" });
             }
           }
+          node.close();
           const explained = [
             ...notes,
             "block: with the proposer's raw signature in the same call.",
@@ -88,24 +90,9 @@ export const mergeOverhead: Measurement = {
     ),
 };
 
-/** On a connection of its own: a service ends one that is half an hour old. */
-async function withServiceSide<T>(
-  address: string,
-  run: (service: ServiceSide) => Promise<T>,
-): Promise<T> {
-  const client = new AggregatorClient({ address });
-  const service = await ServiceSide.open(client);
-  try {
-    return await run(service);
-  } finally {
-    service.close();
-    client.close();
-  }
-}
-
-function sent(service: ServiceSide, components: readonly Component[]): () => Promise<Took> {
+function sent(node: StreamNode, components: readonly Component[]): () => Promise<Took> {
   const group = { kind: ProofKind.MERGE, components: components.map((each) => each.sent) };
-  return service.side(snapshot(SLOT, [group], keysOfBothRoles()));
+  return serviceSide(node, snapshot(SLOT, [group], keysOfBothRoles()));
 }
 
 const messageOf = (group: number) => ({ root: rootOf(group), slot: Number(dataOf(group).slot) });

@@ -3,18 +3,18 @@
  * the service from submission to result, and a bare prover that verifies the input, proves, and
  * verifies the proof. The bare prover is a process like the service's own.
  */
-import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 import { foldedProof, foldOfAll } from "../../../server/prover/prover.js";
 import type { Prover } from "../../../server/prover/prover.js";
 import { concat } from "../../../server/bytes.js";
 import { publicKey, raws, rootOf } from "../../harness/vectors.js";
+import { StreamNode } from "../../harness/wire/stream-node.js";
 import { PROVABLE, SLOT, provableGroup, snapshotOf } from "../inputs.js";
 import type { Measurement } from "../measurement.js";
 import type { Row } from "../report.js";
 import { withBareProver } from "./bare-prover.js";
 import { comparePairs, notes } from "./pairs.js";
 import type { Took } from "./pairs.js";
-import { ServiceSide } from "../service-side.js";
+import { serviceSide } from "./service-side.js";
 import { withService } from "../with-service.js";
 
 const SHAPES = [1, 16, 32, 64];
@@ -29,14 +29,13 @@ export const overhead: Measurement = {
   run: ({ pairs }, progress) =>
     withService(({ address }) =>
       withBareProver(async (prover) => {
-        const client = new AggregatorClient({ address });
-        const service = await ServiceSide.open(client);
+        const node = await StreamNode.open(address, "bench");
         const rows: Row[] = [];
         const goals = [];
         for (const count of SHAPES) {
           const sides = {
             bare: bareSide(prover, count),
-            service: service.side(snapshotOf([provableGroup(VECTOR, count)], count)),
+            service: serviceSide(node, snapshotOf([provableGroup(VECTOR, count)], count)),
           };
           const row = await comparePairs(sides, pairs, (done) =>
             progress(`${count} raws: ${done} of ${pairs} pairs`),
@@ -47,8 +46,7 @@ export const overhead: Measurement = {
           const { addedMedianMs: value, addedErrorMs: error } = row;
           goals.push({ what, value, error, atMost: GOAL.addedMs, unit: " ms" });
         }
-        service.close();
-        client.close();
+        node.close();
         return { title: "overhead: submit to result over bare proving", rows, goals, notes };
       }),
     ),

@@ -17,7 +17,7 @@ export interface Moment {
   queued: readonly Queued[];
   /** Prover time that the refused node has used. */
   usedMs: number;
-  /** Expected duration of a typical proof of what waits: the order counts nodes' use in it. */
+  /** Expected duration of a typical job of what waits: the order counts nodes' use in it. */
   typicalMs: number;
   /** What the schedule expects a group to be worth for its time. */
   worthPerMs(ask: Ask): number;

@@ -41,7 +41,7 @@ import {
  * Backlog that starts so long before the slot's end is done when the next slot's votes are due. Where provers do
  * not share their cores with the voters, it may have all of the time to the fence.
  */
-const BACKLOG_MS = 1000;
+const BEFORE_SLOT_END_MS = 1000;
 const GATES = { isAggregator: true, hasState: true };
 
 /** What a node uses of an adapter. */
@@ -111,7 +111,7 @@ export class ServiceAggregator implements Aggregator, BodyMerger {
     const current = groups.filter(({ data }) => data.slot >= slot);
     const { slotMs, intervals } = this.options.time;
     const intervalMs = slotMs / intervals;
-    const deadlineMs = Math.max(intervalMs, slotMs - AGGREGATE * intervalMs - BACKLOG_MS);
+    const deadlineMs = Math.max(intervalMs, slotMs - AGGREGATE * intervalMs - BEFORE_SLOT_END_MS);
     const backlog = { priority: "backlog", deadlineMs } as const;
     const answers = [this.#submit(slot, current, {}), this.#submit(slot, older, backlog)];
     return answers.find((answer) => answer === "submitted") ?? answers.find(Boolean) ?? "";
