@@ -23,7 +23,7 @@ import type { SubmitAnswer, TickResult } from "./options.js";
 
 const COMPONENTS_MAX_DEFAULT = 8;
 const GRACE_MS_DEFAULT = 500;
-/** One merge is in flight; those before it were cancelled, and their results are on their way. */
+/** Three may be in flight; those before them were cancelled, and their results are on their way. */
 const REQUESTS_MAX = 16;
 
 export interface BodyOptions {
@@ -100,9 +100,9 @@ export class BodyCandidate {
   }
 
   /**
-   * Says what the body may have by now; call it in each tick. The merge in flight goes on, and the
-   * next one has these components. Another parent or block forgets what was for the last one. What
-   * has failed is tried again, once.
+   * Says what the body may have by now; call it in each tick, and when a component has come. A merge of
+   * what is worth more replaces one that has not begun; one that runs goes on. Another parent or block
+   * forgets what was for the last one. What has failed is tried again, once.
    */
   offer(currentSlot: number, { blockSlot, parent, components, ...shared }: BodyOffer): void {
     this.slot = currentSlot;
@@ -193,6 +193,7 @@ export class BodyCandidate {
       () => ({ ...this.shared, components }),
       {
         priority,
+        mayReplace: true,
         deadlineMs: startMs,
         fenceMs: startMs + graceMs,
         steps: [{ untilMs: startMs, weight: 1 }],
@@ -215,6 +216,7 @@ export class BodyCandidate {
     }
     if (status === OutcomeStatus.NOT_STARTED && isOfSize(reason))
       return { kind: "missed", requestId };
+    if (reason === OutcomeReason.SUPERSEDED) return { kind: "superseded", requestId };
     const bad = leftOut.flatMap(({ input }) =>
       input.case === "componentIndex" ? [input.value] : [],
     );

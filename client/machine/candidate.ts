@@ -2,12 +2,16 @@
  * The growing candidate: the proof of a block's body, built ahead of the block. A pure machine,
  * `(state, event) → { state, effects }`, with no clock, timer or I/O. It asks for a merge of all
  * components. Where that one is foreseen to miss, it asks for half of what it would add to the proof at
- * hand. One merge is asked for at a time, and the best verified proof stays at hand. `take` returns that
- * proof or null at once: a proposer never waits.
+ * hand. When more components come, it asks for all of them at once: that merge replaces one that has not
+ * begun, and one that runs goes on. The best verified proof stays at hand. `take` returns that proof or
+ * null at once: a proposer never waits.
  */
 
 /** Failed tries after which the same components are given up. */
 export const CANDIDATE_TRIES_MAX = 2;
+
+/** Merges in flight at once: one that runs, one that waits, and the one that replaces it. */
+export const CANDIDATE_MERGES_MAX = 3;
 
 /** The block that a candidate is for. */
 export interface BlockRef {
@@ -36,8 +40,8 @@ export interface Candidate<C, P> {
 export type CandidateEvent<C, P> =
   /**
    * What the body of this block may have, in the order of the block and of preference: a smaller
-   * candidate has the first of these. Replaces the last offer: what is asked next has this one's
-   * components. Another block than that of the last offer forgets what was for that one.
+   * candidate has the first of these. Replaces the last offer. What is worth more than all that was asked
+   * for is asked for at once. Another block than that of the last offer forgets what was for that one.
    */
   | ({ kind: "offered"; components: readonly OfferedComponent<C>[] } & BlockRef)
   /** The parent has left the node's chain, and nothing replaces it yet. */
@@ -56,6 +60,8 @@ export type CandidateEvent<C, P> =
   | { kind: "missed"; requestId: string | null }
   /** `isVerified`: someone else than the maker of the proof has verified it. */
   | { kind: "proved"; requestId: string; proof: P; isVerified: boolean }
+  /** A later merge of this candidate has replaced it before it began. */
+  | { kind: "superseded"; requestId: string }
   /** No proof. `bad`: indices of the components that are to blame; they are not asked for again. */
   | { kind: "failed"; requestId: string; bad: readonly number[] }
   /** The node's slot. What has failed is tried again from the next tick on. */
@@ -64,14 +70,17 @@ export type CandidateEvent<C, P> =
   | ({ kind: "take" } & BlockRef);
 
 export type CandidateEffect<C, P> =
-  /** Submit a merge of these components, and pass `submitted` or `skipped`. */
+  /**
+   * Submit a merge of these components, which replaces those that have not begun, and pass `submitted`,
+   * `skipped` or `missed`.
+   */
   | { kind: "submit"; slot: number; components: readonly C[] }
   /** The node no longer wants this merge. */
   | { kind: "cancel"; requestId: string }
   /** Null: the block's body is empty. */
   | { kind: "taken"; candidate: Candidate<C, P> | null };
 
-/** The merge that is asked for. */
+/** A merge that is asked for. */
 interface Asked<C> {
   /** Null between `submit` and its answer. */
   readonly requestId: string | null;
@@ -81,7 +90,10 @@ interface Asked<C> {
 /** What is known of one block's candidate. */
 interface Growing<C, P> extends BlockRef {
   readonly offered: readonly OfferedComponent<C>[];
-  readonly asked: Asked<C> | null;
+  /** The merges in flight, the oldest first. Only the last may be without its answer. */
+  readonly asked: readonly Asked<C>[];
+  /** Worth of the largest merge that was asked for; it no longer counts if it has failed. */
+  readonly askedWorth: number;
   readonly best: Candidate<C, P> | null;
   /** Keys of bad components. */
   readonly bad: ReadonlySet<string>;
@@ -96,6 +108,7 @@ interface Growing<C, P> extends BlockRef {
 
 export interface CandidateState<C, P> {
   readonly componentsMax: number;
+  readonly mergesMax: number;
   /** Null: no block is planned. */
   readonly growing: Growing<C, P> | null;
 }
@@ -105,9 +118,15 @@ export interface CandidateStep<C, P> {
   readonly effects: readonly CandidateEffect<C, P>[];
 }
 
-/** Returns the first state. `componentsMax`: most components of a body, from 1. */
-export function createCandidate<C, P>(componentsMax: number): CandidateState<C, P> {
-  return { componentsMax, growing: null };
+/**
+ * Returns the first state. `componentsMax`: most components of a body, from 1. `mergesMax`: most merges in
+ * flight at once, from 1; 1 where none can be replaced.
+ */
+export function createCandidate<C, P>(
+  componentsMax: number,
+  mergesMax = CANDIDATE_MERGES_MAX,
+): CandidateState<C, P> {
+  return { componentsMax, mergesMax, growing: null };
 }
 
 /** Applies one event. Returns the next state, and the effects to carry out in order. */
@@ -115,11 +134,10 @@ export function growCandidate<C, P>(
   state: CandidateState<C, P>,
   event: CandidateEvent<C, P>,
 ): CandidateStep<C, P> {
-  const { componentsMax } = state;
   const effects: CandidateEffect<C, P>[] = [];
   const growing = apply(state.growing, event, effects);
-  const next = growing === null ? null : ask(growing, componentsMax, effects);
-  return { state: { componentsMax, growing: next }, effects };
+  const next = growing === null ? null : ask(growing, state, effects);
+  return { state: { ...state, growing: next }, effects };
 }
 
 function apply<C, P>(
@@ -137,17 +155,21 @@ function apply<C, P>(
     case "tick":
       if (growing === null || event.slot > growing.slot) return drop(growing, effects);
       return { ...growing, missed: Infinity };
-    case "submitted":
-      if (growing?.asked?.requestId !== null) {
+    case "submitted": {
+      const last = growing?.asked.at(-1);
+      if (growing === null || last?.requestId !== null) {
         effects.push({ kind: "cancel", requestId: event.requestId });
         return growing;
       }
-      return { ...growing, asked: { ...growing.asked, requestId: event.requestId } };
+      const answered = { ...last, requestId: event.requestId };
+      return { ...growing, asked: [...growing.asked.slice(0, -1), answered] };
+    }
     case "skipped":
     case "missed":
     case "proved":
+    case "superseded":
     case "failed":
-      return growing === null ? null : end(growing, event);
+      return growing === null ? null : end(growing, event, effects);
     default:
       throw new TypeError(event satisfies never);
   }
@@ -170,7 +192,8 @@ function offer<C, P>(
     slot,
     parent,
     offered: components,
-    asked: null,
+    asked: [],
+    askedWorth: 0,
     best: null,
     bad: new Set(),
     tries: new Map(),
@@ -180,9 +203,13 @@ function offer<C, P>(
 
 /** Forgets everything, and cancels what is in flight. */
 function drop<C, P>(growing: Growing<C, P> | null, effects: CandidateEffect<C, P>[]): null {
-  const requestId = growing?.asked?.requestId ?? null;
-  if (requestId !== null) effects.push({ kind: "cancel", requestId });
+  cancel(growing?.asked ?? [], effects);
   return null;
+}
+
+function cancel<C, P>(asked: readonly Asked<C>[], effects: CandidateEffect<C, P>[]): void {
+  for (const { requestId } of asked)
+    if (requestId !== null) effects.push({ kind: "cancel", requestId });
 }
 
 function take<C, P>(
@@ -200,59 +227,89 @@ function isSame(a: BlockRef, b: BlockRef): boolean {
   return a.slot === b.slot && a.parent === b.parent;
 }
 
-/** Ends the merge in flight. An event of another merge is ignored. */
+/** Ends a merge in flight. An event of another merge is ignored. */
 function end<C, P>(
-  growing: Growing<C, P>,
-  event: EventOf<C, P, "skipped" | "missed" | "proved" | "failed">,
-): Growing<C, P> {
-  const { asked, tries } = growing;
-  if (asked === null || asked.requestId !== event.requestId) return growing;
-  const list = listKey(asked.components);
-  const failed = (times: number, bad = growing.bad): Growing<C, P> => ({
-    ...growing,
-    asked: null,
-    missed: 0,
-    tries: new Map(tries).set(list, (tries.get(list) ?? 0) + times),
-    bad,
-  });
-  if (event.kind === "skipped") return failed(event.isFinal ? Infinity : 0);
-  if (event.kind === "missed") return { ...growing, asked: null, missed: asked.components.length };
-  if (event.kind === "failed") {
-    const bad = event.bad.flatMap((index) => asked.components[index]?.key ?? []);
-    return failed(1, new Set([...growing.bad, ...bad]));
-  }
-  if (!event.isVerified) return failed(1);
-  const worth = worthOf(asked.components);
-  const components = asked.components.map(({ component }) => component);
-  const made = { components, worth, proof: event.proof };
-  return {
-    ...growing,
-    asked: null,
-    tries: new Map(tries).set(list, Infinity),
-    best: isBetter(growing, asked.components) ? made : growing.best,
-  };
-}
-
-/** Asks for the next merge, if one is worth it and no other is in flight. */
-function ask<C, P>(
-  growing: Growing<C, P>,
-  componentsMax: number,
+  before: Growing<C, P>,
+  event: EventOf<C, P, "skipped" | "missed" | "proved" | "superseded" | "failed">,
   effects: CandidateEffect<C, P>[],
 ): Growing<C, P> {
-  if (growing.asked !== null) return growing;
-  const { slot, offered, bad, tries, missed } = growing;
+  const ended = before.asked.find(({ requestId }) => requestId === event.requestId);
+  if (ended === undefined) return before;
+  const growing = { ...before, asked: before.asked.filter((each) => each !== ended) };
+  const { components } = ended;
+  switch (event.kind) {
+    case "superseded": // Had the requests changed places on their way, the fuller one is asked for again.
+      return { ...growing, askedWorth: worthInFlight(growing) };
+    case "missed":
+      return { ...growing, missed: components.length };
+    case "skipped":
+      return failed(growing, components, event.isFinal ? Infinity : 0);
+    case "failed": {
+      const bad = event.bad.flatMap((index) => components[index]?.key ?? []);
+      return { ...failed(growing, components, 1), bad: new Set([...growing.bad, ...bad]) };
+    }
+    case "proved":
+      if (!event.isVerified) return failed(growing, components, 1);
+      return proved(growing, components, event.proof, effects);
+    default:
+      throw new TypeError(event satisfies never);
+  }
+}
+
+function failed<C, P>(
+  growing: Growing<C, P>,
+  components: readonly OfferedComponent<C>[],
+  times: number,
+): Growing<C, P> {
+  const list = listKey(components);
+  const tries = new Map(growing.tries).set(list, (growing.tries.get(list) ?? 0) + times);
+  return { ...growing, missed: 0, tries, askedWorth: worthInFlight(growing) };
+}
+
+/** Keeps the proof if it is the best, and cancels what is in flight and is worth no more. */
+function proved<C, P>(
+  growing: Growing<C, P>,
+  offered: readonly OfferedComponent<C>[],
+  proof: P,
+  effects: CandidateEffect<C, P>[],
+): Growing<C, P> {
+  const tries = new Map(growing.tries).set(listKey(offered), Infinity);
+  const worth = worthOf(offered);
+  if (worth <= (growing.best?.worth ?? 0)) return { ...growing, tries };
+  const isStillWanted = ({ components }: Asked<C>) => worthOf(components) > worth;
+  cancel(
+    growing.asked.filter((each) => !isStillWanted(each)),
+    effects,
+  );
+  const components = offered.map(({ component }) => component);
+  const asked = growing.asked.filter(isStillWanted);
+  return { ...growing, tries, asked, best: { components, worth, proof } };
+}
+
+/** Asks for the next merge, if one is worth it and fewer than `mergesMax` are in flight. */
+function ask<C, P>(
+  growing: Growing<C, P>,
+  { componentsMax, mergesMax }: CandidateState<C, P>,
+  effects: CandidateEffect<C, P>[],
+): Growing<C, P> {
+  const { slot, offered, bad, tries, missed, asked, askedWorth } = growing;
+  if (asked.length >= mergesMax || asked.at(-1)?.requestId === null) return growing;
   const useful = offered.filter(({ key, worth }) => worth > 0 && !bad.has(key));
   let components: readonly OfferedComponent<C>[] = useful.slice(0, Math.min(componentsMax, missed));
   if (components.length === missed) components = fewer(growing, components);
   for (; isBetter(growing, components); components = fewer(growing, components)) {
     if ((tries.get(listKey(components)) ?? 0) >= CANDIDATE_TRIES_MAX) continue;
     effects.push({ kind: "submit", slot, components: components.map((each) => each.component) });
-    return { ...growing, asked: { requestId: null, components } };
+    return {
+      ...growing,
+      asked: [...asked, { requestId: null, components }],
+      askedWorth: Math.max(askedWorth, worthOf(components)),
+    };
   }
   return growing;
 }
 
-/** The first of the components: without half of those that add to the proof at hand. */
+/** The first of the components: without half of those that make it better. */
 function fewer<C, P>(
   growing: Growing<C, P>,
   components: readonly OfferedComponent<C>[],
@@ -261,12 +318,20 @@ function fewer<C, P>(
   return components.slice(0, components.length - Math.ceil(added / 2));
 }
 
-/** Whether a proof of these would be worth more than the one at hand. */
+/**
+ * Whether a proof of these would be worth more than the one at hand. Beside a merge in flight: whether
+ * these are worth more than all that was asked for, so that what was foreseen to miss is not asked for again.
+ */
 function isBetter<C, P>(
-  { best }: Growing<C, P>,
+  { best, asked, askedWorth }: Growing<C, P>,
   components: readonly OfferedComponent<unknown>[],
 ): boolean {
-  return worthOf(components) > (best?.worth ?? 0);
+  const least = asked.length > 0 ? askedWorth : (best?.worth ?? 0);
+  return worthOf(components) > least;
+}
+
+function worthInFlight({ asked }: Growing<unknown, unknown>): number {
+  return Math.max(0, ...asked.map(({ components }) => worthOf(components)));
 }
 
 function worthOf(components: readonly OfferedComponent<unknown>[]): number {

@@ -17,8 +17,8 @@ import (
 const (
 	bodyComponentsDefault = 8
 	bodyGraceDefault      = 500 * time.Millisecond
-	// bodyRequestsMax: one merge is in flight; those before it were cancelled, and their results are on
-	// their way.
+	// bodyRequestsMax: three merges may be in flight; those before them were cancelled, and their results
+	// are on their way.
 	bodyRequestsMax = 16
 )
 
@@ -124,9 +124,9 @@ func (a *Aggregator) GrowBody(options BodyOptions) (*BodyCandidate, error) {
 	return b, nil
 }
 
-// Offer says what the body may have by now; call it in each tick, at the node's slot. The merge that
-// runs goes on, and the next one has these components. Another parent or block forgets what was for
-// the last one. What has failed is tried again, once.
+// Offer says what the body may have by now; call it in each tick, at the node's slot, and when a component
+// has come. A merge of what is worth more replaces one that has not begun; one that runs goes on. Another
+// parent or block forgets what was for the last one. What has failed is tried again, once.
 func (b *BodyCandidate) Offer(slot uint64, offer BodyOffer) {
 	offered := make([]candidate.Component[BodyComponent], len(offer.Components))
 	for i, each := range offer.Components {
@@ -190,29 +190,42 @@ type bodyMerge struct {
 	components []BodyComponent
 }
 
-// step changes the machine under the lock, and carries the effects out after it.
-func (b *BodyCandidate) step(change func() bodyEffects) {
-	b.mu.Lock()
-	effects := change()
-	var ask *bodyMerge
-	if submit := effects.Submit; submit != nil {
-		b.asked++
-		ask = &bodyMerge{b.asked, b.slot, submit.Slot, b.offer, submit.Components}
-		if b.isTaking {
-			b.machine.Skipped("", false)
-			ask = nil
-		}
-	}
-	b.mu.Unlock()
-	b.cancel(effects.Cancel)
-	if ask != nil {
-		b.submit(ask)
-	}
+// bodyCalls are the calls of the adapter that follow a change of the machine.
+type bodyCalls struct {
+	cancel []string
+	// ask is nil for none.
+	ask *bodyMerge
 }
 
-func (b *BodyCandidate) cancel(requestID string) {
-	if requestID != "" {
+// step changes the machine under the lock, and makes the calls that follow after it.
+func (b *BodyCandidate) step(change func() bodyEffects) {
+	b.mu.Lock()
+	calls := b.callsOf(change())
+	b.mu.Unlock()
+	b.call(calls)
+}
+
+// callsOf numbers the merge that is to be submitted. Called under the lock of the change.
+func (b *BodyCandidate) callsOf(effects bodyEffects) bodyCalls {
+	submit := effects.Submit
+	if submit == nil {
+		return bodyCalls{cancel: effects.Cancel}
+	}
+	b.asked++
+	if b.isTaking {
+		b.machine.Skipped("", false)
+		return bodyCalls{cancel: effects.Cancel}
+	}
+	ask := &bodyMerge{b.asked, b.slot, submit.Slot, b.offer, submit.Components}
+	return bodyCalls{effects.Cancel, ask}
+}
+
+func (b *BodyCandidate) call(calls bodyCalls) {
+	for _, requestID := range calls.cancel {
 		b.node.dispatch(machine.Cancel{RequestID: requestID}, nil)
+	}
+	if calls.ask != nil {
+		b.submit(calls.ask)
 	}
 }
 
@@ -225,30 +238,29 @@ func (b *BodyCandidate) submit(ask *bodyMerge) {
 	}
 	gates := Gates{}
 	b.node.callHook(func() { gates = b.options.Gates() })
-	var unwanted string
+	var calls bodyCalls
 	var skip Skip
 	answer := b.node.mergeOrSkip(ask.slot, gates, ask.merge, MergeOptions{
 		Priority: b.options.Priority, Deadline: left, Fence: left + b.options.Grace,
-		Steps: []Step{{Within: left, Weight: 1}},
-	}, &skip, func(requestID string) { unwanted = b.submitted(ask, requestID) })
+		MayReplace: true, Steps: []Step{{Within: left, Weight: 1}},
+	}, &skip, func(requestID string) { calls = b.submitted(ask, requestID) })
 	if !answer.Submitted() {
 		b.node.reportReason(skip)
 		b.notSubmitted(ask, answer.Skipped)
 	}
-	b.cancel(unwanted)
+	b.call(calls)
 }
 
-// submitted is called before anything can end the merge. It returns the request if it is to be
-// cancelled.
-func (b *BodyCandidate) submitted(ask *bodyMerge, requestID string) string {
+// submitted is called before anything can end the merge. It returns the calls to make after that of submit.
+func (b *BodyCandidate) submitted(ask *bodyMerge, requestID string) bodyCalls {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.requests = append(b.requests, requestID)
 	b.requests = b.requests[max(0, len(b.requests)-bodyRequestsMax):]
 	if ask.number != b.asked {
-		return requestID
+		return bodyCalls{cancel: []string{requestID}}
 	}
-	return b.machine.Submitted(requestID).Cancel
+	return b.callsOf(b.machine.Submitted(requestID))
 }
 
 func (b *BodyCandidate) notSubmitted(ask *bodyMerge, reason SkipReason) {
@@ -298,6 +310,9 @@ func (b *BodyCandidate) absorb(slot uint64, result Result) bool {
 		}
 		if isOfSize(outcome) {
 			return b.machine.Missed(id)
+		}
+		if outcome.GetReason() == aggregatorv1.OutcomeReason_OUTCOME_REASON_SUPERSEDED {
+			return b.machine.Superseded(id)
 		}
 		return b.machine.Failed(id, badComponents(outcome))
 	})

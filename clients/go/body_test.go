@@ -7,6 +7,7 @@ import (
 	"time"
 
 	leanagg "github.com/lean-aggregator/lean-aggregator/clients/go"
+	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
 	"github.com/lean-aggregator/lean-aggregator/clients/go/leanaggtest"
 )
 
@@ -110,6 +111,33 @@ func TestBodyLeavesABadComponentOut(t *testing.T) {
 	service := leanaggtest.Start(t, leanaggtest.Options{})
 	node, body := growing(t, leanagg.Options{Endpoints: []string{service.Address()}})
 	grow(t, node, body, "aBc", "ac")
+}
+
+func TestBodyReplacesAMergeByAFullerOne(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{ProveTime: time.Minute})
+	node, body := growing(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	// The first runs, and the second waits when the third comes.
+	for i, inFlight := range []int{1, 2, 2} {
+		body.Offer(5, offerOf("abc"[:i+1]))
+		for len(service.Requests()) <= i {
+			time.Sleep(time.Millisecond)
+		}
+		awaitInFlight(t, node, inFlight)
+		if results := node.TakeResults(5); len(results) > 0 {
+			t.Errorf("results of the candidate: %+v", results)
+		}
+	}
+	for i, request := range service.Requests() {
+		components := len(request.GetSnapshot().GetGroups()[0].GetComponents())
+		if components != i+1 || request.GetBusyPolicy() != aggregatorv1.BusyPolicy_BUSY_POLICY_REPLACE {
+			t.Errorf("merge %d has %d components, %v", i, components, request.GetBusyPolicy())
+		}
+	}
+	body.Forget()
+	awaitInFlight(t, node, 0)
+	if count := len(service.Requests()); count != 3 {
+		t.Errorf("%d merges", count)
+	}
 }
 
 func TestBodyIsForgottenWithItsParent(t *testing.T) {

@@ -11,7 +11,7 @@ import type { Session } from "../session/session.js";
 import type { SessionsOfSystem } from "../session/sessions.js";
 import { mayStart } from "../work/group.js";
 import type { ProofResult, StopReason } from "../work/group.js";
-import { BACKLOG } from "../work/priority.js";
+import { AGGREGATION, BACKLOG } from "../work/priority.js";
 import { messagesOf } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 import { AdmissionForecast } from "./forecast/admission-forecast.js";
@@ -30,6 +30,11 @@ import type { Accounts } from "./usage.js";
 import { VoteRhythm } from "./forecast/vote-rhythm.js";
 import { Waiting } from "./waiting.js";
 import type { WaitingGroup } from "./waiting.js";
+
+/** After votes were proved, a node has so long to replace a merge that waited: by one that has their proof. */
+const REPLACE_MS = 250;
+/** What a merge loses at most of what it is expected to be worth, when it is left for that long. */
+const REPLACE_LOSS = 0.1;
 
 export interface GroupQueueModules {
   clock: Clock;
@@ -51,7 +56,8 @@ export class GroupQueue implements AttemptSource {
   private readonly votes = new VoteRhythm();
   private timesOvertaken: TimesOvertaken = neverOvertaken;
   private cancelLook = () => {};
-  /** When a merge that waits for expected votes is looked at again; Infinity for none. */
+  private votesProvedAtMs = -Infinity;
+  /** When a merge that gives way is looked at again; Infinity for none. */
   private heldUntilMs = Infinity;
   private cancelHold = () => {};
 
@@ -125,10 +131,14 @@ export class GroupQueue implements AttemptSource {
 
   next(messagesMax: number, isLastLane: boolean): NextAttempt | undefined {
     const fitting = this.waiting.all().filter(({ shape }) => messagesOf(shape) <= messagesMax);
-    const suited = isLastLane ? fitting.filter((each) => !this.givesWay(each)) : fitting;
-    const taken = takeNext(suited, this.timesOvertaken);
+    // The lane stays free for what replaces a merge: backlog would be preempted by it.
+    const leastUrgent =
+      isLastLane && fitting.some((each) => this.mayBeReplaced(each)) ? AGGREGATION : BACKLOG;
+    const isSuited = (each: WaitingGroup) => each.priority <= leastUrgent && !this.givesWay(each);
+    const taken = takeNext(isLastLane ? fitting.filter(isSuited) : fitting, this.timesOvertaken);
     // What has begun is worth finishing: a job of a tree comes before groups of its class.
-    const job = taken?.isBacklogTurn === true ? undefined : this.trees.next(taken?.next.priority);
+    const priority = taken?.next.priority ?? leastUrgent;
+    const job = taken?.isBacklogTurn === true ? undefined : this.trees.next(priority);
     if (taken === undefined || job !== undefined) return job;
     this.timesOvertaken = taken.timesOvertaken;
     const { waiter } = taken.next;
@@ -140,10 +150,12 @@ export class GroupQueue implements AttemptSource {
   }
 
   /**
-   * Whether this merge waits for expected votes. One of several messages that would be late after them is
-   * refused, so that its node asks for fewer. One that would be late even now is left to the lane, which ends it.
+   * Whether this merge waits: for one that may replace it, or for expected votes. One of several messages that
+   * would be late after them is refused, so that its node asks for fewer. One that would be late even now is
+   * left to the lane, which ends it.
    */
   private givesWay(merge: WaitingGroup): boolean {
+    if (this.mayBeReplaced(merge)) return true;
     const { waiter, shape, worthPerMs } = merge;
     const untilMs = this.untilVotesMs(merge);
     if (untilMs === undefined) return false;
@@ -154,6 +166,20 @@ export class GroupQueue implements AttemptSource {
       return true;
     }
     if (worthPerMs === 0 || isTurnOfAhead(this.timesOvertaken)) return false;
+    this.heldUntilMs = Math.min(this.heldUntilMs, untilMs);
+    return true;
+  }
+
+  /** Whether votes were proved just now, while this merge waited. */
+  private mayBeReplaced({ waiter, isAhead }: WaitingGroup): boolean {
+    if (!isAhead || isTurnOfAhead(this.timesOvertaken)) return false;
+    const { submission } = waiter.session;
+    const nowMs = this.modules.clock.nowMs();
+    const untilMs = this.votesProvedAtMs + REPLACE_MS;
+    if (submission.receivedAtMs > this.votesProvedAtMs || nowMs >= untilMs) return false;
+    const worthAt = (atMs: number) =>
+      this.worths.best(submission, groupOf(waiter), atMs)?.worth ?? 0;
+    if (worthAt(untilMs) <= (1 - REPLACE_LOSS) * worthAt(nowMs)) return false;
     this.heldUntilMs = Math.min(this.heldUntilMs, untilMs);
     return true;
   }
@@ -243,8 +269,9 @@ export class GroupQueue implements AttemptSource {
     const attempt = this.attempts.finish(attemptId, result);
     if (attempt === undefined) return;
     if (isBacklog(attempt)) this.timesOvertaken = { ...this.timesOvertaken, backlog: 0 };
-    else if (attempt.leader.work.kind === "merge" && result.kind === "proved") {
-      this.timesOvertaken = { ...this.timesOvertaken, ahead: 0 };
-    }
+    if (result.kind !== "proved") return;
+    const isMerge = attempt.leader.work.kind === "merge";
+    if (isMerge && !isBacklog(attempt)) this.timesOvertaken = { ...this.timesOvertaken, ahead: 0 };
+    if (!isMerge) this.votesProvedAtMs = this.modules.clock.nowMs();
   }
 }

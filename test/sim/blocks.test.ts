@@ -8,7 +8,7 @@ import { measureBlocks } from "../../tools/sim-report/blocks/measure-blocks.js";
 async function measured(part: Partial<BlockScenario>): Promise<BlockMeasures> {
   const scenario: BlockScenario = {
     ...{ seed: 3, by: "service", lanes: 1, cores: 2, slotMs: 6000, slots: 24 },
-    ...{ aggregators: 1, votes: 32, known: 2, hasFresh: true, growth: [1] },
+    ...{ aggregators: 1, votes: 32, known: 2, hasFresh: true },
     ...{ hasBlockProofs: false, kills: 0 },
     ...part,
   };
@@ -18,13 +18,21 @@ async function measured(part: Partial<BlockScenario>): Promise<BlockMeasures> {
 test.each([6000, 12_000])(
   "on one lane no vote waits for a body, at slots of %d ms",
   async (slotMs) => {
-    const without = await measured({ slotMs, known: 0 });
+    const without = await measured({ slotMs, known: null });
     const beside = await measured({ slotMs });
     expect(without.votesBy[0]).toBe(1);
     expect(beside.votesBy).toEqual(without.votesBy);
     expect(beside.messages).toBeGreaterThanOrEqual(1);
   },
 );
+
+test("messages that are proved one after the other are merged together", async () => {
+  const slot = { slotMs: 10_000, aggregators: 2, votes: 16, known: 0 };
+  const { messages, votesBy } = await measured(slot);
+  expect(messages).toBeGreaterThan(0.9 * 2 * votesBy[1]);
+  const alone = await measured({ ...slot, known: null });
+  expect(votesBy).toEqual(alone.votesBy);
+});
 
 test("without the rule they do", async () => {
   const rash = await measured({ slotMs: 6000, by: "without the rule" });

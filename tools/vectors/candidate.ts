@@ -103,7 +103,7 @@ class Draw {
   /** The end of the newest merge, now and then of an earlier one. */
   private ended(): Event {
     const { random } = this;
-    const back = random.chance(0.85) ? 1 : random.whole(1, 3);
+    const back = random.chance(0.6) ? 1 : random.whole(1, 3);
     const request = this.requests.at(-back);
     if (request === undefined) return this.offer();
     const { id: requestId, components } = request;
@@ -116,6 +116,7 @@ class Draw {
       "skipped",
       "missed",
       "missed",
+      "superseded",
     ] as const);
     switch (kind) {
       case "proved": {
@@ -130,6 +131,7 @@ class Draw {
       case "skipped":
         return { kind, requestId, isFinal: random.chance(0.4) };
       case "missed":
+      case "superseded":
         return { kind, requestId };
     }
   }

@@ -49,7 +49,7 @@ func (s *Service) submit(request *aggregatorv1.SubmitSnapshotRequest) *aggregato
 	case request.DeadlineMs != nil && request.GetDeadlineMs() == 0:
 		return skipped(aggregatorv1.SkipReason_SKIP_REASON_PREDICTED_MISS)
 	}
-	if busy := s.inFlight(request); busy != nil {
+	for _, busy := range s.inFlight(request) {
 		if request.GetBusyPolicy() != aggregatorv1.BusyPolicy_BUSY_POLICY_REPLACE {
 			return skipped(aggregatorv1.SkipReason_SKIP_REASON_IN_FLIGHT)
 		}
@@ -72,15 +72,22 @@ func (s *Service) submit(request *aggregatorv1.SubmitSnapshotRequest) *aggregato
 	return s.accepted(made)
 }
 
-// inFlight returns the node's session at the priority of the request, if one has not ended.
-func (s *Service) inFlight(request *aggregatorv1.SubmitSnapshotRequest) *session {
+// inFlight returns the node's sessions of the request's priority and kind of proof that have not ended.
+func (s *Service) inFlight(request *aggregatorv1.SubmitSnapshotRequest) []*session {
+	var found []*session
 	for _, each := range s.order {
 		if each.node.GetNodeId() == request.GetNode().GetNodeId() && each.unended() > 0 &&
-			urgency(each) == urgency(&session{request: request}) {
-			return each
+			urgency(each) == urgency(&session{request: request}) &&
+			isMerge(each.request) == isMerge(request) {
+			found = append(found, each)
 		}
 	}
-	return nil
+	return found
+}
+
+func isMerge(request *aggregatorv1.SubmitSnapshotRequest) bool {
+	groups := request.GetSnapshot().GetGroups()
+	return len(groups) > 0 && groups[0].GetKind() == aggregatorv1.ProofKind_PROOF_KIND_MERGE
 }
 
 func (s *Service) supersede(each *session) {

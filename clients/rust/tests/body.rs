@@ -131,6 +131,24 @@ impl World {
 
     /// Proves a merge, or ends it with a bad component.
     fn end(&self, request: &proto::SubmitSnapshotRequest, bad: Option<u32>) {
+        let Some(index) = bad else {
+            return self.finish(request, |_| ());
+        };
+        self.finish(request, |outcome| {
+            outcome.set_status(proto::OutcomeStatus::Rejected);
+            outcome.left_out = vec![proto::LeftOut {
+                input: Some(proto::left_out::Input::ComponentIndex(index)),
+                ..Default::default()
+            }];
+        });
+    }
+
+    /// Ends a merge by a proof, or otherwise.
+    fn finish(
+        &self,
+        request: &proto::SubmitSnapshotRequest,
+        otherwise: impl FnOnce(&mut proto::Outcome),
+    ) {
         let components = &request.snapshot.as_ref().unwrap().groups[0].components;
         let claims = components.iter().map(|each| each.claim.clone().unwrap());
         let mut outcome = proto::Outcome {
@@ -141,14 +159,7 @@ impl World {
         };
         outcome.set_status(proto::OutcomeStatus::Proved);
         outcome.set_verified_by(proto::VerifiedBy::Standby);
-        if let Some(index) = bad {
-            outcome.set_status(proto::OutcomeStatus::Rejected);
-            outcome.proof = Default::default();
-            outcome.left_out = vec![proto::LeftOut {
-                input: Some(proto::left_out::Input::ComponentIndex(index)),
-                ..Default::default()
-            }];
-        }
+        otherwise(&mut outcome);
         self.service.send(Event::Outcome(outcome));
         self.service.send(Event::Summary(proto::Summary {
             request_id: request.request_id.clone(),
@@ -190,11 +201,27 @@ fn it_grows_and_is_taken_with_its_claims() {
 }
 
 #[test]
+fn a_fuller_merge_replaces_one_that_waits() {
+    let world = world();
+    let first = world.submitted("a", 1);
+    let fuller = world.submitted("ab", 2);
+    assert_eq!(fuller.busy_policy(), proto::BusyPolicy::Replace);
+    world.finish(&first, |outcome| {
+        outcome.set_status(proto::OutcomeStatus::NotStarted);
+        outcome.set_reason(proto::OutcomeReason::Superseded);
+    });
+    world.end(&fuller, None);
+    world.grown("ab", "ab");
+    assert_eq!(world.service.calls().submits.len(), 2);
+}
+
+#[test]
 fn a_bad_component_is_left_out() {
     let world = world();
     world.end(&world.submitted("ab", 1), Some(1));
-    let request = world.submitted("abc", 2);
-    world.end(&request, None);
+    world.end(&world.submitted("ab", 2), None);
+    world.grown("ab", "a");
+    world.end(&world.submitted("abc", 3), None);
     world.grown("abc", "ac");
 }
 

@@ -59,6 +59,7 @@ fn send(candidate: &mut Candidate<String, String>, event: &Value) -> Value {
             let is_verified = event["isVerified"].as_bool().unwrap();
             candidate.proved(known(), text(event, "proof").into(), is_verified)
         }
+        "superseded" => candidate.superseded(known()),
         "failed" => candidate.failed(known(), &numbers(event, "bad")),
         "tick" => candidate.tick(number(event, "slot")),
         "take" => {
@@ -69,9 +70,11 @@ fn send(candidate: &mut Candidate<String, String>, event: &Value) -> Value {
         kind => panic!("unknown event {kind}"),
     };
     let Effects { cancel, submit } = effects;
-    let cancel = cancel.map(|id| json!({"kind": "cancel", "requestId": &*id}));
+    let cancel = cancel
+        .iter()
+        .map(|id| json!({"kind": "cancel", "requestId": &**id}));
     let submit = submit.map(|Submit { slot, components }| json!({"kind": "submit", "slot": slot, "components": components}));
-    taken.extend(cancel.into_iter().chain(submit));
+    taken.extend(cancel.chain(submit));
     Value::from(taken)
 }
 

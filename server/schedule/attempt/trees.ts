@@ -85,7 +85,7 @@ export class Trees {
    * The job that is next, of a tree of a class as high as `priority` or higher; undefined when no job is ready.
    * Folds come before leaves, and older trees before younger ones.
    */
-  next(priority = Infinity): NextAttempt | undefined {
+  next(priority: number): NextAttempt | undefined {
     let best: { running: Running; job: TreeJob; class: number } | undefined;
     for (const running of this.running) {
       const [job] = running.tree.ready();

@@ -2,6 +2,7 @@
 import { afterEach, expect, it, vi } from "vitest";
 import type { BodyOffer, TickAggregatorOptions } from "../../../client/index.js";
 import {
+  BusyPolicy,
   LeftOutReason,
   OutcomeReason,
   OutcomeStatus,
@@ -107,15 +108,38 @@ it("leaves out the component that the service names", async () => {
   end({ status: OutcomeStatus.REJECTED, leftOut });
   await eventually(() => {
     aggregator.takeResults(5);
-    body.offer(5, offerOf("abc"));
+    body.offer(5, offerOf("ab"));
     expect(script.submits).toHaveLength(2);
   });
-  expect(await askedFor(2)).toBe(2);
+  expect(await askedFor(2)).toBe(1);
+  body.offer(5, offerOf("abc"));
+  expect(await askedFor(3)).toBe(2);
   prove();
   await eventually(() => {
     aggregator.takeResults(5);
     expect(body.best?.components.map(({ key }) => key)).toEqual(["a", "c"]);
   });
+});
+
+it("replaces a merge that waits by a fuller one, which counts as no try", async () => {
+  const { aggregator, script, body, askedFor, prove } = await startBody();
+  body.offer(5, offerOf("a"));
+  expect(await askedFor(1)).toBe(1);
+  const [first] = script.submits;
+  body.offer(5, offerOf("ab"));
+  expect(await askedFor(2)).toBe(2);
+  expect(script.submits[1]?.busyPolicy).toBe(BusyPolicy.REPLACE);
+  const requestId = first?.requestId ?? "";
+  const ended = { status: OutcomeStatus.NOT_STARTED, reason: OutcomeReason.SUPERSEDED };
+  script.send({ case: "outcome", value: { requestId, slot: 5n, ...ended } });
+  script.summary(requestId);
+  prove();
+  await eventually(() => {
+    aggregator.takeResults(5);
+    body.offer(5, offerOf("ab"));
+    expect(body.best?.components.map(({ key }) => key)).toEqual(["a", "b"]);
+  });
+  expect(script.submits).toHaveLength(2);
 });
 
 it("asks for half of what the service does not start", async () => {

@@ -175,10 +175,55 @@ test("a body does not take the last idle lane when votes are about to come", asy
   expect(scheduler.assignments.map(({ assignment }) => assignment.digest)).toEqual(["next"]);
   scheduler.hear("a", { kind: "ended", attempt: 1, result: proved });
   scheduler.announceIdle("a", 2, costs(100, 1000));
+  await scheduler.clock.runUntil(20_300, () => undefined);
   expect(scheduler.assignments.map(({ assignment }) => assignment.digest)).toEqual([
     "next",
     "body",
   ]);
+});
+
+/** A lane that is idle after votes, which end in 10 ms, and a body and backlog that waited for it. */
+async function bodyAfterVotes(fenceAtMs: number, result: ProofResult = proved) {
+  const scheduler = busyLane(groupOfRaws("votes", 1), AGGREGATION, 1000);
+  const limits = { deadlineAtMs: fenceAtMs, fenceAtMs, shouldReplace: true };
+  const submit = (digest: string, proofs: number) =>
+    scheduler.submit("proposer", groupOfMerge(digest, { raws: 0, proofs }), limits);
+  expect(submit("one", 1).kind).toBe("accepted");
+  const late = { priority: BACKLOG, deadlineAtMs: 20_000, fenceAtMs: 30_000 };
+  expect(scheduler.submit("voter", groupOfRaws("backlog", 1), late).kind).toBe("accepted");
+  await scheduler.clock.runUntil(10, () => undefined);
+  scheduler.hear("a", { kind: "ended", attempt: 1, result });
+  scheduler.announceIdle("a", 2, costs(500, 1000));
+  return { scheduler, submit };
+}
+const digests = ({ assignments }: TestScheduler) =>
+  assignments.map(({ assignment }) => assignment.digest);
+
+test("a body that waited while votes were proved may be replaced before it or backlog begins", async () => {
+  const { scheduler, submit } = await bodyAfterVotes(8000);
+  expect(digests(scheduler)).toEqual(["votes"]);
+  await scheduler.clock.runUntil(100, () => undefined);
+  expect(submit("two", 2).kind).toBe("accepted");
+  expect(digests(scheduler), "the fuller one waits for none").toEqual(["votes", "two"]);
+  expect(scheduler.outcomes("proposer")).toMatchObject([
+    { status: OutcomeStatus.NOT_STARTED, reason: OutcomeReason.SUPERSEDED },
+  ]);
+});
+
+test("a body that nothing replaces begins 250 ms after the votes' proof", async () => {
+  const { scheduler } = await bodyAfterVotes(8000);
+  await scheduler.clock.runUntil(259, () => undefined);
+  expect(digests(scheduler)).toEqual(["votes"]);
+  await scheduler.clock.runUntil(261, () => undefined);
+  expect(digests(scheduler)).toEqual(["votes", "one"]);
+});
+
+test("a body begins at once where no votes were proved, or it would be late", async () => {
+  const failed = { kind: "failed", reason: "prover_error", detail: "", deaths: 0 } as const;
+  const { scheduler } = await bodyAfterVotes(8000, failed);
+  expect(digests(scheduler)).toEqual(["votes", "one"]);
+  const late = await bodyAfterVotes(1200);
+  expect(digests(late.scheduler)).toEqual(["votes", "one"]);
 });
 
 test("a body waits for no votes that did not come, nor beside another idle lane", async () => {

@@ -5,6 +5,7 @@
  * proofs are made. Called by the node in its ticks and between them.
  */
 import {
+  CANDIDATE_MERGES_MAX,
   createCandidate,
   growCandidate,
   type CandidateEvent,
@@ -77,7 +78,8 @@ export class Proposer {
     private readonly options: ProposerOptions,
     private readonly modules: ProposerModules,
   ) {
-    this.#candidate = createCandidate(options.componentsMax);
+    const mergesMax = modules.merger.canReplace ? CANDIDATE_MERGES_MAX : 1;
+    this.#candidate = createCandidate(options.componentsMax, mergesMax);
   }
 
   /** The block of this slot is here or is not awaited: what comes after it may be built. */
@@ -192,17 +194,20 @@ export class Proposer {
     const answer = this.modules.merger.startMerge(merge.ask);
     if (answer === "started") return;
     const refused = { ...failedFor(answer), status: "refused" } as const;
-    this.#end(merge, refused, { ...noProof, isMissed: answer === "predicted_miss" });
+    const end = answer === "predicted_miss" ? "missed" : "failed";
+    this.#end(merge, refused, { ...noProof, end });
   }
 
-  async #onMerged({ ask, proof, proveMs, detail, bad, isMissed }: Merged): Promise<void> {
+  async #onMerged({ ask, end, proof, proveMs, detail, bad }: Merged): Promise<void> {
     const merge = this.#merges.find((each) => each.ask === ask);
     if (merge === undefined) return; // cancelled
     const ms = performance.now() - merge.sinceMs;
     const fault = proof === null ? detail : await this.#faultOf(ask, proof);
     if (!this.#merges.includes(merge)) return;
+    if (end === "superseded")
+      return this.#end(merge, { ...failedFor(detail), status: "cancelled" }, { ...noProof, end });
     if (proof === null || fault !== null)
-      return this.#end(merge, failedFor(fault ?? detail), { proof: null, bad, isMissed });
+      return this.#end(merge, failedFor(fault ?? detail), { ...noProof, end, bad });
     const times = { ms: Math.round(ms), proveMs: Math.round(proveMs) };
     this.#end(merge, { status: "proved", detail: "", ...times }, { ...noProof, proof });
   }
@@ -226,18 +231,18 @@ export class Proposer {
 
   #end(
     merge: OpenMerge,
-    end: End,
-    { proof, bad, isMissed }: Pick<Merged, "proof" | "bad" | "isMissed"> = noProof,
+    how: End,
+    { end, proof, bad }: Pick<Merged, "end" | "proof" | "bad"> = noProof,
   ): void {
     const { ask, requestId } = merge;
     this.#merges = this.#merges.filter((each) => each !== merge);
     const components = ask.body.length + (ask.signed === null ? 0 : 1);
     const form = ask.signed === null ? "body" : "block";
-    this.modules.record({ kind: "merged", slot: ask.slot, form, components, ...end });
+    this.modules.record({ kind: "merged", slot: ask.slot, form, components, ...how });
     if (requestId === null) return;
     if (proof !== null) this.#grow({ kind: "proved", requestId, proof, isVerified: true });
-    else if (isMissed) this.#grow({ kind: "missed", requestId });
-    else if (end.status === "refused") this.#grow({ kind: "skipped", requestId, isFinal: false });
+    else if (end === "missed" || end === "superseded") this.#grow({ kind: end, requestId });
+    else if (how.status === "refused") this.#grow({ kind: "skipped", requestId, isFinal: false });
     else this.#grow({ kind: "failed", requestId, bad });
   }
 
@@ -250,11 +255,7 @@ export class Proposer {
   }
 }
 
-const noProof: Pick<Merged, "proof" | "bad" | "isMissed"> = {
-  proof: null,
-  bad: [],
-  isMissed: false,
-};
+const noProof: Pick<Merged, "end" | "proof" | "bad"> = { end: "failed", proof: null, bad: [] };
 
 const failedFor = (detail: string): End => ({ status: "failed", detail, ms: 0, proveMs: 0 });
 

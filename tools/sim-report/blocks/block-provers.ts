@@ -12,11 +12,16 @@ import { hash } from "../scenario/truth.js";
 
 /**
  * Called once for a group: with the validators of its proof (none of a merge), or without a proof, and
- * then with whether it was not started because it was foreseen to miss.
+ * then with why it was not started, where that says more: it was foreseen to miss, or replaced.
  */
-export type Ended = (validators: readonly number[] | undefined, isMiss?: boolean) => void;
+export type Ended = (
+  validators: readonly number[] | undefined,
+  why?: "missed" | "superseded",
+) => void;
 
 export interface BlockProvers {
+  /** Whether a body's merge replaces those of its node that have not begun. */
+  readonly canReplace: boolean;
   open(): void;
   /** `ended` is not called for a snapshot that is skipped, and after `cancel`. */
   submit(snapshot: Omit<SnapshotSpec, "groups">, group: DecodedGroup, ended: Ended): Answer;

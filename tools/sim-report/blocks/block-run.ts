@@ -74,8 +74,8 @@ export class BlockRun {
       if (!random.chance(scenario.kills)) continue;
       clock.at(at(0) + random.between(0, scenario.slotMs), () => this.provers.killProver(lane));
     }
-    if (known > 0) {
-      clock.at(at(0) + SIGN_MS + GOSSIP_MS, () => this.begin(slot + 1));
+    if (known !== null) {
+      clock.at(at(0) + SIGN_MS + GOSSIP_MS, () => this.begin(slot + 1, known));
       for (let interval = 1; interval < INTERVALS; interval++)
         clock.at(at(interval), () => this.body?.tick(slot));
     }
@@ -83,12 +83,12 @@ export class BlockRun {
       clock.at(at(AGGREGATE) + random.between(0, BURST_MS), () => this.aggregate(slot, nth));
   }
 
-  private begin(blockSlot: number): void {
+  private begin(blockSlot: number, known: number): void {
     const { scenario, provers, clock } = this;
     const startAtMs = blockSlot * scenario.slotMs;
     this.body = new BodyOfBlock({ blockSlot, startAtMs }, { provers, clock });
     this.body.offer(
-      Array.from({ length: scenario.known }, (_, nth) =>
+      Array.from({ length: known }, (_, nth) =>
         this.message(`k${blockSlot}/${nth}`, blockSlot - 2),
       ),
     );
@@ -100,7 +100,7 @@ export class BlockRun {
 
   private propose(slot: number, record: SlotResult): void {
     const { scenario, body } = this;
-    if (scenario.known === 0 || body === undefined) return;
+    if (body === undefined) return;
     this.body = undefined;
     const taken = body.take();
     record.made = taken.length;

@@ -20,8 +20,8 @@ export interface BlockScenario {
   aggregators: number;
   /** Raw signatures of each. */
   votes: number;
-  /** Messages of each body that are proved already when the slot before the block begins; 0: no bodies. */
-  known: number;
+  /** Messages of each body that are proved already when the slot before the block begins; null: no bodies. */
+  known: number | null;
   /** Whether a body may also have what the aggregators prove in the slot before the block. */
   hasFresh: boolean;
   /** Whether the spec's block proof, with the proposer's signature, is made in the block's slot. */

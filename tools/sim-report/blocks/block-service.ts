@@ -25,6 +25,7 @@ const EXPIRE_EVERY_MS = 250;
 const RESIDENT_BYTES = 16e9;
 
 export class BlockService implements BlockProvers {
+  readonly canReplace = true;
   private readonly service: VirtualService;
   private readonly provers = new Set<SimProver>();
   private readonly nodes = new Map<string, number>();
@@ -72,7 +73,8 @@ export class BlockService implements BlockProvers {
 
   submit(snapshot: Omit<SnapshotSpec, "groups">, group: DecodedGroup, ended: Ended): SubmitAnswer {
     const requestId = `${++this.requests}`;
-    const envelope = toEnvelope({ ...snapshot, groups: [] }, requestId);
+    const shouldReplace = group.work.kind === "merge";
+    const envelope = { ...toEnvelope({ ...snapshot, groups: [] }, requestId), shouldReplace };
     const answer = this.service.admission.submit(envelope, () => [group]);
     if (answer.kind === "accepted") {
       this.asked.set(requestId, ended);
@@ -101,9 +103,9 @@ export class BlockService implements BlockProvers {
 
   private ended(requestId: string, { status, reason, participants }: Outcome): void {
     const isProved = status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
-    const isMiss =
-      reason === OutcomeReason.PREDICTED_MISS || (reason === OutcomeReason.DEADLINE && !isProved);
-    this.asked.get(requestId)?.(isProved ? bitsToIndices(participants) : undefined, isMiss);
+    const end = this.asked.get(requestId);
+    if (isProved) end?.(bitsToIndices(participants));
+    else end?.(undefined, whyNot(reason));
   }
 
   killProver(lane: number): void {
@@ -130,5 +132,17 @@ export class BlockService implements BlockProvers {
         ended: (prover) => this.provers.delete(prover),
       },
     );
+  }
+}
+
+function whyNot(reason: OutcomeReason): "missed" | "superseded" | undefined {
+  switch (reason) {
+    case OutcomeReason.PREDICTED_MISS:
+    case OutcomeReason.DEADLINE:
+      return "missed";
+    case OutcomeReason.SUPERSEDED:
+      return "superseded";
+    default:
+      return undefined;
   }
 }

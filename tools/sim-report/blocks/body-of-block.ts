@@ -1,6 +1,10 @@
 /** The body of one block, which its proposer has merged ahead by the service: see `growCandidate`. */
 import type { CandidateEvent, CandidateState } from "../../../client/machine/candidate.js";
-import { createCandidate, growCandidate } from "../../../client/machine/candidate.js";
+import {
+  CANDIDATE_MERGES_MAX,
+  createCandidate,
+  growCandidate,
+} from "../../../client/machine/candidate.js";
 import type { VirtualClock } from "../../sim/virtual-clock.js";
 import type { BlockProvers } from "./block-provers.js";
 import type { Message } from "./block-work.js";
@@ -16,13 +20,16 @@ export interface BodyOptions {
 }
 
 export class BodyOfBlock {
-  private state: CandidateState<Message, null> = createCandidate(COMPONENTS_MAX);
+  private state: CandidateState<Message, null>;
   private messages: readonly Message[] = [];
 
   constructor(
     private readonly options: BodyOptions,
     private readonly modules: { provers: BlockProvers; clock: VirtualClock },
-  ) {}
+  ) {
+    const mergesMax = modules.provers.canReplace ? CANDIDATE_MERGES_MAX : 1;
+    this.state = createCandidate(COMPONENTS_MAX, mergesMax);
+  }
 
   get blockSlot(): number {
     return this.options.blockSlot;
@@ -87,10 +94,10 @@ export class BodyOfBlock {
     const answer = provers.submit(
       snapshot,
       mergeGroup(components, undefined),
-      (validators, isMiss) => {
+      (validators, why) => {
         if (validators !== undefined)
           this.dispatch({ kind: "proved", requestId, proof: null, isVerified: true });
-        else if (isMiss === true) this.dispatch({ kind: "missed", requestId });
+        else if (why !== undefined) this.dispatch({ kind: why, requestId });
         else this.dispatch({ kind: "failed", requestId, bad: [] });
       },
     );

@@ -20,6 +20,7 @@ interface Job {
 }
 
 export class FirstCome implements BlockProvers {
+  readonly canReplace = false;
   private waiting: Job[] = [];
   private idle: number;
   private requests = 0;

@@ -30,7 +30,7 @@ export function measureBlocks(
       votesBy((4 * slotMs) / INTERVALS),
       votesBy(FENCE_SLOTS * slotMs),
     ],
-    full: share(slots, (slot) => slot.made >= known),
+    full: share(slots, (slot) => slot.made >= (known ?? 0)),
     empty: share(slots, ({ made }) => made === 0),
     messages: slots.reduce((sum, { made }) => sum + made, 0) / slots.length,
     blockProofMs: proofs.length === 0 ? undefined : [quantile(0.5), quantile(0.95)],

@@ -1,16 +1,22 @@
 // Package candidate is the growing candidate: the proof of a block's body, built ahead of the block.
 // A pure machine, without clock or I/O. It asks for a merge of all components. Where that one is foreseen
-// to miss, it asks for half of what it would add to the proof at hand. One merge is asked for at a time,
-// and the best verified proof stays at hand.
+// to miss, it asks for half of what it would add to the proof at hand. When more components come, it asks for
+// all of them at once: that merge replaces one that has not begun, and one that runs goes on. The best
+// verified proof stays at hand.
 package candidate
 
 import (
 	"math"
+	"slices"
 	"strconv"
 )
 
 // TriesMax is the number of failed tries after which the same components are given up.
 const TriesMax = 2
+
+// MergesMax is the number of merges in flight at once: one that runs, one that waits, and the one that
+// replaces it.
+const MergesMax = 3
 
 // givenUp is more tries than there may be.
 const givenUp = TriesMax + 1
@@ -44,9 +50,10 @@ type Finished[C, P any] struct {
 
 // Effects are to be carried out in the order of the fields.
 type Effects[C any] struct {
-	// Cancel is the merge that the node no longer wants; empty: none.
-	Cancel string
-	// Submit is the merge to submit next; nil: none. [Machine.Submitted] or [Machine.Skipped] follows.
+	// Cancel are the merges that the node no longer wants.
+	Cancel []string
+	// Submit is the merge to submit next, which replaces those that have not begun; nil: none.
+	// [Machine.Submitted], [Machine.Skipped] or [Machine.Missed] follows.
 	Submit *Submit[C]
 }
 
@@ -56,7 +63,7 @@ type Submit[C any] struct {
 	Components []C
 }
 
-// asked is the merge that is asked for.
+// asked is a merge that is asked for.
 type asked[C any] struct {
 	// requestID is empty between Submit and its answer.
 	requestID  string
@@ -67,8 +74,11 @@ type asked[C any] struct {
 type growing[C, P any] struct {
 	Block
 	offered []Component[C]
-	asked   *asked[C]
-	best    *Finished[C, P]
+	// asked are the merges in flight, the oldest first. Only the last may be without its answer.
+	asked []asked[C]
+	// askedWorth is the worth of the largest merge that was asked for; it no longer counts if it has failed.
+	askedWorth uint64
+	best       *Finished[C, P]
 	// bad has the keys of bad components.
 	bad map[string]bool
 	// tries has the failed tries by listKey; givenUp: proved, or given up.
@@ -99,8 +109,8 @@ func (m *Machine[C, P]) Best() *Finished[C, P] {
 }
 
 // Offered says what the body of this block may have, in the order of the block and of preference: a
-// smaller candidate has the first of these. It replaces the last offer: what is asked next has this
-// one's components. Another block than that of the last offer forgets what was for that one.
+// smaller candidate has the first of these. It replaces the last offer. What is worth more than all that was
+// asked for is asked for at once. Another block than that of the last offer forgets what was for that one.
 func (m *Machine[C, P]) Offered(block Block, components []Component[C]) Effects[C] {
 	var effects Effects[C]
 	if m.growing == nil || m.growing.Block != block {
@@ -122,22 +132,22 @@ func (m *Machine[C, P]) Stale() Effects[C] {
 
 // Submitted follows Submit: the merge is in flight.
 func (m *Machine[C, P]) Submitted(requestID string) Effects[C] {
-	if m.growing == nil || m.growing.asked == nil || m.growing.asked.requestID != "" {
-		return m.ask(Effects[C]{Cancel: requestID})
+	if !m.isUnanswered() {
+		return m.ask(Effects[C]{Cancel: []string{requestID}})
 	}
-	m.growing.asked.requestID = requestID
-	return Effects[C]{}
+	m.growing.asked[len(m.growing.asked)-1].requestID = requestID
+	return m.ask(Effects[C]{})
 }
 
 // Skipped follows Submit, with an empty requestID, or Submitted: the merge was not accepted. isFinal:
 // these components would be skipped again.
 func (m *Machine[C, P]) Skipped(requestID string, isFinal bool) Effects[C] {
-	if m.isAsked(requestID) {
+	if components := m.end(requestID); components != nil {
 		times := 0
 		if isFinal {
 			times = givenUp
 		}
-		m.failed(times)
+		m.growing.failed(components, times)
 	}
 	return m.ask(Effects[C]{})
 }
@@ -145,44 +155,42 @@ func (m *Machine[C, P]) Skipped(requestID string, isFinal bool) Effects[C] {
 // Missed follows Submit, with an empty requestID, or Submitted: so many components are foreseen to miss the
 // block or to be too large. Fewer are asked for at once, and as many again from the next tick on.
 func (m *Machine[C, P]) Missed(requestID string) Effects[C] {
-	if m.isAsked(requestID) {
-		m.growing.missed = len(m.growing.asked.components)
-		m.growing.asked = nil
+	if components := m.end(requestID); components != nil {
+		m.growing.missed = len(components)
 	}
 	return m.ask(Effects[C]{})
 }
 
-// Proved ends the merge in flight. isVerified: someone else than the maker of the proof has verified it.
+// Superseded says that a later merge of this candidate has replaced this one before it began.
+func (m *Machine[C, P]) Superseded(requestID string) Effects[C] {
+	if components := m.end(requestID); components != nil {
+		// Had the requests changed places on their way, the fuller one is asked for again.
+		m.growing.askedWorth = m.growing.worthInFlight()
+	}
+	return m.ask(Effects[C]{})
+}
+
+// Proved ends a merge in flight. isVerified: someone else than the maker of the proof has verified it.
 func (m *Machine[C, P]) Proved(requestID string, proof P, isVerified bool) Effects[C] {
-	if !m.isAsked(requestID) {
-		return m.ask(Effects[C]{})
+	var effects Effects[C]
+	if components := m.end(requestID); components != nil && isVerified {
+		m.growing.proved(components, proof, &effects)
+	} else if components != nil {
+		m.growing.failed(components, 1)
 	}
-	if !isVerified {
-		m.failed(1)
-		return m.ask(Effects[C]{})
-	}
-	g := m.growing
-	made := &Finished[C, P]{
-		Components: bare(g.asked.components), Worth: worthOf(g.asked.components), Proof: proof,
-	}
-	g.tries[listKey(g.asked.components)] = givenUp
-	g.asked = nil
-	if made.Worth > g.bestWorth() {
-		g.best = made
-	}
-	return m.ask(Effects[C]{})
+	return m.ask(effects)
 }
 
-// Failed ends the merge in flight without a proof. bad are the indices of the components that are to
+// Failed ends a merge in flight without a proof. bad are the indices of the components that are to
 // blame; they are not asked for again.
 func (m *Machine[C, P]) Failed(requestID string, bad []int) Effects[C] {
-	if m.isAsked(requestID) {
+	if components := m.end(requestID); components != nil {
 		for _, index := range bad {
-			if index >= 0 && index < len(m.growing.asked.components) {
-				m.growing.bad[m.growing.asked.components[index].Key] = true
+			if index >= 0 && index < len(components) {
+				m.growing.bad[components[index].Key] = true
 			}
 		}
-		m.failed(1)
+		m.growing.failed(components, 1)
 	}
 	return m.ask(Effects[C]{})
 }
@@ -214,27 +222,79 @@ func (m *Machine[C, P]) Take(block Block) (*Finished[C, P], Effects[C]) {
 
 // drop forgets everything, and cancels what is in flight.
 func (m *Machine[C, P]) drop(effects *Effects[C]) {
-	if m.growing != nil && m.growing.asked != nil {
-		effects.Cancel = m.growing.asked.requestID
+	if m.growing != nil {
+		effects.cancel(m.growing.asked)
 	}
 	m.growing = nil
 }
 
-// isAsked reports whether this is the merge that is asked for. Events of others are ignored.
-func (m *Machine[C, P]) isAsked(requestID string) bool {
-	return m.growing != nil && m.growing.asked != nil && m.growing.asked.requestID == requestID
+func (e *Effects[C]) cancel(merges []asked[C]) {
+	for _, each := range merges {
+		if each.requestID != "" {
+			e.Cancel = append(e.Cancel, each.requestID)
+		}
+	}
 }
 
-func (m *Machine[C, P]) failed(times int) {
-	m.growing.tries[listKey(m.growing.asked.components)] += times
-	m.growing.asked = nil
-	m.growing.missed = 0
+func (m *Machine[C, P]) isUnanswered() bool {
+	if m.growing == nil || len(m.growing.asked) == 0 {
+		return false
+	}
+	return m.growing.asked[len(m.growing.asked)-1].requestID == ""
 }
 
-// ask asks for the next merge, if one is worth it and no other is in flight.
+// end ends a merge in flight and returns its components; nil: it is none of these, and its events are ignored.
+func (m *Machine[C, P]) end(requestID string) []Component[C] {
+	if m.growing == nil {
+		return nil
+	}
+	for i, each := range m.growing.asked {
+		if each.requestID == requestID {
+			m.growing.asked = slices.Delete(m.growing.asked, i, i+1)
+			return each.components
+		}
+	}
+	return nil
+}
+
+func (g *growing[C, P]) failed(components []Component[C], times int) {
+	g.tries[listKey(components)] += times
+	g.missed = 0
+	g.askedWorth = g.worthInFlight()
+}
+
+func (g *growing[C, P]) worthInFlight() uint64 {
+	var worth uint64
+	for _, each := range g.asked {
+		worth = max(worth, worthOf(each.components))
+	}
+	return worth
+}
+
+// proved keeps the proof if it is the best, and cancels what is in flight and is worth no more.
+func (g *growing[C, P]) proved(components []Component[C], proof P, effects *Effects[C]) {
+	g.tries[listKey(components)] = givenUp
+	worth := worthOf(components)
+	if worth <= g.bestWorth() {
+		return
+	}
+	g.best = &Finished[C, P]{Components: bare(components), Worth: worth, Proof: proof}
+	var wanted, unwanted []asked[C]
+	for _, each := range g.asked {
+		if worthOf(each.components) > worth {
+			wanted = append(wanted, each)
+		} else {
+			unwanted = append(unwanted, each)
+		}
+	}
+	effects.cancel(unwanted)
+	g.asked = wanted
+}
+
+// ask asks for the next merge, if one is worth it and fewer than MergesMax are in flight.
 func (m *Machine[C, P]) ask(effects Effects[C]) Effects[C] {
 	g := m.growing
-	if g == nil || g.asked != nil {
+	if g == nil || len(g.asked) >= MergesMax || m.isUnanswered() {
 		return effects
 	}
 	var components []Component[C]
@@ -246,9 +306,10 @@ func (m *Machine[C, P]) ask(effects Effects[C]) Effects[C] {
 	if len(components) == g.missed {
 		components = g.fewer(components)
 	}
-	for ; worthOf(components) > g.bestWorth(); components = g.fewer(components) {
+	for ; worthOf(components) > g.leastWorth(); components = g.fewer(components) {
 		if g.tries[listKey(components)] < TriesMax {
-			g.asked = &asked[C]{components: components}
+			g.askedWorth = max(g.askedWorth, worthOf(components))
+			g.asked = append(g.asked, asked[C]{components: components})
 			effects.Submit = &Submit[C]{Slot: g.Slot, Components: bare(components)}
 			break
 		}
@@ -256,13 +317,22 @@ func (m *Machine[C, P]) ask(effects Effects[C]) Effects[C] {
 	return effects
 }
 
-// fewer returns the first of the components: without half of those that add to the proof at hand.
+// fewer returns the first of the components: without half of those that make it better.
 func (g *growing[C, P]) fewer(components []Component[C]) []Component[C] {
 	added := 0
-	for size := len(components); size > 0 && worthOf(components[:size]) > g.bestWorth(); size-- {
+	for size := len(components); size > 0 && worthOf(components[:size]) > g.leastWorth(); size-- {
 		added++
 	}
 	return components[:len(components)-(added+1)/2]
+}
+
+// leastWorth is what a merge must be worth more than: the proof at hand. Beside a merge in flight: all that was
+// asked for, so that what was foreseen to miss is not asked for again.
+func (g *growing[C, P]) leastWorth() uint64 {
+	if len(g.asked) > 0 {
+		return g.askedWorth
+	}
+	return g.bestWorth()
 }
 
 // bestWorth is the worth of the proof at hand; 0 without one.

@@ -51,6 +51,8 @@ func (e event) play(m *machine) (effects candidate.Effects[string], taken any) {
 		return m.Missed(e.RequestID), nil
 	case "proved":
 		return m.Proved(e.RequestID, e.Proof, e.IsVerified), nil
+	case "superseded":
+		return m.Superseded(e.RequestID), nil
 	case "failed":
 		return m.Failed(e.RequestID, e.Bad), nil
 	case "tick":
@@ -98,8 +100,8 @@ func playCase(t *testing.T, c vectorCase) {
 		if taken != nil {
 			got = append(got, taken)
 		}
-		if effects.Cancel != "" {
-			got = append(got, map[string]any{"kind": "cancel", "requestId": effects.Cancel})
+		for _, requestID := range effects.Cancel {
+			got = append(got, map[string]any{"kind": "cancel", "requestId": requestID})
 		}
 		if submit := effects.Submit; submit != nil {
 			got = append(got, map[string]any{

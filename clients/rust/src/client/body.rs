@@ -15,7 +15,7 @@ use crate::machine::candidate::{BlockRef, Candidate, Effects, Finished, Offered}
 use crate::machine::{Event, Gates, Priority, RequestId, SkipReason};
 use crate::proto;
 
-/// One merge is in flight; those before it were cancelled, and their results are on their way.
+/// Three may be in flight; those before them were cancelled, and their results are on their way.
 const REQUESTS_MAX: usize = 16;
 
 /// Options of a growing body.
@@ -115,9 +115,9 @@ impl BodyCandidate {
         Ok(BodyCandidate(body))
     }
 
-    /// Says what the body may have by now; call it in each tick. The merge in flight goes on, and the
-    /// next one has these components. Another parent or block forgets what was for the last one. What
-    /// has failed is tried again, once.
+    /// Says what the body may have by now; call it in each tick, and when a component has come. A merge of
+    /// what is worth more replaces one that has not begun; one that runs goes on. Another parent or block
+    /// forgets what was for the last one. What has failed is tried again, once.
     pub fn offer(&self, slot: u64, offer: BodyOffer) {
         let BodyOffer {
             block_slot,
@@ -195,6 +195,13 @@ pub(super) struct Body {
     growing: Mutex<Growing>,
 }
 
+/// The calls of the adapter that follow a change of the candidate.
+#[derive(Default)]
+struct Calls {
+    cancel: Vec<RequestId>,
+    submit: Option<Ask>,
+}
+
 /// A merge that is to be submitted.
 struct Ask {
     number: u64,
@@ -208,43 +215,25 @@ impl Body {
         self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the candidate under the lock, and carries the effects out after it.
+    /// Changes the candidate under the lock, and makes the calls that follow after it.
     fn step(&self, change: impl FnOnce(&mut Growing) -> Effects<BodyComponent>) {
-        let (cancel, ask) = {
+        let calls = {
             let mut growing = self.growing();
             let effects = change(&mut growing);
-            let ask = effects.submit.and_then(|submit| {
-                growing.asked += 1;
-                if growing.is_taking {
-                    growing.candidate.skipped(None, false);
-                    return None;
-                }
-                let components = submit.components.into_iter();
-                let merge = Merge {
-                    components: components.map(|each| each.component).collect(),
-                    ..growing.shared.clone()
-                };
-                Some(Ask {
-                    number: growing.asked,
-                    slot: growing.slot,
-                    block_slot: submit.slot,
-                    merge,
-                })
-            });
-            (effects.cancel, ask)
+            growing.calls_of(effects)
         };
-        self.cancel(cancel);
-        if let Some(ask) = ask {
-            self.submit(ask);
-        }
+        self.call(calls);
     }
 
-    fn cancel(&self, request_id: Option<RequestId>) {
-        if let Some(request_id) = request_id {
+    fn call(&self, Calls { cancel, submit }: Calls) {
+        for request_id in cancel {
             let groups = None;
             self.submitter
                 .shared
                 .handle(Event::Cancel { request_id, groups });
+        }
+        if let Some(ask) = submit {
+            self.submit(ask);
         }
     }
 
@@ -259,6 +248,7 @@ impl Body {
         };
         let options = MergeOptions {
             priority: self.options.priority,
+            may_replace: true,
             deadline: Some(left),
             fence: Some(left.saturating_add(self.options.grace)),
             steps: vec![Step {
@@ -267,10 +257,10 @@ impl Body {
             }],
             ..MergeOptions::default()
         };
-        let mut unwanted = None;
+        let mut calls = Calls::default();
         let merge = || Ok::<_, Infallible>(Some(ask.merge));
         let on_submit = |request_id: &RequestId| {
-            unwanted = self.submitted(ask.number, request_id);
+            calls = self.submitted(ask.number, request_id);
         };
         let answer = self
             .submitter
@@ -279,20 +269,24 @@ impl Body {
             shared.tell_skip_reason(ask.slot, &skip);
             self.not_submitted(ask.number, Some(skip.reason));
         }
-        self.cancel(unwanted);
+        self.call(calls);
     }
 
-    /// Called before anything can end the merge. Returns it if it is to be cancelled.
-    fn submitted(&self, number: u64, request_id: &RequestId) -> Option<RequestId> {
+    /// Called before anything can end the merge. Returns the calls to make after that of submit.
+    fn submitted(&self, number: u64, request_id: &RequestId) -> Calls {
         let mut growing = self.growing();
         growing.requests.push_back(request_id.clone());
         if growing.requests.len() > REQUESTS_MAX {
             growing.requests.pop_front();
         }
         if growing.asked != number {
-            return Some(request_id.clone());
+            return Calls {
+                cancel: vec![request_id.clone()],
+                submit: None,
+            };
         }
-        growing.candidate.submitted(request_id.clone()).cancel
+        let effects = growing.candidate.submitted(request_id.clone());
+        growing.calls_of(effects)
     }
 
     fn not_submitted(&self, number: u64, reason: Option<SkipReason>) {
@@ -343,6 +337,9 @@ impl Body {
             if is_of_size(outcome) {
                 return candidate.missed(Some(request_id));
             }
+            if outcome.reason() == proto::OutcomeReason::Superseded {
+                return candidate.superseded(request_id);
+            }
             let inputs = outcome.left_out.iter().filter_map(|each| each.input);
             let bad = inputs.filter_map(|input| match input {
                 proto::left_out::Input::ComponentIndex(index) => usize::try_from(index).ok(),
@@ -355,6 +352,30 @@ impl Body {
 }
 
 impl Growing {
+    /// Numbers the merge that is to be submitted.
+    fn calls_of(&mut self, effects: Effects<BodyComponent>) -> Calls {
+        let cancel = effects.cancel;
+        let submit = effects.submit.and_then(|submit| {
+            self.asked += 1;
+            if self.is_taking {
+                self.candidate.skipped(None, false);
+                return None;
+            }
+            let components = submit.components.into_iter();
+            let merge = Merge {
+                components: components.map(|each| each.component).collect(),
+                ..self.shared.clone()
+            };
+            Some(Ask {
+                number: self.asked,
+                slot: self.slot,
+                block_slot: submit.slot,
+                merge,
+            })
+        });
+        Calls { cancel, submit }
+    }
+
     fn skipped(
         &mut self,
         request_id: Option<&str>,

@@ -1,9 +1,9 @@
 //! The growing candidate: the proof of a block's body, built ahead of the block.
 //!
 //! A pure machine. It asks for a merge of all components. Where that one is foreseen to miss, it asks for
-//! half of what it would add to the proof at hand. One merge is asked for at a time, and the best
-//! verified proof stays at hand. [`Candidate::take`] returns that proof or nothing at once: a proposer
-//! never waits.
+//! half of what it would add to the proof at hand. When more components come, it asks for all of them at
+//! once: that merge replaces one that has not begun, and one that runs goes on. The best verified proof
+//! stays at hand. [`Candidate::take`] returns that proof or nothing at once: a proposer never waits.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -13,6 +13,9 @@ use super::RequestId;
 
 /// Failed tries after which the same components are given up.
 pub const CANDIDATE_TRIES_MAX: u32 = 2;
+
+/// Merges in flight at once: one that runs, one that waits, and the one that replaces it.
+pub const CANDIDATE_MERGES_MAX: usize = 3;
 
 /// The block that a candidate is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +51,10 @@ pub struct Finished<C, P> {
 /// What follows from an event, to be carried out in the order of the fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effects<C> {
-    /// The merge that the node no longer wants.
-    pub cancel: Option<RequestId>,
-    /// The merge to submit next: [`Candidate::submitted`] or [`Candidate::skipped`] follows.
+    /// The merges that the node no longer wants.
+    pub cancel: Vec<RequestId>,
+    /// The merge to submit next, which replaces those that have not begun: [`Candidate::submitted`],
+    /// [`Candidate::skipped`] or [`Candidate::missed`] follows.
     pub submit: Option<Submit<C>>,
 }
 
@@ -58,7 +62,7 @@ impl<C> Effects<C> {
     /// No effects.
     pub fn none() -> Self {
         Effects {
-            cancel: None,
+            cancel: Vec::new(),
             submit: None,
         }
     }
@@ -73,7 +77,7 @@ pub struct Submit<C> {
     pub components: Vec<C>,
 }
 
-/// The merge that is asked for.
+/// A merge that is asked for.
 #[derive(Clone, Debug)]
 struct Asked<C> {
     /// `None` between `submit` and its answer.
@@ -86,7 +90,10 @@ struct Asked<C> {
 struct Growing<C, P> {
     block: BlockRef,
     offered: Vec<Offered<C>>,
-    asked: Option<Asked<C>>,
+    /// The merges in flight, the oldest first. Only the last may be without its answer.
+    asked: Vec<Asked<C>>,
+    /// Worth of the largest merge that was asked for; it no longer counts if it has failed.
+    asked_worth: u64,
     best: Option<Finished<C, P>>,
     /// Keys of bad components.
     bad: BTreeSet<String>,
@@ -96,6 +103,9 @@ struct Growing<C, P> {
     /// 0: nothing is asked for, as a merge has failed.
     missed: usize,
 }
+
+/// A candidate, and the components of a merge of its that has ended.
+type Ended<'a, C, P> = (&'a mut Growing<C, P>, Vec<Offered<C>>);
 
 /// The candidate for the body of the node's next block.
 #[derive(Clone, Debug)]
@@ -120,17 +130,19 @@ impl<C: Clone, P> Candidate<C, P> {
     }
 
     /// What the body of this block may have, in the order of the block and of preference: a smaller
-    /// candidate has the first of these. Replaces the last offer: what is asked next has this one's
-    /// components. Another block than that of the last offer forgets what was for that one.
+    /// candidate has the first of these. Replaces the last offer. What is worth more than all that was
+    /// asked for is asked for at once. Another block than that of the last offer forgets what was for that
+    /// one.
     pub fn offered(&mut self, block: BlockRef, components: Vec<Offered<C>>) -> Effects<C> {
-        let mut cancel = None;
+        let mut cancel = Vec::new();
         if self.growing.as_ref().map(|growing| &growing.block) != Some(&block) {
             cancel = self.drop_all();
         }
         let growing = self.growing.get_or_insert_with(|| Growing {
             block,
             offered: Vec::new(),
-            asked: None,
+            asked: Vec::new(),
+            asked_worth: 0,
             best: None,
             bad: BTreeSet::new(),
             tries: BTreeMap::new(),
@@ -148,67 +160,71 @@ impl<C: Clone, P> Candidate<C, P> {
 
     /// Follows `submit`: the merge is in flight.
     pub fn submitted(&mut self, request_id: RequestId) -> Effects<C> {
-        match self.growing.as_mut().and_then(|each| each.asked.as_mut()) {
+        let last = self.growing.as_mut().and_then(|each| each.asked.last_mut());
+        match last {
             Some(asked) if asked.request_id.is_none() => {
                 asked.request_id = Some(request_id);
-                Effects::none()
+                self.ask(Vec::new())
             }
-            _ => self.ask(Some(request_id)),
+            _ => self.ask(vec![request_id]),
         }
     }
 
     /// Follows `submit` (with `None`), or `submitted`: the merge was not accepted. `is_final`: these
     /// components would be skipped again.
     pub fn skipped(&mut self, request_id: Option<&str>, is_final: bool) -> Effects<C> {
-        if let Some(growing) = self.asking(request_id) {
-            growing.fail(if is_final { u32::MAX } else { 0 });
+        if let Some((growing, components)) = self.ended(request_id) {
+            growing.fail(&components, if is_final { u32::MAX } else { 0 });
         }
-        self.ask(None)
+        self.ask(Vec::new())
     }
 
     /// Follows `submit` (with `None`), or `submitted`: so many components are foreseen to miss the block
     /// or to be too large. Fewer are asked for at once, and as many again from the next tick on.
     pub fn missed(&mut self, request_id: Option<&str>) -> Effects<C> {
-        if let Some(growing) = self.asking(request_id) {
-            growing.missed = growing
-                .asked
-                .take()
-                .map_or(0, |asked| asked.components.len());
+        if let Some((growing, components)) = self.ended(request_id) {
+            growing.missed = components.len();
         }
-        self.ask(None)
+        self.ask(Vec::new())
     }
 
-    /// The merge in flight is proved. `is_verified`: someone else than the maker of the proof has
+    /// A later merge of this candidate has replaced this one before it began.
+    pub fn superseded(&mut self, request_id: &str) -> Effects<C> {
+        if let Some((growing, _)) = self.ended(Some(request_id)) {
+            // Had the requests changed places on their way, the fuller one is asked for again.
+            growing.asked_worth = growing.worth_in_flight();
+        }
+        self.ask(Vec::new())
+    }
+
+    /// A merge in flight is proved. `is_verified`: someone else than the maker of the proof has
     /// verified it.
     pub fn proved(&mut self, request_id: &str, proof: P, is_verified: bool) -> Effects<C> {
-        if let Some(growing) = self.asking(Some(request_id)) {
+        let mut cancel = Vec::new();
+        if let Some((growing, components)) = self.ended(Some(request_id)) {
             if is_verified {
-                growing.finish(proof);
+                cancel = growing.finish(&components, proof);
             } else {
-                growing.fail(1);
+                growing.fail(&components, 1);
             }
         }
-        self.ask(None)
+        self.ask(cancel)
     }
 
-    /// The merge in flight has no proof. `bad`: indices of the components that are to blame; they
+    /// A merge in flight has no proof. `bad`: indices of the components that are to blame; they
     /// are not asked for again.
     pub fn failed(&mut self, request_id: &str, bad: &[usize]) -> Effects<C> {
-        if let Some(growing) = self.asking(Some(request_id)) {
-            let components = growing.asked.iter().flat_map(|asked| &asked.components);
-            let named = components
-                .enumerate()
-                .filter(|(index, _)| bad.contains(index));
-            let keys: Vec<_> = named.map(|(_, each)| each.key.clone()).collect();
-            growing.bad.extend(keys);
-            growing.fail(1);
+        if let Some((growing, components)) = self.ended(Some(request_id)) {
+            let named = bad.iter().filter_map(|index| components.get(*index));
+            growing.bad.extend(named.map(|each| each.key.clone()));
+            growing.fail(&components, 1);
         }
-        self.ask(None)
+        self.ask(Vec::new())
     }
 
     /// The node's slot. What has failed is tried again from the next tick on.
     pub fn tick(&mut self, slot: u64) -> Effects<C> {
-        let mut cancel = None;
+        let mut cancel = Vec::new();
         match &mut self.growing {
             Some(growing) if slot <= growing.block.slot => growing.missed = usize::MAX,
             _ => cancel = self.drop_all(),
@@ -224,7 +240,7 @@ impl<C: Clone, P> Candidate<C, P> {
         };
         let is_wanted = growing.block == *block;
         let taken = growing.best.take_if(|_| is_wanted);
-        let mut cancel = None;
+        let mut cancel = Vec::new();
         if growing.block.slot <= block.slot {
             cancel = self.drop_all();
         }
@@ -232,52 +248,65 @@ impl<C: Clone, P> Candidate<C, P> {
     }
 
     /// Forgets everything. Returns what is in flight.
-    fn drop_all(&mut self) -> Option<RequestId> {
-        self.growing.take()?.asked?.request_id
+    fn drop_all(&mut self) -> Vec<RequestId> {
+        let asked = self.growing.take().map(|growing| growing.asked);
+        asked.map(in_flight).unwrap_or_default()
     }
 
-    /// The candidate, if this is the merge that it asks for. Events of others are ignored.
-    fn asking(&mut self, request_id: Option<&str>) -> Option<&mut Growing<C, P>> {
+    /// Ends a merge in flight: returns the candidate and its components. Events of others are ignored.
+    fn ended(&mut self, request_id: Option<&str>) -> Option<Ended<'_, C, P>> {
         let growing = self.growing.as_mut()?;
-        let asked = growing.asked.as_ref()?;
-        (asked.request_id.as_deref() == request_id).then_some(growing)
+        let mut asked = growing.asked.iter();
+        let at = asked.position(|each| each.request_id.as_deref() == request_id)?;
+        let ended = growing.asked.remove(at);
+        Some((growing, ended.components))
     }
 
-    /// Asks for the next merge, if one is worth it and no other is in flight.
-    fn ask(&mut self, cancel: Option<RequestId>) -> Effects<C> {
-        let submit = match &mut self.growing {
-            Some(growing) if growing.asked.is_none() => growing.ask(self.components_max),
-            _ => None,
-        };
+    /// Asks for the next merge, if one is worth it and fewer than the most are in flight.
+    fn ask(&mut self, cancel: Vec<RequestId>) -> Effects<C> {
+        let max = self.components_max;
+        let growing = self.growing.as_mut();
+        let submit = growing.and_then(|growing| growing.ask(max));
         Effects { cancel, submit }
     }
 }
 
 impl<C: Clone, P> Growing<C, P> {
-    fn finish(&mut self, proof: P) {
-        let Some(asked) = self.asked.take() else {
-            return;
-        };
-        let worth = worth_of(&asked.components);
-        self.tries.insert(keys_of(&asked.components), u32::MAX);
-        if worth > self.best_worth() {
-            self.best = Some(Finished {
-                components: bare(&asked.components),
-                worth,
-                proof,
-            });
+    /// Keeps the proof if it is the best. Returns what is in flight and is worth no more.
+    fn finish(&mut self, components: &[Offered<C>], proof: P) -> Vec<RequestId> {
+        let worth = worth_of(components);
+        self.tries.insert(keys_of(components), u32::MAX);
+        if worth <= self.best_worth() {
+            return Vec::new();
         }
+        self.best = Some(Finished {
+            components: bare(components),
+            worth,
+            proof,
+        });
+        let asked = core::mem::take(&mut self.asked).into_iter();
+        let (wanted, unwanted) = asked.partition(|each| worth_of(&each.components) > worth);
+        self.asked = wanted;
+        in_flight(unwanted)
     }
 
-    fn fail(&mut self, times: u32) {
-        if let Some(asked) = self.asked.take() {
-            let tries = self.tries.entry(keys_of(&asked.components)).or_insert(0);
-            *tries = tries.saturating_add(times);
-            self.missed = 0;
-        }
+    fn fail(&mut self, components: &[Offered<C>], times: u32) {
+        let tries = self.tries.entry(keys_of(components)).or_insert(0);
+        *tries = tries.saturating_add(times);
+        self.missed = 0;
+        self.asked_worth = self.worth_in_flight();
+    }
+
+    fn worth_in_flight(&self) -> u64 {
+        let worths = self.asked.iter().map(|each| worth_of(&each.components));
+        worths.max().unwrap_or(0)
     }
 
     fn ask(&mut self, components_max: usize) -> Option<Submit<C>> {
+        let is_unanswered = matches!(self.asked.last(), Some(last) if last.request_id.is_none());
+        if is_unanswered || self.asked.len() >= CANDIDATE_MERGES_MAX {
+            return None;
+        }
         let offered = self.offered.iter();
         let useful = offered.filter(|each| each.worth > 0 && !self.bad.contains(&each.key));
         let useful: Vec<_> = useful
@@ -288,10 +317,11 @@ impl<C: Clone, P> Growing<C, P> {
         if components.len() == self.missed {
             components = self.fewer(components);
         }
-        while worth_of(components) > self.best_worth() {
+        while worth_of(components) > self.least_worth() {
             let tries = self.tries.get(&keys_of(components)).copied();
             if tries.unwrap_or(0) < CANDIDATE_TRIES_MAX {
-                self.asked = Some(Asked {
+                self.asked_worth = self.asked_worth.max(worth_of(components));
+                self.asked.push(Asked {
                     request_id: None,
                     components: components.to_vec(),
                 });
@@ -305,18 +335,32 @@ impl<C: Clone, P> Growing<C, P> {
         None
     }
 
-    /// The first of the components: without half of those that add to the proof at hand.
+    /// The first of the components: without half of those that make it better.
     fn fewer<'a>(&self, components: &'a [Offered<C>]) -> &'a [Offered<C>] {
         let sizes = (1..=components.len()).rev();
-        let best = self.best_worth();
-        let added = sizes.take_while(|size| worth_of(&components[..*size]) > best);
+        let least = self.least_worth();
+        let added = sizes.take_while(|size| worth_of(&components[..*size]) > least);
         &components[..components.len() - added.count().div_ceil(2)]
+    }
+
+    /// What a merge must be worth more than: the proof at hand. Beside a merge in flight: all that was
+    /// asked for, so that what was foreseen to miss is not asked for again.
+    fn least_worth(&self) -> u64 {
+        match self.asked.is_empty() {
+            true => self.best_worth(),
+            false => self.asked_worth,
+        }
     }
 
     /// The worth of the proof at hand; 0 without one.
     fn best_worth(&self) -> u64 {
         self.best.as_ref().map_or(0, |best| best.worth)
     }
+}
+
+fn in_flight<C>(asked: Vec<Asked<C>>) -> Vec<RequestId> {
+    let ids = asked.into_iter().filter_map(|each| each.request_id);
+    ids.collect()
 }
 
 fn worth_of<C>(components: &[Offered<C>]) -> u64 {

@@ -6,6 +6,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import {
+  CANDIDATE_MERGES_MAX,
   CANDIDATE_TRIES_MAX,
   createCandidate,
   growCandidate,
@@ -23,6 +24,9 @@ type Event = CandidateEvent<string, string>;
 type Offered = OfferedComponent<string>;
 
 const BLOCK = { slot: 8, parent: "aa" };
+
+const worthOf = (components: readonly Offered[]) =>
+  components.reduce((sum, { worth }) => sum + worth, 0);
 
 const listOf = (keys: string, worth = 10): Offered[] =>
   [...keys].map((key) => ({ key, worth, component: key }));
@@ -121,6 +125,7 @@ const step = fc.oneof(
   fc.record({ do: fc.constant("failed" as const), request, bad: fc.array(fc.nat({ max: 3 })) }),
   fc.record({ do: fc.constant("skipped" as const), request, isFinal: fc.boolean() }),
   fc.record({ do: fc.constant("missed" as const), request }),
+  fc.record({ do: fc.constant("superseded" as const), request }),
   fc.record({ do: fc.constant("accepts" as const), isAccepting: fc.boolean() }),
   fc.record({ do: fc.constant("tick" as const), slot: fc.constantFrom(7, 7, 8, 9) }),
   fc.record({ do: fc.constant("stale" as const) }),
@@ -144,7 +149,8 @@ function play(player: Player, each: Step): void {
     case "skipped":
       return player.send({ ...each, kind: "skipped", requestId });
     case "missed":
-      return player.send({ kind: "missed", requestId });
+    case "superseded":
+      return player.send({ kind: each.do, requestId });
     case "accepts":
       player.isAccepting = each.isAccepting;
       return;
@@ -164,16 +170,16 @@ it("keeps its promises under any sequence of events", () => {
       let verified = new Set<string>();
       for (const each of steps) {
         const before = player.state.growing;
-        const asked = before?.asked;
-        const isOwn =
-          "request" in each && player.asked.at(-1 - each.request)?.requestId === asked?.requestId;
-        if (each.do === "proved" && each.isVerified && isOwn && asked)
-          verified.add(asked.components.map(({ key }) => key).join(""));
+        const asked = before?.asked ?? [];
+        const named = "request" in each ? player.asked.at(-1 - each.request)?.requestId : undefined;
+        const own = asked.find(({ requestId }) => requestId === named);
+        if (each.do === "proved" && each.isVerified && own)
+          verified.add(own.components.map(({ key }) => key).join(""));
         play(player, each);
         const { growing } = player.state;
         const isOther = growing?.slot !== before?.slot || growing?.parent !== before?.parent;
-        if (isOther && asked?.requestId)
-          expect(player.cancelled, "left in flight").toContain(asked.requestId);
+        for (const { requestId } of isOther ? asked : [])
+          expect(player.cancelled, "left in flight").toContain(requestId);
         if (each.do === "take") {
           const taken = player.takes.at(-1);
           if (taken) expect(verified.has(taken.proof), "only verified proofs").toBe(true);
@@ -186,12 +192,20 @@ it("keeps its promises under any sequence of events", () => {
           expect(growing?.best?.worth ?? 0, "the best stays").toBeGreaterThanOrEqual(worth);
         }
         if (growing?.best) expect(verified.has(growing.best.proof), "verified").toBe(true);
-        const list = growing?.asked?.components ?? [];
-        expect(list.length).toBeLessThanOrEqual(3);
+        const inFlight = growing?.asked ?? [];
+        expect(inFlight.length).toBeLessThanOrEqual(CANDIDATE_MERGES_MAX);
+        const worths = inFlight.map(({ components }) => worthOf(components));
+        for (const [at, worth] of worths.entries())
+          expect(worth, "each fuller than those before").toBeGreaterThan(
+            Math.max(growing?.best?.worth ?? 0, ...worths.slice(0, at)),
+          );
+        for (const { components } of inFlight) expect(components.length).toBeLessThanOrEqual(3);
         for (const [, tries] of growing?.tries ?? [])
           if (tries !== Infinity) expect(tries).toBeLessThanOrEqual(CANDIDATE_TRIES_MAX);
-        if (growing?.asked && growing.asked.requestId !== asked?.requestId)
-          for (const { key } of list) expect(growing.bad.has(key), "no bad component").toBe(false);
+        const last = inFlight.at(-1);
+        const isNew = last !== undefined && !asked.some((was) => was.requestId === last.requestId);
+        for (const { key } of isNew ? last.components : [])
+          expect(growing?.bad.has(key), "no bad component").toBe(false);
       }
     }),
     { numRuns: 2000 },

@@ -1,6 +1,13 @@
 /** The devnet's ways to merge a body, over fake provers: what is asked, and when it is handed over. */
+import { create } from "@bufbuild/protobuf";
 import { expect, test, vi } from "vitest";
-import { KeyRole } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { TickResult } from "../../../../client/index.js";
+import {
+  KeyRole,
+  OutcomeReason,
+  OutcomeSchema,
+  OutcomeStatus,
+} from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSignature, startFakeProver } from "../../../../server/prover/fake/fake.js";
 import { messageOf, participantsOf } from "../../../../tools/devnet/chain/containers.js";
 import { foldOf, mergeOf } from "../../../../tools/devnet/node/aggregators/in-process-jobs.js";
@@ -10,6 +17,7 @@ import {
 } from "../../../../tools/devnet/node/aggregators/in-process-merger.js";
 import type { MergeAsk } from "../../../../tools/devnet/node/aggregators/body-merger.js";
 import {
+  mergedOf,
   mergeInit,
   mergeOptions,
 } from "../../../../tools/devnet/node/aggregators/service-merge.js";
@@ -89,8 +97,8 @@ test("a worker's merge is handed over when it has ended", async () => {
     const taken = merger.takeMerged();
     return taken.length > 0 && taken;
   });
-  const rest = { proveMs: 12, detail: "", bad: [], isMissed: false };
-  expect(merged).toEqual({ ask, proof: new Uint8Array([4]), ...rest });
+  const rest = { proveMs: 12, detail: "", bad: [] };
+  expect(merged).toEqual({ ask, end: "proved", proof: new Uint8Array([4]), ...rest });
 });
 
 test("to the service a merge has its components in the block's order", async () => {
@@ -104,6 +112,19 @@ test("to the service a merge has its components in the block's order", async () 
   expect(components[2]).toMatchObject({ root: ask.signed?.root, slot: 7, role: KeyRole.PROPOSAL });
   expect(table).toHaveLength(8);
   expect(mergeInit({ ...ask, signed: null }, tables).keys).toHaveLength(4);
+});
+
+test.each([
+  [OutcomeStatus.PROVED, OutcomeReason.UNSPECIFIED, "proved"],
+  [OutcomeStatus.NOT_STARTED, OutcomeReason.PREDICTED_MISS, "missed"],
+  [OutcomeStatus.NOT_STARTED, OutcomeReason.SUPERSEDED, "superseded"],
+  [OutcomeStatus.NOT_STARTED, OutcomeReason.DRAINING, "failed"],
+  [OutcomeStatus.STOPPED, OutcomeReason.FENCE, "failed"],
+])("the service's outcome %i for reason %i is a merge that is %s", async (status, reason, end) => {
+  const ask = await bodyAndSignature();
+  const outcome = create(OutcomeSchema, { status, reason, proof: new Uint8Array([4]) });
+  const result = { kind: "outcome", requestId: "r", outcome } as TickResult;
+  expect(mergedOf(ask, result).end).toBe(end);
 });
 
 test("a body for a later slot goes with the votes, until that slot; a block is more urgent", async () => {

@@ -22,12 +22,13 @@ import { PROPOSE, settled, setUp, tick, VOTE } from "./devnet-setup.js";
 const SLOT = 9;
 
 /** A merger whose merges end when the test says so. */
-function testMerger() {
+function testMerger(canReplace: boolean) {
   const asks: MergeAsk[] = [];
   const cancelled: MergeAsk[] = [];
   const ended: Merged[] = [];
   let refusal: string | null = null;
   const merger: BodyMerger = {
+    canReplace,
     startMerge: (ask) => {
       asks.push(ask);
       return refusal ?? "started";
@@ -38,18 +39,18 @@ function testMerger() {
   const end = (
     proof: number[] | null,
     at = asks.length - 1,
-    { bad = [], isMissed = false }: { bad?: number[]; isMissed?: boolean } = {},
+    { bad = [], without = "failed" }: { bad?: number[]; without?: Merged["end"] } = {},
   ) => {
     const ask = asks[at];
     if (ask === undefined) throw new Error(`no merge ${at} was asked for`);
     const bytes = proof === null ? null : new Uint8Array(proof);
     ended.push({
       ask,
+      end: proof === null ? without : "proved",
       proof: bytes,
       proveMs: 1500,
       detail: proof === null ? "rejected" : "",
       bad,
-      isMissed,
     });
   };
   const refuse = (reason: string | null) => (refusal = reason);
@@ -57,8 +58,11 @@ function testMerger() {
 }
 
 /** The node in slot 8, whose votes have two messages; their two proofs are at hand. */
-function inSlotBefore(options: Parameters<typeof setUp>[0] = {}) {
-  const merging = testMerger();
+function inSlotBefore({
+  canReplace = true,
+  ...options
+}: Parameters<typeof setUp>[0] & { canReplace?: boolean } = {}) {
+  const merging = testMerger(canReplace);
   const signing: number[] = [];
   const made = setUp({
     merger: merging.merger,
@@ -72,11 +76,11 @@ function inSlotBefore(options: Parameters<typeof setUp>[0] = {}) {
   state.slot = SLOT - 1;
   playSlots(1, SLOT - 2, node.store);
   const addBlock = () => node.store.importBlock(buildBlock(node.store, SLOT - 1));
+  const addFirstVotes = () =>
+    node.store.addAggregate(aggregateOf(node.store.voteData(8), [0, 2, 4, 6, 7]));
   const addVotes = () => {
-    const [data, behind] = [false, true].map((isBehind) => node.store.voteData(8, isBehind));
-    if (data === undefined || behind === undefined) throw new Error("there are no votes");
-    node.store.addAggregate(aggregateOf(data, [0, 2, 4, 6, 7]));
-    node.store.addAggregate(aggregateOf(behind, [1, 3, 5]));
+    addFirstVotes();
+    node.store.addAggregate(aggregateOf(node.store.voteData(8, true), [1, 3, 5]));
   };
   const grow = async () => {
     node.applyResults();
@@ -93,7 +97,10 @@ function inSlotBefore(options: Parameters<typeof setUp>[0] = {}) {
     return BlockWithProofsSsz.deserialize(bytes ?? new Uint8Array());
   };
   const merged = () => made.records.filter((record) => record.kind === "merged");
-  return { ...made, ...merging, signing, addBlock, addVotes, grow, propose, block, merged };
+  return {
+    ...{ ...made, ...merging, signing, addBlock, addFirstVotes, addVotes },
+    ...{ grow, propose, block, merged },
+  };
 }
 
 test("a candidate has all messages, and is verified before the key signs", async () => {
@@ -127,7 +134,7 @@ test("with a larger merge still in flight, the block has the smaller one's body"
   addBlock();
   addVotes();
   await grow();
-  end(null, 0, { isMissed: true });
+  end(null, 0, { without: "missed" });
   await grow();
   end([7]);
   await grow();
@@ -138,6 +145,41 @@ test("with a larger merge still in flight, the block has the smaller one's body"
   expect(block().proofs).toEqual([new Uint8Array([7])]);
   expect(cancelled).toEqual([asks[2]]);
   expect(made.records.at(-1)).toMatchObject({ kind: "proposed", attestations: 1, wanted: 2 });
+});
+
+test("a merge that waits is replaced by a fuller one", async () => {
+  const { asks, end, addBlock, addFirstVotes, addVotes, grow, propose, block, merged } =
+    inSlotBefore();
+  addBlock();
+  addFirstVotes();
+  await grow();
+  addVotes();
+  await grow();
+  expect(asks.map(({ body }) => body.length)).toEqual([1, 2]);
+  end(null, 0, { without: "superseded" });
+  end([7], 1);
+  await grow();
+  expect(merged()).toMatchObject([
+    { status: "cancelled", components: 1 },
+    { status: "proved", components: 2 },
+  ]);
+  await propose();
+  expect(block().proofs).toEqual([new Uint8Array([7])]);
+});
+
+test("where none can be replaced, one merge is in flight at a time", async () => {
+  const { asks, end, addBlock, addFirstVotes, addVotes, grow } = inSlotBefore({
+    canReplace: false,
+  });
+  addBlock();
+  addFirstVotes();
+  await grow();
+  addVotes();
+  await grow();
+  expect(asks.map(({ body }) => body.length)).toEqual([1]);
+  end([7]);
+  await grow();
+  expect(asks.map(({ body }) => body.length)).toEqual([1, 2]);
 });
 
 test("without a candidate at the slot's start the body is empty, and nothing is waited for", async () => {
@@ -276,7 +318,7 @@ test("a block proof that is not there within its slot has failed", async () => {
 
 /** A signed block of slot 7 with a proof of its whole body, and a node that has slot 6. */
 function received() {
-  const made = setUp({ merger: testMerger().merger });
+  const made = setUp({ merger: testMerger(true).merger });
   playSlots(1, 6, made.node.store);
   const body = chooseBody(made.node.store, 7, { componentsMax: 2 });
   expect(body.length).toBeGreaterThan(0);

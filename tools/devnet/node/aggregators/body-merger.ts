@@ -20,7 +20,12 @@ export interface MergeAsk {
 
 export interface Merged {
   ask: MergeAsk;
-  /** Null: the merge failed, or its slot is over. */
+  /**
+   * `missed`: not started, as so many components would be late or too large. `superseded`: replaced before it
+   * began. `failed`: also when its slot is over.
+   */
+  end: "proved" | "missed" | "superseded" | "failed";
+  /** Null unless `proved`. */
   proof: Uint8Array | null;
   /** Time in the prover, in milliseconds. */
   proveMs: number;
@@ -28,11 +33,11 @@ export interface Merged {
   detail: string;
   /** Without a proof: indices of the components that are to blame. */
   bad: readonly number[];
-  /** Not started, as so many components would be late or too large. */
-  isMissed: boolean;
 }
 
 export interface BodyMerger {
+  /** Whether the merge of a body replaces those before it that have not begun. */
+  readonly canReplace: boolean;
   /**
    * Begins a merge, or says why not. Where the merge is made on this thread, returns when it is made;
    * elsewhere at once.

@@ -6,6 +6,7 @@ import type { BodyMerger, MergeAsk, Merged } from "./body-merger.js";
 import type { InProcessProver } from "./in-process-prover.js";
 
 export class InlineMerger implements BodyMerger {
+  readonly canReplace = false;
   readonly #merged: Merged[] = [];
 
   constructor(private readonly prover: Pick<InProcessProver, "mergeBlocking">) {}
@@ -31,6 +32,7 @@ export class InlineMerger implements BodyMerger {
 }
 
 export class WorkerMerger implements BodyMerger {
+  readonly canReplace = false;
   readonly #merged: Merged[] = [];
 
   constructor(private readonly prover: Pick<InProcessProver, "merge">) {}
@@ -53,10 +55,10 @@ export class WorkerMerger implements BodyMerger {
 }
 
 function merged(ask: MergeAsk, proof: Uint8Array, proveMs: number): Merged {
-  return { ask, proof, proveMs, detail: "", bad: [], isMissed: false };
+  return { ask, end: "proved", proof, proveMs, detail: "", bad: [] };
 }
 
 function failed(ask: MergeAsk, error: unknown): Merged {
   const detail = error instanceof Error ? error.message : String(error);
-  return { ask, proof: null, proveMs: 0, detail, bad: [], isMissed: false };
+  return { ask, end: "failed", proof: null, proveMs: 0, detail, bad: [] };
 }

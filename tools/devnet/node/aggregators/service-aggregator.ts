@@ -69,6 +69,7 @@ export interface ServiceAggregatorOptions extends KeyTables {
 }
 
 export class ServiceAggregator implements Aggregator, BodyMerger {
+  readonly canReplace = true;
   readonly #adapter: ServiceAdapter;
   /** Merges in flight, by request id. */
   readonly #merges = new Map<string, MergeAsk>();

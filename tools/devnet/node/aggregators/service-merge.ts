@@ -65,10 +65,12 @@ export function mergedOf(ask: MergeAsk, result: TickResult): Merged {
   if (result.kind !== "outcome") return unmerged(ask, result.kind);
   const { status, reason, proof, proveMs, leftOut } = result.outcome;
   const isProved = status === OutcomeStatus.PROVED || status === OutcomeStatus.PROVED_LATE;
-  if (isProved) return { ask, proof, proveMs, detail: "", bad: [], isMissed: false };
+  if (isProved) return { ask, end: "proved", proof, proveMs, detail: "", bad: [] };
   const bad = leftOut.flatMap(({ input }) => (input.case === "componentIndex" ? input.value : []));
-  const isMissed = status === OutcomeStatus.NOT_STARTED && ofSize.includes(reason);
-  return { ...unmerged(ask, endOf(result.outcome)), bad, isMissed };
+  const isNotStarted = status === OutcomeStatus.NOT_STARTED;
+  const failed = { ...unmerged(ask, endOf(result.outcome)), bad };
+  if (isNotStarted && reason === OutcomeReason.SUPERSEDED) return { ...failed, end: "superseded" };
+  return isNotStarted && ofSize.includes(reason) ? { ...failed, end: "missed" } : failed;
 }
 
 /** How a group without a proof ended, in words. */
@@ -79,9 +81,9 @@ export function endOf({ status, reason, detail }: Outcome): string {
 
 export const unmerged = (ask: MergeAsk, detail: string): Merged => ({
   ask,
+  end: detail === MISS ? "missed" : "failed",
   proof: null,
   proveMs: 0,
   detail,
   bad: [],
-  isMissed: detail === MISS,
 });
