@@ -115,6 +115,9 @@ typedef struct la_submit_options {
   uint32_t priority;
   // Fewest inputs of a group that are worth a proof; not for a merge. 0: one.
   uint32_t min_inputs;
+  // 1: what waits of the node's earlier submission at this priority, of the same kind, is ended, and what
+  // runs goes on. 0: this submission is skipped as in_flight.
+  uint32_t may_replace;
 } la_submit_options;
 
 // One result. Free it with la_result_free.
@@ -258,7 +261,7 @@ int la_snapshot_child_system(struct la_snapshot *snapshot,
 
 // Submits, and frees the snapshot in any case. 0: submitted, and `request_id` (may be NULL), which has
 // 65 bytes, has its id. Else the reason for which it was skipped: see la_skip_reason. -1: an argument
-// is NULL, or the options have no fence, an unknown priority or a wrong size.
+// is NULL, or the options have no fence, an unknown priority or may_replace, or a wrong size.
 //
 // # Safety
 // `adapter` is NULL or of `la_new`, `snapshot` is NULL or of `la_snapshot_new` and is not used any more,

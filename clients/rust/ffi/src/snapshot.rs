@@ -42,6 +42,9 @@ pub struct CSubmitOptions {
     priority: u32,
     /// Fewest inputs of a group that are worth a proof; not for a merge. 0: one.
     min_inputs: u32,
+    /// 1: what waits of the node's earlier submission at this priority, of the same kind, is ended, and what
+    /// runs goes on. 0: this submission is skipped as in_flight.
+    may_replace: u32,
 }
 
 /// The key of a validator that signs votes.
@@ -392,7 +395,7 @@ pub unsafe extern "C" fn la_snapshot_child_system(
 
 /// Submits, and frees the snapshot in any case. 0: submitted, and `request_id` (may be NULL), which has
 /// 65 bytes, has its id. Else the reason for which it was skipped: see la_skip_reason. -1: an argument
-/// is NULL, or the options have no fence, an unknown priority or a wrong size.
+/// is NULL, or the options have no fence, an unknown priority or may_replace, or a wrong size.
 ///
 /// # Safety
 /// `adapter` is NULL or of `la_new`, `snapshot` is NULL or of `la_snapshot_new` and is not used any more,
@@ -429,6 +432,11 @@ pub unsafe extern "C" fn la_snapshot_submit(
         let deadline = Duration::from_millis(options.deadline_ms);
         let deadline = (!deadline.is_zero()).then_some(deadline);
         let fence = Some(Duration::from_millis(options.fence_ms));
+        let may_replace = match options.may_replace {
+            0 => false,
+            1 => true,
+            _ => return -1,
+        };
         let inner = &adapter.inner;
         let Snapshot { votes, components } = *snapshot;
         let answer = if components.is_empty() {
@@ -437,6 +445,7 @@ pub unsafe extern "C" fn la_snapshot_submit(
                 deadline,
                 fence,
                 min_inputs: options.min_inputs,
+                may_replace,
                 ..SubmitOptions::default()
             };
             let made = || Ok::<_, Infallible>(Some(votes));
@@ -446,6 +455,7 @@ pub unsafe extern "C" fn la_snapshot_submit(
                 priority,
                 deadline,
                 fence,
+                may_replace,
                 ..MergeOptions::default()
             };
             let made = || {

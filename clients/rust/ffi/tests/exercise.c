@@ -111,8 +111,15 @@ static void merge(const char *endpoint) {
   la_snapshot_free(votes);
   CHECK(la_snapshot_submit(adapter, make_merge(1), &submit, NULL) == 0);
   CHECK(la_snapshot_submit(adapter, make_merge(1), &submit, NULL) > 0); /* One is in flight. */
-  la_result made = take_one(adapter);
-  CHECK(made.ending == LA_OUTCOME && made.bad_component == -1);
+  submit.may_replace = 2;
+  CHECK(la_snapshot_submit(adapter, make_merge(1), &submit, NULL) == -1);
+  submit.may_replace = 1;
+  CHECK(la_snapshot_submit(adapter, make_merge(1), &submit, NULL) == 0);
+  submit.may_replace = 0;
+  for (int ended = 0; ended < 2; ended++) {
+    la_result made = take_one(adapter);
+    CHECK(made.ending == LA_OUTCOME && made.bad_component == -1);
+  }
   int reason = 1;
   for (int tries = 0; reason != 0 && tries < 500; tries++) { /* Until the first one is over. */
     reason = la_snapshot_submit(adapter, make_merge(0), &submit, NULL);
