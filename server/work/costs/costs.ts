@@ -6,7 +6,7 @@
  */
 import type { JobKind } from "../../../native/addon.js";
 import type { CostModel } from "./cost-model.js";
-import { aged, freshCostModel, ofKin, uncertain } from "./cost-model.js";
+import { aged, freshCostModel, mergeModelOf, uncertain } from "./cost-model.js";
 import { kindOf } from "../shape.js";
 import type { Shape } from "../shape.js";
 
@@ -26,8 +26,8 @@ export type CostKey = Pick<Shape, "messages" | "logInvRate">;
 
 /**
  * The model of proofs of this shape. A rate of which nothing is learned yet is taken to cost as much as the
- * lowest one of its kind that is known, as uncertainly as at first. A first merge is taken to cost as much as a
- * fold of its rate, and nearly as certainly: the same prover verifies proofs in both.
+ * lowest one of its kind that is known, as uncertainly as at first. What a first merge costs follows from a
+ * fold of its rate, nearly as certainly: the same prover verifies proofs in both.
  *
  * @param key default: folds at the backend's default rate
  */
@@ -39,7 +39,7 @@ export function modelOf(costs: Costs, key: CostKey = {}): CostModel {
   if (known !== undefined) return known.model;
   const [lowest] = alike;
   if (lowest !== undefined) return uncertain(lowest.model);
-  return kind === "fold" ? freshCostModel : ofKin(modelOf(costs, { logInvRate }));
+  return kind === "fold" ? freshCostModel : mergeModelOf(modelOf(costs, { logInvRate }));
 }
 
 /** The costs with this model of the kind and rate, in place of the earlier one. */
