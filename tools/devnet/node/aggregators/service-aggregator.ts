@@ -18,7 +18,7 @@ import {
 import type { AttestationData, Checkpoint } from "../../chain/containers.js";
 import type { VoteGroup } from "../../chain/freeze-votes.js";
 import type { MessageClaim } from "../../crypto/crypto-client.js";
-import { AGGREGATE, type SlotTime } from "../slot-time.js";
+import { dueUnixMs, type SlotTime } from "../slot-time.js";
 import type { Aggregator, ProvedGroup } from "./aggregator.js";
 import {
   keyOf,
@@ -110,9 +110,11 @@ export class ServiceAggregator implements Aggregator, BodyMerger {
     const groups = snapshot();
     const older = groups.filter(({ data }) => data.slot < slot);
     const current = groups.filter(({ data }) => data.slot >= slot);
-    const { slotMs, intervals } = this.options.time;
-    const intervalMs = slotMs / intervals;
-    const deadlineMs = Math.max(intervalMs, slotMs - AGGREGATE * intervalMs - BEFORE_SLOT_END_MS);
+    const { time } = this.options;
+    const slotEndsInMs = Math.floor(dueUnixMs(time, (slot + 1) * time.intervals) - Date.now());
+    // Submitted in the slot's last moments, backlog has an interval of the next slot.
+    const leastMs = time.slotMs / time.intervals;
+    const deadlineMs = Math.max(leastMs, slotEndsInMs - BEFORE_SLOT_END_MS);
     const backlog = { priority: "backlog", deadlineMs } as const;
     const answers = [this.#submit(slot, current, {}), this.#submit(slot, older, backlog)];
     return answers.find((answer) => answer === "submitted") ?? answers.find(Boolean) ?? "";
