@@ -340,8 +340,11 @@ export const defaults = {
   drainMs: 2000,
   /** A node on this machine may call once the operator has added its user to the socket's group. */
   socketMode: "0660",
-  /** A proof with four children takes 2.6 GB, of which about 1 GB stays allocated after it. */
-  proverMemoryMb: 3000,
+  /**
+   * What a prover may hold, in bytes, if half of the memory is less. A proof with four children takes 2.6 GB, of
+   * which about 1 GB stays allocated after it.
+   */
+  proverBytesLeast: 3e9,
   refreshPercent: 1,
   /** Share of the proofs before an upgrade's slot that the next revision makes again. */
   shadowShare: 0.01,

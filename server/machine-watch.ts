@@ -104,20 +104,25 @@ export function usesLeanPq({ prover, devices }: Pick<Config, "prover" | "devices
 }
 
 /** A device keeps a standby that holds fewer bytes: 0 for none, Infinity for any. */
-export function standbyBytesMax(
-  { standby, devices, proverMemoryMb }: WatchedSettings,
-  memoryBytes: number,
-): number {
+export function standbyBytesMax(config: WatchedSettings, memoryBytes: number): number {
+  const { standby, devices } = config;
   if (standby !== "auto") return standby === "1" ? Infinity : 0;
-  return Math.max(0, bytesForStandby(memoryBytes, devices.length, proverMemoryMb * 1e6));
+  const proverBytesMax = residentBytesMax(config, memoryBytes);
+  return Math.max(0, bytesForStandby(memoryBytes, devices.length, proverBytesMax));
+}
+
+/** How many bytes a prover of each device may hold. */
+function residentBytesMax(config: WatchedSettings, memoryBytes: number): number {
+  const { devices, proverMemoryMb } = config;
+  const configured = proverMemoryMb === undefined ? undefined : proverMemoryMb * 1e6;
+  return proverCeilingBytes(memoryBytes, devices.length, configured);
 }
 
 /** How large the standby of each lane may be, and how large its prover may grow, in this memory. */
 function laneOptionsOf(config: WatchedSettings, memoryBytes: number): LaneOptions {
-  const proverBytesMax = config.proverMemoryMb * 1e6;
   return {
     standbyBytesMax: standbyBytesMax(config, memoryBytes),
-    residentBytesMax: proverCeilingBytes(memoryBytes, config.devices.length, proverBytesMax),
+    residentBytesMax: residentBytesMax(config, memoryBytes),
     refreshShare: config.refreshPercent / 100,
     leafRawsMax: config.leafRawsMax,
   };

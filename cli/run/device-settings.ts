@@ -29,7 +29,7 @@ export const DEVICE_SETTINGS: readonly SettingHelp[] = [
   ],
   [
     "--prover-memory-mb <mb>",
-    "start no proof that takes more memory; replace a prover that holds more",
+    "start no proof that takes more memory, and replace a prover that holds more; without it: half of the memory, at least 3000",
   ],
   [
     "--refresh-percent <percent>",

@@ -80,9 +80,10 @@ export const deviceSettings = {
   standby: oneOf(["auto", "0", "1"]).default("auto"),
   /**
    * Megabytes of resident memory: no proof starts that is predicted to take more, and a prover that
-   * holds more is replaced between two proofs.
+   * holds more is replaced between two proofs. Default: half of the memory, shared by the devices, and at
+   * least 3000.
    */
-  proverMemoryMb: whole("megabytes", 256, 1_000_000).default(defaults.proverMemoryMb),
+  proverMemoryMb: whole("megabytes", 256, 1_000_000).optional(),
   /**
    * Percent of a device's time, at most, for small proofs that refresh what it has learned of costs;
    * 0: none. They are made in idle time, where a standby is ready.

@@ -9,7 +9,7 @@ import type { BackendName, BackendOptions } from "./backend-file.js";
 import { openCacheFolder } from "./cache-folder.js";
 import type { LibraryLine } from "../child-stderr.js";
 import type { FatalCall } from "../fatal-call.js";
-import { limits } from "../../limits.js";
+import { defaults, limits } from "../../limits.js";
 import { lockDevice, unlockDevice } from "./device-lock.js";
 import { fakeDeviceSchema } from "../fake/fake-device.js";
 import { forkProver, proverEnvironment } from "../forked-prover.js";
@@ -143,16 +143,18 @@ export function overlappingDevices(devices: readonly DeviceConfig[]): string | u
 const SERVICE_BYTES = 500e6;
 
 /**
- * Memory in bytes above which a prover is replaced: the configured value, but at most an equal
- * share of 80 % of `memoryBytes`, the memory of the machine or container. When that runs out, the
- * kernel chooses a process to kill.
+ * Memory in bytes above which a prover is replaced: the configured value or, without one, an equal share of
+ * half of `memoryBytes`, the memory of the machine or container, and at least `defaults.proverBytesLeast`. In any
+ * case at most an equal share of 80 %: when memory runs out, the kernel chooses a process to kill.
  */
 export function proverCeilingBytes(
   memoryBytes: number,
   devices: number,
-  configuredBytes: number,
+  configuredBytes?: number,
 ): number {
-  return Math.min(configuredBytes, (memoryBytes * limits.proverMemoryPercentMax) / 100 / devices);
+  const share = memoryBytes / devices;
+  const wanted = configuredBytes ?? Math.max(defaults.proverBytesLeast, share / 2);
+  return Math.min(wanted, (share * limits.proverMemoryPercentMax) / 100);
 }
 
 /**

@@ -18,8 +18,8 @@ test("a memory limit that changes moves the room for a standby and the ceiling o
   const machine = { ...testMachine };
   const watch = new MachineWatch(parseConfig(), { clock, log, readMachine: () => machine });
   expect(watch.laneOptions).toEqual({
-    standbyBytesMax: 4.5e9,
-    residentBytesMax: 3e9,
+    standbyBytesMax: 3.5e9,
+    residentBytesMax: 4e9,
     refreshShare: 0.01,
     leafRawsMax: 0,
   });
@@ -34,8 +34,8 @@ test("a memory limit that changes moves the room for a standby and the ceiling o
   machine.memoryBytes = 8e9;
   look();
   expect(watch.laneOptions).toEqual({
-    standbyBytesMax: 4.5e9,
-    residentBytesMax: 3e9,
+    standbyBytesMax: 3.5e9,
+    residentBytesMax: 4e9,
     refreshShare: 0.01,
     leafRawsMax: 0,
   });
@@ -63,7 +63,8 @@ test("what the operator has set counts, and auto is what fits", () => {
   expect(standbyBytesMax(parseConfig({ standby: "1" }), 1e9)).toBe(Infinity);
   expect(standbyBytesMax(parseConfig({ standby: "0" }), 8e9)).toBe(0);
   expect(standbyBytesMax(parseConfig(), 1e9)).toBe(0);
-  expect(standbyBytesMax(parseConfig(), 8e9)).toBe(4.5e9);
+  expect(standbyBytesMax(parseConfig(), 8e9)).toBe(3.5e9);
+  expect(standbyBytesMax(parseConfig({ proverMemoryMb: "3000" }), 8e9)).toBe(4.5e9);
 });
 
 test("the threads of each device are logged by name", () => {

@@ -27,8 +27,6 @@ import { serviceSide } from "./service-side.js";
 import { withService } from "../with-service.js";
 
 const GOAL_MS = 50;
-/** What a merge of eight messages may take: the service's default is less. */
-const PROVER_MB = 12_000;
 /** How long one pair takes on two cores for each message, body and block together, in seconds. */
 const MESSAGE_SECONDS = 6;
 /** Indexes of groups of the vectors that at least `VALIDATORS` signed: what is merged. */
@@ -50,43 +48,38 @@ export const mergeOverhead: Measurement = {
   seconds: ({ pairs, messages }) =>
     (pairs + 1) * MESSAGE_SECONDS * messages.reduce((sum, each) => sum + each, 0),
   run: ({ pairs, messages: counts }, progress) =>
-    withService(
-      ({ address }) =>
-        withBareProver(async (prover) => {
-          const body: Component[] = [];
-          for (const group of MERGED) body.push(await withProof(prover, group));
-          const node = await StreamNode.open(address, "bench");
-          const rows: Row[] = [];
-          const goals = [];
-          for (const messages of counts) {
-            for (const form of ["body", "block"] as const) {
-              const proofs = body.slice(0, messages);
-              const components = form === "body" ? proofs : [...proofs, ofProposer()];
-              const what = `${messages} messages, ${form}`;
-              const sides = {
-                bare: bareSide(prover, components),
-                service: sent(node, components),
-              };
-              const row = await comparePairs(sides, pairs, (done) =>
-                progress(`${what}: ${done} of ${pairs} pairs`),
-              );
-              rows.push({ messages, form, ...row });
-              // What was measured is not lost with what fails later.
-              progress(`${what}: ${JSON.stringify(row)}`);
-              const { addedMedianMs: value, addedErrorMs: error } = row;
-              const added = `added to a merge of ${what}, median of ${pairs} pairs`;
-              goals.push({ what: added, value, error, atMost: GOAL_MS, unit: " ms" });
-            }
+    withService(({ address }) =>
+      withBareProver(async (prover) => {
+        const body: Component[] = [];
+        for (const group of MERGED) body.push(await withProof(prover, group));
+        const node = await StreamNode.open(address, "bench");
+        const rows: Row[] = [];
+        const goals = [];
+        for (const messages of counts) {
+          for (const form of ["body", "block"] as const) {
+            const proofs = body.slice(0, messages);
+            const components = form === "body" ? proofs : [...proofs, ofProposer()];
+            const what = `${messages} messages, ${form}`;
+            const sides = {
+              bare: bareSide(prover, components),
+              service: sent(node, components),
+            };
+            const row = await comparePairs(sides, pairs, (done) =>
+              progress(`${what}: ${done} of ${pairs} pairs`),
+            );
+            rows.push({ messages, form, ...row });
+            // What was measured is not lost with what fails later.
+            progress(`${what}: ${JSON.stringify(row)}`);
+            const { addedMedianMs: value, addedErrorMs: error } = row;
+            const added = `added to a merge of ${what}, median of ${pairs} pairs`;
+            goals.push({ what: added, value, error, atMost: GOAL_MS, unit: " ms" });
           }
-          node.close();
-          const explained = [
-            ...notes,
-            "block: with the proposer's raw signature in the same call.",
-          ];
-          const title = "merge: submit to result over the bare call";
-          return { title, rows, goals, notes: explained };
-        }),
-      ["--prover-memory-mb", `${PROVER_MB}`],
+        }
+        node.close();
+        const explained = [...notes, "block: with the proposer's raw signature in the same call."];
+        const title = "merge: submit to result over the bare call";
+        return { title, rows, goals, notes: explained };
+      }),
     ),
 };
 

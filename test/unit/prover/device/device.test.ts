@@ -64,6 +64,13 @@ test("the ceiling of a prover is below the memory of the container, whatever is 
   expect(proverCeilingBytes(4e9, 2, 3e9)).toBe(1.6e9);
 });
 
+test("without a setting a prover may hold half of its share, at least 3 GB, and below the memory", () => {
+  expect(proverCeilingBytes(24e9, 1)).toBe(12e9);
+  expect(proverCeilingBytes(24e9, 3)).toBe(4e9);
+  expect(proverCeilingBytes(5e9, 1)).toBe(3e9);
+  expect(proverCeilingBytes(2e9, 1)).toBe(1.6e9);
+});
+
 test("a setup may take ten times what its library says, within bounds", () => {
   expect(startTimeoutMs(0)).toBe(120_000);
   expect(startTimeoutMs(50)).toBe(20_000);
