@@ -956,7 +956,7 @@ impl Priority {
         }
     }
 }
-/// What happens when the node already has a session in flight at this priority, of the same kind of
+/// What happens when the node already has sessions in flight at this priority, of the same kind of
 /// proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -964,7 +964,8 @@ pub enum BusyPolicy {
     Unspecified = 0,
     /// Skip the new snapshot with reason IN_FLIGHT. Default.
     Skip = 1,
-    /// End the queued groups of the old session as SUPERSEDED and accept the new snapshot.
+    /// End what waits of those sessions as SUPERSEDED and accept the new snapshot. What is being proved goes
+    /// on, and so do those sessions when the snapshot is skipped.
     Replace = 2,
 }
 impl BusyPolicy {

@@ -2245,7 +2245,7 @@ export const PrioritySchema: GenEnum<Priority> = /*@__PURE__*/
   enumDesc(file_lean_aggregator_v1_aggregator, 2);
 
 /**
- * What happens when the node already has a session in flight at this priority, of the same kind of
+ * What happens when the node already has sessions in flight at this priority, of the same kind of
  * proof.
  *
  * @generated from enum lean.aggregator.v1.BusyPolicy
@@ -2264,7 +2264,8 @@ export enum BusyPolicy {
   SKIP = 1,
 
   /**
-   * End the queued groups of the old session as SUPERSEDED and accept the new snapshot.
+   * End what waits of those sessions as SUPERSEDED and accept the new snapshot. What is being proved goes
+   * on, and so do those sessions when the snapshot is skipped.
    *
    * @generated from enum value: BUSY_POLICY_REPLACE = 2;
    */

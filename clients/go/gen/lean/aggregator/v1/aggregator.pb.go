@@ -187,7 +187,7 @@ func (Priority) EnumDescriptor() ([]byte, []int) {
 	return file_lean_aggregator_v1_aggregator_proto_rawDescGZIP(), []int{2}
 }
 
-// What happens when the node already has a session in flight at this priority, of the same kind of
+// What happens when the node already has sessions in flight at this priority, of the same kind of
 // proof.
 type BusyPolicy int32
 
@@ -195,7 +195,8 @@ const (
 	BusyPolicy_BUSY_POLICY_UNSPECIFIED BusyPolicy = 0
 	// Skip the new snapshot with reason IN_FLIGHT. Default.
 	BusyPolicy_BUSY_POLICY_SKIP BusyPolicy = 1
-	// End the queued groups of the old session as SUPERSEDED and accept the new snapshot.
+	// End what waits of those sessions as SUPERSEDED and accept the new snapshot. What is being proved goes
+	// on, and so do those sessions when the snapshot is skipped.
 	BusyPolicy_BUSY_POLICY_REPLACE BusyPolicy = 2
 )
 
