@@ -1,10 +1,10 @@
-/** Writes the picture of `admin top` into docs/operate/live-page.md, from a made-up minute of four nodes. */
-import { readFileSync, writeFileSync } from "node:fs";
+/** The picture of `admin top` in docs/operate/live-page.md, from a made-up minute of four nodes. */
+import { readFileSync } from "node:fs";
 import { topLines } from "../../cli/admin/top-text.js";
 import { ActivityModel } from "../../page/model/activity-model.js";
 import { answerOf } from "../../page/model/answer.js";
 
-const PATH = "docs/operate/live-page.md";
+export const TOP_DOCUMENT = "docs/operate/live-page.md";
 const [SLOTS, SLOT_MS, NOW_MS] = [4, 4000, 14_410];
 
 function slotActivities(slot: number): object[] {
@@ -33,27 +33,36 @@ function slotActivities(slot: number): object[] {
   });
 }
 
-const activities = Array.from({ length: SLOTS }, (_, slot) => slotActivities(slot)).flat();
 const device = (deviceId: string, cores: string, state: string, rest: object = {}) => {
   const provers = [{ residentBytes: "2100000000" }];
   return { cores, status: { deviceId, state: `DEVICE_STATE_${state}`, provers, ...rest } };
 };
-const model = new ActivityModel();
-model.take(
-  answerOf({
-    ...{ nowMs: NOW_MS, run: "one", serviceId: "aggregator-1", activities },
-    status: { state: "SERVICE_STATE_READY" },
-    devices: [
-      device("cpu-a", "0-3", "IDLE"),
-      device("cpu-b", "4-7", "PROVING", {
-        running: { proof: { runningMs: 310, predictedMs: 876 } },
-      }),
-    ],
-    nodes: [1, 2, 3, 4].map((at) => ({ nodeId: `beam-${at}`, usedMs: 100 + 40 * at })),
-  }),
-);
-const lines = topLines(model, NOW_MS, 110).map((line) => `    ${line}`.trimEnd());
-const [before, , after] = readFileSync(PATH, "utf8").split(/<!-- top: begin -->|<!-- top: end -->/);
-if (after === undefined) throw new Error(`${PATH} has no place for the picture`);
-const picture = `<!-- top: begin -->\n\n${lines.join("\n")}\n\n<!-- top: end -->`;
-writeFileSync(PATH, `${before ?? ""}${picture}${after}`);
+
+function minute(): ActivityModel {
+  const model = new ActivityModel();
+  model.take(
+    answerOf({
+      ...{ nowMs: NOW_MS, run: "one", serviceId: "aggregator-1" },
+      activities: Array.from({ length: SLOTS }, (_, slot) => slotActivities(slot)).flat(),
+      status: { state: "SERVICE_STATE_READY" },
+      devices: [
+        device("cpu-a", "0-3", "IDLE"),
+        device("cpu-b", "4-7", "PROVING", {
+          running: { proof: { runningMs: 310, predictedMs: 876 } },
+        }),
+      ],
+      nodes: [1, 2, 3, 4].map((at) => ({ nodeId: `beam-${at}`, usedMs: 100 + 40 * at })),
+    }),
+  );
+  return model;
+}
+
+/** The whole document, with the picture as `admin top` draws it now. */
+export function topDocument(): string {
+  const lines = topLines(minute(), NOW_MS, 110).map((line) => `    ${line}`.trimEnd());
+  const parts = readFileSync(TOP_DOCUMENT, "utf8").split(/<!-- top: begin -->|<!-- top: end -->/);
+  const [before = "", , after] = parts;
+  if (after === undefined) throw new Error(`${TOP_DOCUMENT} has no place for the picture`);
+  const picture = `<!-- top: begin -->\n\n${lines.join("\n")}\n\n<!-- top: end -->`;
+  return `${before}${picture}${after}`;
+}

@@ -1,14 +1,16 @@
-/** The pages of docs/reference are what the code says; `make reference` writes them. */
+/** The pages of docs/reference, and a picture, are what the code says; `make reference` writes them. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { CLI_DOCUMENT, cliDocument, commandHelps } from "../../../tools/reference/cli-doc.js";
 import { ERRORS_DOCUMENT, errorsDocument } from "../../../tools/reference/errors-doc.js";
 import { PROTO_DOCUMENTS, protoDocument } from "../../../tools/reference/proto-doc.js";
+import { TOP_DOCUMENT, topDocument } from "../../../tools/reference/top-doc.js";
 import { commandInProcess } from "../../helpers/command-line.js";
 
 const pages: { document: string; write: () => string }[] = [
   { document: CLI_DOCUMENT, write: cliDocument },
   { document: ERRORS_DOCUMENT, write: errorsDocument },
+  { document: TOP_DOCUMENT, write: topDocument },
   ...PROTO_DOCUMENTS.map((each) => ({
     document: each.document,
     write: () => protoDocument(each),
