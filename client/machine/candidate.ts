@@ -60,7 +60,7 @@ export type CandidateEvent<C, P> =
   | { kind: "missed"; requestId: string | null }
   /** `isVerified`: someone else than the maker of the proof has verified it. */
   | { kind: "proved"; requestId: string; proof: P; isVerified: boolean }
-  /** A later merge of this candidate has replaced it before it began. */
+  /** Another merge of the node, as a rule a fuller one of this candidate, has replaced it before it began. */
   | { kind: "superseded"; requestId: string }
   /** No proof. `bad`: indices of the components that are to blame; they are not asked for again. */
   | { kind: "failed"; requestId: string; bad: readonly number[] }
@@ -92,7 +92,7 @@ interface Growing<C, P> extends BlockRef {
   readonly offered: readonly OfferedComponent<C>[];
   /** The merges in flight, the oldest first. Only the last may be without its answer. */
   readonly asked: readonly Asked<C>[];
-  /** Worth of the largest merge that was asked for; it no longer counts if it has failed. */
+  /** Worth of the largest merge that was asked for since one has failed. */
   readonly askedWorth: number;
   readonly best: Candidate<C, P> | null;
   /** Keys of bad components. */
@@ -119,8 +119,8 @@ export interface CandidateStep<C, P> {
 }
 
 /**
- * Returns the first state. `componentsMax`: most components of a body, from 1. `mergesMax`: most merges in
- * flight at once, from 1; 1 where none can be replaced.
+ * Returns the first state. `componentsMax`: most components of a body, from 1. `mergesMax`: most merges at
+ * once, from 1; 1 where none can be replaced.
  */
 export function createCandidate<C, P>(
   componentsMax: number,
@@ -238,10 +238,12 @@ function end<C, P>(
   const growing = { ...before, asked: before.asked.filter((each) => each !== ended) };
   const { components } = ended;
   switch (event.kind) {
-    case "superseded": // Had the requests changed places on their way, the fuller one is asked for again.
-      return { ...growing, askedWorth: worthInFlight(growing) };
+    case "superseded": // By another merge than a fuller one of this candidate, it is as if skipped.
+      return worthInFlight(growing) > worthOf(components)
+        ? growing
+        : failed(growing, components, 0);
     case "missed":
-      return { ...growing, missed: components.length };
+      return { ...growing, missed: Math.min(growing.missed, components.length) };
     case "skipped":
       return failed(growing, components, event.isFinal ? Infinity : 0);
     case "failed": {

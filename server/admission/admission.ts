@@ -23,6 +23,7 @@ import type { NodeRecord, RequestRecord } from "../session/node-record.js";
 import { Nodes } from "../session/nodes.js";
 import { auditSkip } from "../session/session-audit.js";
 import { SlotAggregates } from "../session/slot-aggregates.js";
+import { isWaiting } from "../session/session.js";
 import type { Session } from "../session/session.js";
 import { Sessions } from "../session/sessions.js";
 import { mayStart } from "../work/group.js";
@@ -260,8 +261,10 @@ export class Admission {
     // Their queued groups end when this snapshot is accepted.
     const superseded = submission.shouldReplace ? inWay : [];
     const forecast = queue.forecast(submission, superseded);
-    // With an idle device for it the forecast does not decide: the lane itself decides what it can start.
-    if (!forecast.hasIdleLane && !forecast.isInTime) return predictedMiss(submission, forecast);
+    // With an idle device for it the forecast does not decide: the lane itself decides what it can start. But
+    // what would miss ends nothing that waits.
+    const isLeftToLane = forecast.hasIdleLane && !superseded.some(isWaiting);
+    if (!isLeftToLane && !forecast.isInTime) return predictedMiss(submission, forecast);
 
     const node = this.enter(submission.nodeId, submission.nodeEpoch);
     const share = memory.reserve(bytesToHold(submission));
@@ -349,7 +352,7 @@ export class Admission {
 
   /**
    * The sessions of this run of the node with the snapshot's priority, kind and proof system: one may
-   * be in flight. A merge that is made ahead is never in the way of a vote's aggregate.
+   * be in flight, and beside it what it left when it replaced others. A merge that is made ahead is never in the way of a vote's aggregate.
    */
   private inWayOf(
     { nodeId, nodeEpoch, priority, groups }: Submission,

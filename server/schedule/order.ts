@@ -63,6 +63,11 @@ export interface TimesOvertaken {
 
 export const neverOvertaken: TimesOvertaken = { backlog: 0, ahead: 0 };
 
+/** Whether backlog was overtaken so often that it is next. */
+export function isTurnOfBacklog({ backlog }: TimesOvertaken): boolean {
+  return backlog >= limits.proofsBeforeBacklog;
+}
+
 /** Whether merges made ahead were overtaken so often that the next one waits for no votes. */
 export function isTurnOfAhead({ ahead }: TimesOvertaken): boolean {
   return ahead >= limits.proofsBeforeBacklog;
@@ -76,18 +81,21 @@ export interface Taken<T> {
 }
 
 /**
- * Returns the next waiting group and the new counts of overtakings; undefined when none waits. A
- * backlog turn is not preempted, so that backlog does not wait for ever.
+ * Returns the next of the groups that may start, and the new counts of overtakings; undefined when none may.
+ * A backlog turn is not preempted, so that backlog does not wait for ever.
+ *
+ * @param waiting all that wait: those that may not start now are overtaken too
  */
 export function takeNext<T extends Standing>(
-  waiting: readonly T[],
+  suited: readonly T[],
   timesOvertaken: TimesOvertaken,
+  waiting: readonly T[] = suited,
 ): Taken<T> | undefined {
-  const first = firstOf(waiting);
+  const first = firstOf(suited);
   if (first === undefined) return undefined;
-  const backlog = isBacklog(first) ? first : firstOf(waiting.filter(isBacklog));
-  const ahead = firstOf(waiting.filter(({ isAhead }) => isAhead));
-  if (backlog !== undefined && timesOvertaken.backlog >= limits.proofsBeforeBacklog) {
+  const backlog = isBacklog(first) ? first : firstOf(suited.filter(isBacklog));
+  const ahead = firstOf(suited.filter(({ isAhead }) => isAhead));
+  if (backlog !== undefined && isTurnOfBacklog(timesOvertaken)) {
     return {
       next: backlog,
       isBacklogTurn: true,
@@ -101,8 +109,8 @@ export function takeNext<T extends Standing>(
     next,
     isBacklogTurn: false,
     timesOvertaken: {
-      backlog: timesOvertaken.backlog + Number(backlog !== undefined && !isBacklog(next)),
-      ahead: timesOvertaken.ahead + Number(ahead !== undefined && isVotes),
+      backlog: timesOvertaken.backlog + Number(!isBacklog(next) && waiting.some(isBacklog)),
+      ahead: timesOvertaken.ahead + Number(isVotes && waiting.some(({ isAhead }) => isAhead)),
     },
   };
 }

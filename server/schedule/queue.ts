@@ -22,7 +22,7 @@ import { Attempts } from "./attempt/attempts.js";
 import type { Dispatcher, NextAttempt, AttemptSource } from "./dispatcher.js";
 import { GroupWorths } from "./forecast/group-worths.js";
 import type { AdoptableWork } from "./lane-handle.js";
-import { isTurnOfAhead, neverOvertaken, takeNext } from "./order.js";
+import { isTurnOfAhead, isTurnOfBacklog, neverOvertaken, takeNext } from "./order.js";
 import type { TimesOvertaken } from "./order.js";
 import { preemption } from "./preemption.js";
 import { Trees } from "./attempt/trees.js";
@@ -72,7 +72,17 @@ export class GroupQueue implements AttemptSource {
     this.attempts = new Attempts({ clock, metrics, dispatcher, accounts, worths, sessions, kill });
     const { waiting, attempts } = this;
     const wake = () => dispatcher.wake();
-    this.trees = new Trees({ clock, metrics, dispatcher, memory, worths, attempts, wake });
+    const finished = (attemptId: number, result: ProofResult) => this.finished(attemptId, result);
+    this.trees = new Trees({
+      clock,
+      metrics,
+      dispatcher,
+      memory,
+      worths,
+      attempts,
+      finished,
+      wake,
+    });
     const { trees } = this;
     this.forecasts = new AdmissionForecast({ clock, dispatcher, waiting, attempts, trees });
   }
@@ -131,11 +141,10 @@ export class GroupQueue implements AttemptSource {
 
   next(messagesMax: number, isLastLane: boolean): NextAttempt | undefined {
     const fitting = this.waiting.all().filter(({ shape }) => messagesOf(shape) <= messagesMax);
-    // The lane stays free for what replaces a merge: backlog would be preempted by it.
-    const leastUrgent =
-      isLastLane && fitting.some((each) => this.mayBeReplaced(each)) ? AGGREGATION : BACKLOG;
+    const leastUrgent = isLastLane ? this.leastUrgent(fitting) : BACKLOG;
     const isSuited = (each: WaitingGroup) => each.priority <= leastUrgent && !this.givesWay(each);
-    const taken = takeNext(isLastLane ? fitting.filter(isSuited) : fitting, this.timesOvertaken);
+    const suited = isLastLane ? fitting.filter(isSuited) : fitting;
+    const taken = takeNext(suited, this.timesOvertaken, fitting);
     // What has begun is worth finishing: a job of a tree comes before groups of its class.
     const priority = taken?.next.priority ?? leastUrgent;
     const job = taken?.isBacklogTurn === true ? undefined : this.trees.next(priority);
@@ -147,6 +156,12 @@ export class GroupQueue implements AttemptSource {
       mayExplore: !isLastLane || this.untilVotesMs(taken.next) === undefined,
     });
     return this.trees.begin(plan) ?? this.attemptOf(plan);
+  }
+
+  /** The last idle lane stays free for what replaces a merge: backlog would be preempted by it. */
+  private leastUrgent(waiting: readonly WaitingGroup[]): number {
+    if (isTurnOfBacklog(this.timesOvertaken)) return BACKLOG;
+    return waiting.some((each) => this.mayBeReplaced(each)) ? AGGREGATION : BACKLOG;
   }
 
   /**
@@ -170,13 +185,18 @@ export class GroupQueue implements AttemptSource {
     return true;
   }
 
-  /** Whether votes were proved just now, while this merge waited. */
+  /** Whether votes were proved just now, while this merge waited, so that its node may replace it. */
   private mayBeReplaced({ waiter, isAhead }: WaitingGroup): boolean {
     if (!isAhead || isTurnOfAhead(this.timesOvertaken)) return false;
     const { submission } = waiter.session;
     const nowMs = this.modules.clock.nowMs();
     const untilMs = this.votesProvedAtMs + REPLACE_MS;
-    if (submission.receivedAtMs > this.votesProvedAtMs || nowMs >= untilMs) return false;
+    if (
+      !submission.shouldReplace ||
+      submission.receivedAtMs > this.votesProvedAtMs ||
+      nowMs >= untilMs
+    )
+      return false;
     const worthAt = (atMs: number) =>
       this.worths.best(submission, groupOf(waiter), atMs)?.worth ?? 0;
     if (worthAt(untilMs) <= (1 - REPLACE_LOSS) * worthAt(nowMs)) return false;

@@ -197,7 +197,7 @@ function detailOf(ending: Ending): string {
     return `the group has ${result.inputs} inputs, fewer than min_inputs`;
   }
   if (result.kind === "not_started" && result.reason === "memory") {
-    return "every part in time takes more memory than a prover may hold: raise --prover-memory-mb";
+    return "every part in time takes more memory than a prover may hold: raise --prover-memory-mb, or add memory";
   }
   if (result.kind !== "failed") return "";
   const { detail, deaths } = result;

@@ -60,6 +60,11 @@ export interface Waiter {
   group: number;
 }
 
+/** Whether some group of the session waits for its start. */
+export function isWaiting({ state }: Session): boolean {
+  return state.groups.some(({ kind }) => kind === "queued");
+}
+
 export function groupOf({ session, group }: Waiter): DecodedGroup {
   const decoded = session.submission.groups[group];
   if (decoded === undefined) throw new Error(`session ${session.id} has no group ${group}`);

@@ -5,7 +5,7 @@
 import type { Clock } from "../../clock.js";
 import type { MemoryBudget } from "../../memory-budget.js";
 import type { Metrics } from "../../metrics/metrics.js";
-import type { StopReason } from "../../work/group.js";
+import type { ProofResult, StopReason } from "../../work/group.js";
 import { fitsOneJob } from "../../work/fold-limits.js";
 import type { Shape } from "../../work/shape.js";
 import { shapeOf } from "../../work/shape.js";
@@ -26,6 +26,8 @@ export interface TreesModules {
   memory: MemoryBudget;
   worths: GroupWorths;
   attempts: Attempts;
+  /** Called with the result of an attempt at a whole group. */
+  finished(attemptId: number, result: ProofResult): void;
   /** Called when jobs became ready or lanes idle, other than by the end of a job. */
   wake(): void;
 }
@@ -190,9 +192,9 @@ export class Trees {
     const { end } = running.tree;
     if (end === undefined) return this.watch(running);
     this.close(running, "superseded");
-    const { attempts } = this.modules;
+    const { attempts, finished } = this.modules;
     if (end.kind === "missed") attempts.missed(running.attemptId);
-    else attempts.finish(running.attemptId, end);
+    else finished(running.attemptId, end);
   }
 
   /** Kills the jobs that are left, and forgets the tree. */

@@ -11,6 +11,7 @@ import { freshCostModel } from "../../../server/work/costs/cost-model.js";
 import type { DecodedGroup, ProofResult } from "../../../server/work/group.js";
 import { BACKLOG } from "../../../server/work/priority.js";
 import { description, groupOfMerge, groupOfRaws, TestScheduler } from "../../helpers/scheduler.js";
+import { groupOf, proved as treeProved, TreeLanes } from "../../helpers/tree-lanes.js";
 
 const body = groupOfMerge("body", { raws: 0, proofs: 3 });
 const block = groupOfMerge("block", { raws: 1, proofs: 3 });
@@ -183,9 +184,13 @@ test("a body does not take the last idle lane when votes are about to come", asy
 });
 
 /** A lane that is idle after votes, which end in 10 ms, and a body and backlog that waited for it. */
-async function bodyAfterVotes(fenceAtMs: number, result: ProofResult = proved) {
+async function bodyAfterVotes(
+  fenceAtMs: number,
+  result: ProofResult = proved,
+  shouldReplace = true,
+) {
   const scheduler = busyLane(groupOfRaws("votes", 1), AGGREGATION, 1000);
-  const limits = { deadlineAtMs: fenceAtMs, fenceAtMs, shouldReplace: true };
+  const limits = { deadlineAtMs: fenceAtMs, fenceAtMs, shouldReplace };
   const submit = (digest: string, proofs: number) =>
     scheduler.submit("proposer", groupOfMerge(digest, { raws: 0, proofs }), limits);
   expect(submit("one", 1).kind).toBe("accepted");
@@ -216,6 +221,50 @@ test("a body that nothing replaces begins 250 ms after the votes' proof", async 
   expect(digests(scheduler)).toEqual(["votes"]);
   await scheduler.clock.runUntil(261, () => undefined);
   expect(digests(scheduler)).toEqual(["votes", "one"]);
+});
+
+test("a fuller body that would miss does not end the one that waits", async () => {
+  const { scheduler, submit } = await bodyAfterVotes(4000);
+  await scheduler.clock.runUntil(100, () => undefined);
+  expect(submit("eight", 8)).toMatchObject({ kind: "skipped", reason: "predicted_miss" });
+  await scheduler.clock.runUntil(261, () => undefined);
+  expect(digests(scheduler)).toEqual(["votes", "one"]);
+});
+
+test("votes that never pause let a body and backlog have their turns", async () => {
+  const { scheduler } = await bodyAfterVotes(60_000);
+  const limits = { deadlineAtMs: 60_000, fenceAtMs: 64_000 };
+  for (let voter = 1; voter <= 20; voter++)
+    scheduler.submit(`voter ${voter}`, groupOfRaws(`votes ${voter}`, 1), limits);
+  for (let attempt = 2; attempt <= 20; attempt++) {
+    await scheduler.clock.runUntil(100 * attempt, () => undefined);
+    scheduler.hear("a", { kind: "ended", attempt, result: proved });
+    scheduler.announceIdle("a", attempt + 1, costs(500, 1000));
+  }
+  expect(digests(scheduler).indexOf("backlog")).toBeLessThanOrEqual(10);
+  expect(digests(scheduler).indexOf("backlog")).toBeGreaterThan(0);
+  expect(digests(scheduler).indexOf("one")).toBeLessThanOrEqual(10);
+  expect(digests(scheduler).indexOf("one")).toBeGreaterThan(0);
+});
+
+test("a body waits for no replacement that its node may not send", async () => {
+  const { scheduler } = await bodyAfterVotes(8000, proved, false);
+  expect(digests(scheduler)).toEqual(["votes", "one"]);
+});
+
+test("a body waits for its replacement after votes that a tree of jobs has proved, too", async () => {
+  const lanes = new TreeLanes(["a"]);
+  lanes.submit("voters", groupOf(5));
+  const limits = { deadlineAtMs: 8000, fenceAtMs: 8000, shouldReplace: true };
+  lanes.submit("proposer", groupOfMerge("body", { raws: 0, proofs: 1 }), limits);
+  const running = () => lanes.open[0]?.assignment.digest;
+  while (running() !== undefined) {
+    expect(running()).not.toBe("body");
+    await lanes.until(lanes.clock.nowMs() + 100);
+    lanes.end(treeProved);
+  }
+  await lanes.until(lanes.clock.nowMs() + 251);
+  expect(running()).toBe("body");
 });
 
 test("a body begins at once where no votes were proved, or it would be late", async () => {

@@ -56,6 +56,8 @@ test("backlog is overtaken only while it waits, and the count is kept until its 
   const old = standing("backlog", backlog, 0, 1);
   expect(takeNext([flood], overtaken(5))?.timesOvertaken).toEqual(overtaken(5));
   expect(takeNext([flood, old], overtaken(5))?.timesOvertaken).toEqual(overtaken(6));
+  // What may not start now is overtaken all the same.
+  expect(takeNext([flood], overtaken(5), [flood, old])?.timesOvertaken).toEqual(overtaken(6));
   expect(takeNext([old], overtaken(5))).toMatchObject({
     isBacklogTurn: false,
     timesOvertaken: overtaken(5),

@@ -76,7 +76,7 @@ type growing[C, P any] struct {
 	offered []Component[C]
 	// asked are the merges in flight, the oldest first. Only the last may be without its answer.
 	asked []asked[C]
-	// askedWorth is the worth of the largest merge that was asked for; it no longer counts if it has failed.
+	// askedWorth is the worth of the largest merge that was asked for since one has failed.
 	askedWorth uint64
 	best       *Finished[C, P]
 	// bad has the keys of bad components.
@@ -156,16 +156,18 @@ func (m *Machine[C, P]) Skipped(requestID string, isFinal bool) Effects[C] {
 // block or to be too large. Fewer are asked for at once, and as many again from the next tick on.
 func (m *Machine[C, P]) Missed(requestID string) Effects[C] {
 	if components := m.end(requestID); components != nil {
-		m.growing.missed = len(components)
+		m.growing.missed = min(m.growing.missed, len(components))
 	}
 	return m.ask(Effects[C]{})
 }
 
-// Superseded says that a later merge of this candidate has replaced this one before it began.
+// Superseded says that another merge of the node, as a rule a fuller one of this candidate, has replaced this one
+// before it began.
 func (m *Machine[C, P]) Superseded(requestID string) Effects[C] {
-	if components := m.end(requestID); components != nil {
-		// Had the requests changed places on their way, the fuller one is asked for again.
-		m.growing.askedWorth = m.growing.worthInFlight()
+	components := m.end(requestID)
+	if components != nil && m.growing.worthInFlight() <= worthOf(components) {
+		// By another merge than a fuller one of this candidate, it is as if skipped.
+		m.growing.failed(components, 0)
 	}
 	return m.ask(Effects[C]{})
 }
@@ -243,7 +245,7 @@ func (m *Machine[C, P]) isUnanswered() bool {
 	return m.growing.asked[len(m.growing.asked)-1].requestID == ""
 }
 
-// end ends a merge in flight and returns its components; nil: it is none of these, and its events are ignored.
+// end ends a merge in flight and returns its components; nil: it is another merge, whose events are ignored.
 func (m *Machine[C, P]) end(requestID string) []Component[C] {
 	if m.growing == nil {
 		return nil

@@ -92,7 +92,7 @@ struct Growing<C, P> {
     offered: Vec<Offered<C>>,
     /// The merges in flight, the oldest first. Only the last may be without its answer.
     asked: Vec<Asked<C>>,
-    /// Worth of the largest merge that was asked for; it no longer counts if it has failed.
+    /// Worth of the largest merge that was asked for since one has failed.
     asked_worth: u64,
     best: Option<Finished<C, P>>,
     /// Keys of bad components.
@@ -183,16 +183,19 @@ impl<C: Clone, P> Candidate<C, P> {
     /// or to be too large. Fewer are asked for at once, and as many again from the next tick on.
     pub fn missed(&mut self, request_id: Option<&str>) -> Effects<C> {
         if let Some((growing, components)) = self.ended(request_id) {
-            growing.missed = components.len();
+            growing.missed = growing.missed.min(components.len());
         }
         self.ask(Vec::new())
     }
 
-    /// A later merge of this candidate has replaced this one before it began.
+    /// Another merge of the node, as a rule a fuller one of this candidate, has replaced this one before it
+    /// began.
     pub fn superseded(&mut self, request_id: &str) -> Effects<C> {
-        if let Some((growing, _)) = self.ended(Some(request_id)) {
-            // Had the requests changed places on their way, the fuller one is asked for again.
-            growing.asked_worth = growing.worth_in_flight();
+        if let Some((growing, components)) = self.ended(Some(request_id)) {
+            // By another merge than a fuller one of this candidate, it is as if skipped.
+            if growing.worth_in_flight() <= worth_of(&components) {
+                growing.fail(&components, 0);
+            }
         }
         self.ask(Vec::new())
     }
