@@ -13,13 +13,14 @@ import type { OperatedDevice } from "../../server/schedule/lane-handle.js";
 import { Schedules } from "../../server/schedule/schedules.js";
 import { Admission } from "../../server/admission/admission.js";
 import { sessionMessage } from "../../server/rpc/messages/session-message.js";
+import { isWaiting } from "../../server/session/session.js";
 import type { Session } from "../../server/session/session.js";
-import { AGGREGATION } from "../../server/work/priority.js";
 import type { Submission } from "../../server/work/submission.js";
 import { calibrationOfTwo, calibrationRoot } from "./calibration.js";
 import { watchedSource } from "../harness/processes/watched-source.js";
 import { checkOutcomes } from "./check-outcomes.js";
 import { countedClock } from "./counted-clock.js";
+import { IdleWatch } from "./idle-watch.js";
 import { GroupSource, NodeEpochs } from "./work/group-source.js";
 import { Random } from "./random.js";
 import { simProverOptions } from "./prover-options.js";
@@ -73,6 +74,7 @@ export class World implements ProverWitness {
   private readonly unwanted = new Map<SimProver, number>();
   private readonly accepted = new Map<string, Submission>();
   private readonly readers: ResultReader[] = [];
+  private readonly idle = new IdleWatch();
   private readonly metrics = createMetrics();
   private readonly memory = new MemoryBudget(limits.heldBytesMax);
   private requests = 0;
@@ -291,11 +293,9 @@ export class World implements ProverWitness {
   /** What must hold whenever everything has settled. */
   private check(): void {
     const sessions = this.admission.listSessions();
-    const mayRun = sessions.some(
-      ({ state, submission }) =>
-        !isAhead(submission) && state.groups.some(({ kind }) => kind === "queued"),
-    );
-    if (this.isIdle && mayRun) this.violation("an idle lane beside a queued group");
+    const waiting = sessions.filter(isWaiting).map(({ submission }) => submission);
+    if (this.idle.isBroken(waiting, this.isIdle, this.clock.nowMs()))
+      this.violation("an idle lane beside a queued group");
     if (sessions.length > limits.sessionsInFlightMax) this.violation("too many sessions");
     for (const { state } of sessions)
       if (state.groups.filter(({ kind }) => kind !== "ended").length > limits.groupsMax)
@@ -380,11 +380,6 @@ export class World implements ProverWitness {
       this.report.trace.push(`${String(Math.round(this.clock.nowMs())).padStart(7)} ms  ${what}`);
     }
   }
-}
-
-/** A merge for a later block, which may leave a lane idle for votes that are expected. */
-function isAhead({ priority, groups }: Submission): boolean {
-  return priority === AGGREGATION && groups[0]?.work.kind === "merge";
 }
 
 const quiet = () => undefined;

@@ -114,12 +114,12 @@ test("a merge that is killed teaches that merges take at least as long", async (
 
 test("a merge that misses with its whole is not cut, but may be explored", async () => {
   await open();
-  const soon = clock.nowMs() + 3000;
+  const soon = clock.nowMs() + 2000;
   await assign({ fenceAtMs: soon });
   expect(result()).toEqual({ kind: "not_started", reason: "predicted_miss", leftOut: [] });
   heard = heard.filter(({ kind }) => kind === "announce");
   await run(1000);
-  await assign({ fenceAtMs: clock.nowMs() + 3000, isExploration: true });
+  await assign({ fenceAtMs: clock.nowMs() + 2000, isExploration: true });
   await run(PROVE_MS);
   expect(result()).toMatchObject({ kind: "proved" });
 });
