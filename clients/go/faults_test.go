@@ -155,9 +155,13 @@ func TestTheTraceOfTheNodeGoesWithEachTry(t *testing.T) {
 	service := leanaggtest.Start(t, leanaggtest.Options{})
 	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
 	service.LoseAcknowledgements(1)
-	service.SetProveTime(time.Second)
+	service.SetProveTime(5 * time.Second) // longer than the lost try's second one waits
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	submit(t, node, leanagg.SubmitOptions{Traceparent: trace}, 1)
+	for end := time.Now().Add(4 * time.Second); len(service.Traceparents()) < 2 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	service.SetProveTime(0)
 	take(t, node, 1)
 	awaitInFlight(t, node, 0) // the second try ends too
 	for _, header := range service.Traceparents() {
