@@ -70,6 +70,8 @@ export const limits = {
    * votes may overtake merges that are made ahead.
    */
   proofsBeforeBacklog: 8,
+  /** After votes were proved, a node has so long to replace a merge that waited: by one that has their proof. */
+  replaceMs: 250,
   /** Proof systems of one lane host, so that no host takes all that a service may have. */
   hostSystemsMax: 4,
   /** Devices of one service: a machine with eight GPUs and a CPU has nine. */

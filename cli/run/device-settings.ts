@@ -29,7 +29,7 @@ export const DEVICE_SETTINGS: readonly SettingHelp[] = [
   ],
   [
     "--prover-memory-mb <mb>",
-    "start no proof that takes more memory, and replace a prover that holds more; without it: half of the memory, at least 3000; at most 80 % of it",
+    "start no proof that takes more memory, and replace a prover that holds more; none: half of the memory, at least 3000; never more than 80 %",
   ],
   [
     "--refresh-percent <percent>",

@@ -352,7 +352,8 @@ export class Admission {
 
   /**
    * The sessions of this run of the node with the snapshot's priority, kind and proof system: one may
-   * be in flight, and beside it what it left when it replaced others. A merge that is made ahead is never in the way of a vote's aggregate.
+   * be in flight, and beside it what was being proved when it replaced others. A merge that is made ahead
+   * is never in the way of a vote's aggregate.
    */
   private inWayOf(
     { nodeId, nodeEpoch, priority, groups }: Submission,

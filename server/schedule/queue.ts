@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../clock.js";
 import type { MemoryBudget } from "../memory-budget.js";
+import { limits } from "../limits.js";
 import type { Metrics } from "../metrics/metrics.js";
 import { groupOf } from "../session/session.js";
 import type { Session } from "../session/session.js";
@@ -31,9 +32,7 @@ import { VoteRhythm } from "./forecast/vote-rhythm.js";
 import { Waiting } from "./waiting.js";
 import type { WaitingGroup } from "./waiting.js";
 
-/** After votes were proved, a node has so long to replace a merge that waited: by one that has their proof. */
-const REPLACE_MS = 250;
-/** What a merge loses at most of what it is expected to be worth, when it is left for that long. */
+/** Share of a merge's expected worth that it loses at most when it is held for `limits.replaceMs`. */
 const REPLACE_LOSS = 0.1;
 
 export interface GroupQueueModules {
@@ -190,13 +189,9 @@ export class GroupQueue implements AttemptSource {
     if (!isAhead || isTurnOfAhead(this.timesOvertaken)) return false;
     const { submission } = waiter.session;
     const nowMs = this.modules.clock.nowMs();
-    const untilMs = this.votesProvedAtMs + REPLACE_MS;
-    if (
-      !submission.shouldReplace ||
-      submission.receivedAtMs > this.votesProvedAtMs ||
-      nowMs >= untilMs
-    )
-      return false;
+    const untilMs = this.votesProvedAtMs + limits.replaceMs;
+    const hasWaited = submission.receivedAtMs <= this.votesProvedAtMs;
+    if (!submission.shouldReplace || !hasWaited || nowMs >= untilMs) return false;
     const worthAt = (atMs: number) =>
       this.worths.best(submission, groupOf(waiter), atMs)?.worth ?? 0;
     if (worthAt(untilMs) <= (1 - REPLACE_LOSS) * worthAt(nowMs)) return false;

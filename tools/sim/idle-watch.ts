@@ -6,10 +6,8 @@ import { limits } from "../../server/limits.js";
 import { AGGREGATION, BACKLOG } from "../../server/work/priority.js";
 import type { Submission } from "../../server/work/submission.js";
 
-/** For so long backlog may wait beside a merge that may be replaced, also once that has been cancelled. */
-const HELD_MS = 250;
-/** Each proof of votes begins that time anew, until it is the turn of those that wait. */
-const HELD_MS_MAX = (limits.proofsBeforeBacklog + 1) * HELD_MS;
+/** Each proof of votes lets backlog wait anew, until it is the turn of those that wait. */
+const HELD_MS_MAX = (limits.proofsBeforeBacklog + 1) * limits.replaceMs;
 
 export class IdleWatch {
   private sinceMs: number | undefined;
@@ -26,7 +24,9 @@ export class IdleWatch {
     }
     this.sinceMs ??= nowMs;
     const isBacklog = mayRun.every(({ priority }) => priority === BACKLOG);
-    return !isBacklog || nowMs - this.heldAtMs > HELD_MS || nowMs - this.sinceMs > HELD_MS_MAX;
+    // The hold outlives a merge that is cancelled meanwhile.
+    const isHeld = nowMs - this.heldAtMs <= limits.replaceMs;
+    return !isBacklog || !isHeld || nowMs - this.sinceMs > HELD_MS_MAX;
   }
 }
 

@@ -15,13 +15,13 @@ export function serviceSide(node: StreamNode, snapshot: SnapshotInit): () => Pro
     const startedMs = performance.now();
     const { result } = await node.submit({ snapshot, ...BUDGETS });
     if (result.case !== "accepted") throw new Error(`skipped: ${result.value?.detail}`);
-    const [told] = await node.outcomesOf(result.value.requestId);
-    if (told === undefined) throw new Error("the session ended without an outcome");
-    const { status, reason, detail, proof, proveMs } = told.outcome;
+    const [received] = await node.outcomesOf(result.value.requestId);
+    if (received === undefined) throw new Error("the session ended without an outcome");
+    const { status, reason, detail, proof, proveMs } = received.outcome;
     if (status !== OutcomeStatus.PROVED || proof.length === 0) {
       const ending = `${OutcomeStatus[status]} ${OutcomeReason[reason]} ${detail}`;
       throw new Error(`the service did not prove: ${ending}`);
     }
-    return { totalMs: told.atMs - startedMs, proveMs };
+    return { totalMs: received.atMs - startedMs, proveMs };
   };
 }
