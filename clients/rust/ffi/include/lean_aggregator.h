@@ -157,8 +157,8 @@ struct la_adapter *la_new(const struct la_options *options,
 // `adapter` is NULL or of `la_new`, and is not used any more.
 void la_close(struct la_adapter *adapter, uint64_t drain_ms);
 
-// An eventfd that is readable when results can be taken; read 8 bytes from it, then take. It is
-// the adapter's: never close it. -1: `adapter` is NULL.
+// An eventfd that is readable when results can be taken, also those that `la_take` had no room for;
+// read 8 bytes from it, then take. It is the adapter's: never close it. -1: `adapter` is NULL.
 //
 // # Safety
 // `adapter` is NULL or of `la_new`.
@@ -275,7 +275,7 @@ int la_snapshot_submit(struct la_adapter *adapter,
 const char *la_skip_reason(int reason);
 
 // Takes up to `capacity` results. Returns their number. Call until it returns less than `capacity`:
-// what is left for a later tick may pass its fence meanwhile.
+// what is left for a later tick may pass its fence meanwhile. The eventfd stays readable for it.
 //
 // # Safety
 // `adapter` is NULL or of `la_new`, `results` has room for `capacity`.

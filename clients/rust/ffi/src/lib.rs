@@ -26,6 +26,13 @@ pub struct Adapter {
     taken: Mutex<VecDeque<TickResult>>,
 }
 
+/// Makes the eventfd readable until the caller reads it.
+fn make_readable(ready_fd: &OwnedFd) {
+    let one = 1u64.to_ne_bytes();
+    // SAFETY: the descriptor is open. A full counter is readable already.
+    unsafe { libc::write(ready_fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+}
+
 /// Runs a call of C. A panic becomes `otherwise`.
 fn guard<T>(otherwise: T, run: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or(otherwise)
@@ -68,11 +75,7 @@ unsafe fn new(options: *const Options) -> Result<Adapter, String> {
     // SAFETY: it was opened above, and nobody else has it.
     let ready_fd = Arc::new(unsafe { OwnedFd::from_raw_fd(ready_fd) });
     let for_thread = ready_fd.clone();
-    let builder = builder.on_ready(move || {
-        let one = 1u64.to_ne_bytes();
-        // SAFETY: the descriptor is open. A full counter is readable already.
-        unsafe { libc::write(for_thread.as_raw_fd(), one.as_ptr().cast(), one.len()) };
-    });
+    let builder = builder.on_ready(move || make_readable(&for_thread));
     Ok(Adapter {
         inner: builder.build().map_err(|error| error.to_string())?,
         ready_fd,
@@ -95,8 +98,8 @@ pub unsafe extern "C" fn la_close(adapter: *mut Adapter, drain_ms: u64) {
     });
 }
 
-/// An eventfd that is readable when results can be taken; read 8 bytes from it, then take. It is
-/// the adapter's: never close it. -1: `adapter` is NULL.
+/// An eventfd that is readable when results can be taken, also those that `la_take` had no room for;
+/// read 8 bytes from it, then take. It is the adapter's: never close it. -1: `adapter` is NULL.
 ///
 /// # Safety
 /// `adapter` is NULL or of `la_new`.

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use lean_aggregator_client::{proto, Ending, TickResult};
 
-use super::{guard, put_text, Adapter};
+use super::{guard, make_readable, put_text, Adapter};
 
 /// As a service reported: with a proof, or without one.
 pub const LA_OUTCOME: u32 = 0;
@@ -38,7 +38,7 @@ pub struct CResult {
 }
 
 /// Takes up to `capacity` results. Returns their number. Call until it returns less than `capacity`:
-/// what is left for a later tick may pass its fence meanwhile.
+/// what is left for a later tick may pass its fence meanwhile. The eventfd stays readable for it.
 ///
 /// # Safety
 /// `adapter` is NULL or of `la_new`, `results` has room for `capacity`.
@@ -63,6 +63,9 @@ pub unsafe extern "C" fn la_take(
         for (index, result) in taken.drain(..count).enumerate() {
             // SAFETY: `index` is less than `capacity`.
             unsafe { results.add(index).write(c_result(&result)) };
+        }
+        if !taken.is_empty() {
+            make_readable(&adapter.ready_fd);
         }
         count
     })
