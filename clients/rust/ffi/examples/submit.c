@@ -71,11 +71,11 @@ int main(int argc, char **argv) {
   size_t count = 0;
   if (reason == 0 && poll(&ready, 1, 5000) > 0) {
     uint64_t wakes;
-    if (read(ready.fd, &wakes, sizeof wakes) > 0) count = la_take(adapter, 1, results, 4);
+    if (read(ready.fd, &wakes, sizeof wakes) > 0) count = la_take(adapter, 1, results, sizeof results[0], 4);
   }
   for (size_t i = 0; i < count; i++) {
-    printf("group %u: ending %u, proof of %zu bytes\n", results[i].group_index, results[i].ending,
-           results[i].proof_len);
+    printf("group %u: ending %u, proof of %zu bytes %s\n", results[i].group_index, results[i].ending,
+           results[i].proof_len, results[i].reason);
     la_result_free(&results[i]);
   }
   la_close(adapter, 0);

@@ -43,6 +43,9 @@
 // No service will end the group before its fence.
 #define LA_LOST 4
 
+// The service has skipped the request: one result for all its groups, with slot 0.
+#define LA_SKIPPED 5
+
 // An adapter. One for each node.
 typedef struct la_adapter la_adapter;
 
@@ -67,7 +70,7 @@ typedef struct la_proof {
 } la_proof;
 
 // Returns whether a proof is valid: 0 ends its group as LA_REFUSED. Called on threads of the adapter,
-// up to 4 at a time; it may take its time, and must not unwind.
+// up to 4 at a time, and never after la_close has returned; it may take its time, and must not unwind.
 typedef int (*la_verify_fn)(void *context, const struct la_proof *proof);
 
 // Options. Set them to 0, then `size` to sizeof(la_options): later versions append fields, and 0 is the
@@ -93,8 +96,15 @@ typedef struct la_options {
   const char *token;
   // The node's own check of a proof. NULL: none.
   la_verify_fn verify;
-  // The first argument of `verify`.
+  // The first argument of `verify`. It must live until la_close has returned.
   void *verify_context;
+  // Length of a slot in milliseconds. With it a submission has a fence by default, the start of the slot
+  // after the next, and votes have steps: they count most until the last interval but one. 0: neither.
+  uint32_t slot_ms;
+  // Intervals of a slot; needed with `slot_ms`.
+  uint32_t intervals;
+  // Start of slot 0 in milliseconds since 1970; needed with `slot_ms`.
+  uint64_t genesis_ms;
 } la_options;
 
 // A checkpoint: a block root and its slot.
@@ -109,7 +119,7 @@ typedef struct la_submit_options {
   uint64_t slot;
   // Time in which a proof may start. 0: 750, for a merge and backlog until the fence.
   uint64_t deadline_ms;
-  // Time until the proofs are worthless. Needed.
+  // Time until the proofs are worthless. 0: as the slot times of the options say; needed without them.
   uint64_t fence_ms;
   // LA_AGGREGATION, LA_PROPOSAL or LA_BACKLOG.
   uint32_t priority;
@@ -118,15 +128,17 @@ typedef struct la_submit_options {
   // 1: what waits of the node's earlier submission at this priority, of the same kind, is ended, and what
   // runs goes on. 0: this submission is skipped as in_flight.
   uint32_t may_replace;
+  // 0.
+  uint32_t reserved;
 } la_submit_options;
 
-// One result. Free it with la_result_free.
+// One result. Free it with la_result_free. Later versions append fields.
 typedef struct la_result {
   char request_id[65];
   uint32_t group_index;
   // Slot of the submission.
   uint64_t slot;
-  // LA_OUTCOME, LA_DUPLICATE, LA_REFUSED, LA_CANCELLED or LA_LOST.
+  // LA_OUTCOME, LA_DUPLICATE, LA_REFUSED, LA_CANCELLED, LA_LOST or LA_SKIPPED.
   uint32_t ending;
   // NULL: the group has no proof.
   uint8_t *proof;
@@ -136,6 +148,9 @@ typedef struct la_result {
   size_t participants_len;
   // Index of the first bad component of a merge, which is why it has no proof. -1: none.
   int64_t bad_component;
+  // Why there is no proof: of LA_OUTCOME the service's reason, such as "deadline", or its status where
+  // that says all, such as "rejected"; of LA_SKIPPED a reason that la_skip_reason names. Else empty.
+  char reason[32];
 } la_result;
 
 #ifdef __cplusplus
@@ -151,11 +166,13 @@ struct la_adapter *la_new(const struct la_options *options,
                           char *error,
                           size_t error_len);
 
-// Closes the adapter within `drain_ms` and about one second, and frees it. NULL is ignored.
+// Closes the adapter within `drain_ms` and about one second, waits for calls of `verify` that run, and
+// frees it. NULL is ignored. Never call it from `verify`.
 //
 // # Safety
 // `adapter` is NULL or of `la_new`, and is not used any more.
-void la_close(struct la_adapter *adapter, uint64_t drain_ms);
+void la_close(struct la_adapter *adapter,
+              uint64_t drain_ms);
 
 // An eventfd that is readable when results can be taken, also those that `la_take` had no room for;
 // read 8 bytes from it, then take. It is the adapter's: never close it. -1: `adapter` is NULL.
@@ -225,7 +242,9 @@ int la_merge_data(struct la_snapshot *snapshot,
 //
 // # Safety
 // `snapshot` is NULL or of `la_snapshot_new`, `root` is NULL or valid.
-int la_merge_root(struct la_snapshot *snapshot, const struct la_checkpoint *root, uint32_t role);
+int la_merge_root(struct la_snapshot *snapshot,
+                  const struct la_checkpoint *root,
+                  uint32_t role);
 
 // Adds a validator's signature to the newest group or component. 0: done. -1: an argument is NULL, none
 // is begun, or the component has a proof.
@@ -261,7 +280,7 @@ int la_snapshot_child_system(struct la_snapshot *snapshot,
 
 // Submits, and frees the snapshot in any case. 0: submitted, and `request_id` (may be NULL), which has
 // 65 bytes, has its id. Else the reason for which it was skipped: see la_skip_reason. -1: an argument
-// is NULL, or the options have no fence, an unknown priority or may_replace, or a wrong size.
+// is NULL, or the options have no fence, an unknown value or a wrong size.
 //
 // # Safety
 // `adapter` is NULL or of `la_new`, `snapshot` is NULL or of `la_snapshot_new` and is not used any more,
@@ -274,14 +293,16 @@ int la_snapshot_submit(struct la_adapter *adapter,
 // The name of a skip reason, for example "in_flight". Never NULL; it lives as long as the library.
 const char *la_skip_reason(int reason);
 
-// Takes up to `capacity` results. Returns their number. Call until it returns less than `capacity`:
-// what is left for a later tick may pass its fence meanwhile. The eventfd stays readable for it.
+// Takes up to `capacity` results, each of `result_size` bytes: sizeof(la_result). Returns their number; 0 for
+// a size that is too small. Call until it returns less than `capacity`:
+// what is left for a later tick may pass its fence meanwhile. Until then the eventfd stays readable.
 //
 // # Safety
-// `adapter` is NULL or of `la_new`, `results` has room for `capacity`.
+// `adapter` is NULL or of `la_new`, `results` has room for `capacity` of `result_size` bytes.
 size_t la_take(struct la_adapter *adapter,
                uint64_t slot,
                struct la_result *results,
+               size_t result_size,
                size_t capacity);
 
 // Frees the bytes of a result. NULL is ignored.

@@ -7,23 +7,25 @@ mod snapshot;
 mod take;
 mod verify;
 
-use std::collections::VecDeque;
 use std::ffi::{c_char, c_int, CStr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lean_aggregator_client::{Aggregator, TickResult};
+use lean_aggregator_client::Aggregator;
 use options::Options;
+use take::Untaken;
+use verify::Closed;
 
 /// An adapter. One for each node.
 pub struct Adapter {
     inner: Aggregator,
-    /// The adapter's thread has it too, and may be the last one.
+    /// The adapter's thread has them too, and may be the last one.
     ready_fd: Arc<OwnedFd>,
-    /// Taken from the adapter and not yet by the caller, whose capacity was too small.
-    taken: Mutex<VecDeque<TickResult>>,
+    untaken: Arc<Mutex<Untaken>>,
+    closed: Closed,
+    has_slot_times: bool,
 }
 
 /// Makes the eventfd readable until the caller reads it.
@@ -66,7 +68,10 @@ pub unsafe extern "C" fn la_new(
 /// As `la_new`.
 unsafe fn new(options: *const Options) -> Result<Adapter, String> {
     // SAFETY: the caller's promise.
-    let builder = unsafe { Options::read(options)?.builder()? };
+    let options = unsafe { Options::read(options)? };
+    let closed = Closed::default();
+    // SAFETY: the caller's promise.
+    let builder = unsafe { options.builder(&closed)? };
     // SAFETY: an eventfd needs no memory.
     let ready_fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
     if ready_fd < 0 {
@@ -74,16 +79,27 @@ unsafe fn new(options: *const Options) -> Result<Adapter, String> {
     }
     // SAFETY: it was opened above, and nobody else has it.
     let ready_fd = Arc::new(unsafe { OwnedFd::from_raw_fd(ready_fd) });
-    let for_thread = ready_fd.clone();
-    let builder = builder.on_ready(move || make_readable(&for_thread));
+    let untaken = Arc::<Mutex<Untaken>>::default();
+    let for_results = ready_fd.clone();
+    let (for_skips, skipped) = (ready_fd.clone(), untaken.clone());
+    let builder = builder
+        .on_ready(move || make_readable(&for_results))
+        .on_skip(move |skip| {
+            if Untaken::lock(&skipped).skip(skip) {
+                make_readable(&for_skips);
+            }
+        });
     Ok(Adapter {
         inner: builder.build().map_err(|error| error.to_string())?,
         ready_fd,
-        taken: Mutex::default(),
+        untaken,
+        closed,
+        has_slot_times: options.has_slot_times(),
     })
 }
 
-/// Closes the adapter within `drain_ms` and about one second, and frees it. NULL is ignored.
+/// Closes the adapter within `drain_ms` and about one second, waits for calls of `verify` that run, and
+/// frees it. NULL is ignored. Never call it from `verify`.
 ///
 /// # Safety
 /// `adapter` is NULL or of `la_new`, and is not used any more.
@@ -94,6 +110,7 @@ pub unsafe extern "C" fn la_close(adapter: *mut Adapter, drain_ms: u64) {
             // SAFETY: the caller's promise.
             let adapter = unsafe { Box::from_raw(adapter) };
             adapter.inner.close(Duration::from_millis(drain_ms));
+            adapter.closed.close();
         }
     });
 }

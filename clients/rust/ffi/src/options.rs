@@ -3,10 +3,11 @@
 use std::ffi::{c_char, c_void};
 use std::mem::{offset_of, size_of};
 
+use lean_aggregator_client::slot::SlotTimes;
 use lean_aggregator_client::{Aggregator, Builder};
 
 use super::text;
-use super::verify::{verifier, VerifyFn};
+use super::verify::{verifier, Closed, VerifyFn};
 
 /// Options. Set them to 0, then `size` to sizeof(la_options): later versions append fields, and 0 is the
 /// default of each.
@@ -32,8 +33,15 @@ pub struct Options {
     pub token: *const c_char,
     /// The node's own check of a proof. NULL: none.
     pub verify: VerifyFn,
-    /// The first argument of `verify`.
+    /// The first argument of `verify`. It must live until la_close has returned.
     pub verify_context: *mut c_void,
+    /// Length of a slot in milliseconds. With it a submission has a fence by default, the start of the slot
+    /// after the next, and votes have steps: they count most until the last interval but one. 0: neither.
+    pub slot_ms: u32,
+    /// Intervals of a slot; needed with `slot_ms`.
+    pub intervals: u32,
+    /// Start of slot 0 in milliseconds since 1970; needed with `slot_ms`.
+    pub genesis_ms: u64,
 }
 
 /// The size of the first version, without TLS, token and verification.
@@ -49,7 +57,7 @@ impl Options {
 
     /// # Safety
     /// Each text is NULL or ends with 0.
-    pub unsafe fn builder(&self) -> Result<Builder, String> {
+    pub unsafe fn builder(&self, closed: &Closed) -> Result<Builder, String> {
         // SAFETY: the caller's promise.
         let (endpoints, node_id, token) = unsafe {
             let endpoints = optional(self.endpoints, "endpoints")?;
@@ -69,11 +77,34 @@ impl Options {
         if let Some(token) = token {
             builder = builder.token(token);
         }
-        if let Some(verify) = verifier(self.verify, self.verify_context) {
+        if let Some(verify) = verifier(self.verify, self.verify_context, closed.clone()) {
             builder = builder.verify(verify);
+        }
+        if let Some(slot_times) = self.slot_times()? {
+            builder = builder.slot_times(slot_times);
         }
         // SAFETY: the caller's promise.
         unsafe { self.with_tls(builder) }
+    }
+
+    pub fn has_slot_times(&self) -> bool {
+        self.slot_ms != 0
+    }
+
+    fn slot_times(&self) -> Result<Option<SlotTimes>, String> {
+        if !self.has_slot_times() {
+            return Ok(None);
+        }
+        if self.intervals == 0 {
+            return Err("options.intervals is 0: give the intervals of a slot".into());
+        }
+        let phase_ms = i64::try_from(self.genesis_ms)
+            .map_err(|_| "options.genesis_ms is too large: give milliseconds since 1970")?;
+        Ok(Some(SlotTimes {
+            slot_ms: self.slot_ms.into(),
+            intervals: self.intervals.into(),
+            phase_ms,
+        }))
     }
 
     /// # Safety
@@ -136,6 +167,9 @@ impl Default for Options {
             token: none,
             verify: None,
             verify_context: std::ptr::null_mut(),
+            slot_ms: 0,
+            intervals: 0,
+            genesis_ms: 0,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::{c_char, c_int};
+use std::mem::offset_of;
 use std::time::Duration;
 
 use lean_aggregator_client::machine::{Gates, Priority, SkipReason};
@@ -36,7 +37,7 @@ pub struct CSubmitOptions {
     slot: u64,
     /// Time in which a proof may start. 0: 750, for a merge and backlog until the fence.
     deadline_ms: u64,
-    /// Time until the proofs are worthless. Needed.
+    /// Time until the proofs are worthless. 0: as the slot times of the options say; needed without them.
     fence_ms: u64,
     /// LA_AGGREGATION, LA_PROPOSAL or LA_BACKLOG.
     priority: u32,
@@ -45,7 +46,12 @@ pub struct CSubmitOptions {
     /// 1: what waits of the node's earlier submission at this priority, of the same kind, is ended, and what
     /// runs goes on. 0: this submission is skipped as in_flight.
     may_replace: u32,
+    /// 0.
+    reserved: u32,
 }
+
+/// The size of the first version, without `may_replace`.
+const SUBMIT_SIZE_MIN: usize = offset_of!(CSubmitOptions, may_replace);
 
 /// The key of a validator that signs votes.
 pub const LA_ATTESTATION_KEY: u32 = 0;
@@ -395,7 +401,7 @@ pub unsafe extern "C" fn la_snapshot_child_system(
 
 /// Submits, and frees the snapshot in any case. 0: submitted, and `request_id` (may be NULL), which has
 /// 65 bytes, has its id. Else the reason for which it was skipped: see la_skip_reason. -1: an argument
-/// is NULL, or the options have no fence, an unknown priority or may_replace, or a wrong size.
+/// is NULL, or the options have no fence, an unknown value or a wrong size.
 ///
 /// # Safety
 /// `adapter` is NULL or of `la_new`, `snapshot` is NULL or of `la_snapshot_new` and is not used any more,
@@ -414,7 +420,7 @@ pub unsafe extern "C" fn la_snapshot_submit(
         // SAFETY: the caller's promise.
         let (snapshot, adapter, options) = unsafe {
             let snapshot = Box::from_raw(snapshot);
-            let options = read_sized(options, size_of::<CSubmitOptions>());
+            let options = read_sized(options, SUBMIT_SIZE_MIN);
             (snapshot, adapter.as_ref(), options)
         };
         let (Some(adapter), Ok(options)) = (adapter, options) else {
@@ -426,12 +432,13 @@ pub unsafe extern "C" fn la_snapshot_submit(
             LA_BACKLOG => Priority::Backlog,
             _ => return -1,
         };
-        if options.fence_ms == 0 {
+        let needs_fence = options.fence_ms == 0 && !adapter.has_slot_times;
+        if needs_fence || options.reserved != 0 {
             return -1;
         }
-        let deadline = Duration::from_millis(options.deadline_ms);
-        let deadline = (!deadline.is_zero()).then_some(deadline);
-        let fence = Some(Duration::from_millis(options.fence_ms));
+        let unless_zero = |ms: u64| (ms != 0).then(|| Duration::from_millis(ms));
+        let deadline = unless_zero(options.deadline_ms);
+        let fence = unless_zero(options.fence_ms);
         let may_replace = match options.may_replace {
             0 => false,
             1 => true,

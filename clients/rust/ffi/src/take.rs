@@ -1,9 +1,11 @@
 //! Results, copied out.
 
+use std::collections::VecDeque;
 use std::ffi::c_char;
-use std::sync::PoisonError;
+use std::mem::{offset_of, size_of};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lean_aggregator_client::{proto, Ending, TickResult};
+use lean_aggregator_client::{proto, Ending, Skip, TickResult};
 
 use super::{guard, make_readable, put_text, Adapter};
 
@@ -17,15 +19,54 @@ pub const LA_REFUSED: u32 = 2;
 pub const LA_CANCELLED: u32 = 3;
 /// No service will end the group before its fence.
 pub const LA_LOST: u32 = 4;
+/// The service has skipped the request: one result for all its groups, with slot 0.
+pub const LA_SKIPPED: u32 = 5;
 
-/// One result. Free it with la_result_free.
+/// Skips that wait to be taken; beyond it the oldest is dropped.
+const SKIPS_MAX: usize = 64;
+/// The size of the first version, without `reason`.
+const RESULT_SIZE_MIN: usize = offset_of!(CResult, reason);
+
+/// What the caller has not taken yet.
+#[derive(Default)]
+pub struct Untaken {
+    /// Taken from the adapter; the caller's capacity was too small.
+    results: VecDeque<TickResult>,
+    skips: VecDeque<Skip>,
+}
+
+impl Untaken {
+    pub fn lock(untaken: &Mutex<Untaken>) -> MutexGuard<'_, Untaken> {
+        untaken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a skip by a service. False: it was one in the call that submits, which has returned it.
+    pub fn skip(&mut self, skip: &Skip) -> bool {
+        if skip.request_id.is_none() {
+            return false;
+        }
+        self.skips.push_back(skip.clone());
+        if self.skips.len() > SKIPS_MAX {
+            self.skips.pop_front();
+        }
+        true
+    }
+
+    fn pop(&mut self) -> Option<CResult> {
+        let skip = self.skips.pop_front();
+        let skipped = skip.map(|skip| c_skip(&skip));
+        skipped.or_else(|| self.results.pop_front().map(|result| c_result(&result)))
+    }
+}
+
+/// One result. Free it with la_result_free. Later versions append fields.
 #[repr(C)]
 pub struct CResult {
     request_id: [c_char; 65],
     group_index: u32,
     /// Slot of the submission.
     slot: u64,
-    /// LA_OUTCOME, LA_DUPLICATE, LA_REFUSED, LA_CANCELLED or LA_LOST.
+    /// LA_OUTCOME, LA_DUPLICATE, LA_REFUSED, LA_CANCELLED, LA_LOST or LA_SKIPPED.
     ending: u32,
     /// NULL: the group has no proof.
     proof: *mut u8,
@@ -35,18 +76,23 @@ pub struct CResult {
     participants_len: usize,
     /// Index of the first bad component of a merge, which is why it has no proof. -1: none.
     bad_component: i64,
+    /// Why there is no proof: of LA_OUTCOME the service's reason, such as "deadline", or its status where
+    /// that says all, such as "rejected"; of LA_SKIPPED a reason that la_skip_reason names. Else empty.
+    reason: [c_char; 32],
 }
 
-/// Takes up to `capacity` results. Returns their number. Call until it returns less than `capacity`:
-/// what is left for a later tick may pass its fence meanwhile. The eventfd stays readable for it.
+/// Takes up to `capacity` results, each of `result_size` bytes: sizeof(la_result). Returns their number; 0 for
+/// a size that is too small. Call until it returns less than `capacity`:
+/// what is left for a later tick may pass its fence meanwhile. Until then the eventfd stays readable.
 ///
 /// # Safety
-/// `adapter` is NULL or of `la_new`, `results` has room for `capacity`.
+/// `adapter` is NULL or of `la_new`, `results` has room for `capacity` of `result_size` bytes.
 #[no_mangle]
 pub unsafe extern "C" fn la_take(
     adapter: *mut Adapter,
     slot: u64,
     results: *mut CResult,
+    result_size: usize,
     capacity: usize,
 ) -> usize {
     guard(0, || {
@@ -54,21 +100,41 @@ pub unsafe extern "C" fn la_take(
         let Some(adapter) = (unsafe { adapter.as_ref() }) else {
             return 0;
         };
-        if results.is_null() {
+        if results.is_null() || result_size < RESULT_SIZE_MIN {
             return 0;
         }
-        let mut taken = adapter.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.extend(adapter.inner.take_results(slot));
-        let count = taken.len().min(capacity);
-        for (index, result) in taken.drain(..count).enumerate() {
-            // SAFETY: `index` is less than `capacity`.
-            unsafe { results.add(index).write(c_result(&result)) };
+        // What there is no room for stays in the adapter, which drops it at its fence.
+        let has_room = Untaken::lock(&adapter.untaken).results.len() < capacity;
+        let taken = has_room.then(|| adapter.inner.take_results(slot));
+        let mut untaken = Untaken::lock(&adapter.untaken);
+        untaken.results.extend(taken.into_iter().flatten());
+        let mut count = 0;
+        while count < capacity {
+            let Some(result) = untaken.pop() else { break };
+            // SAFETY: `count` is less than `capacity`.
+            unsafe { write_sized(&result, results.byte_add(count * result_size), result_size) };
+            count += 1;
         }
-        if !taken.is_empty() {
+        if count == capacity {
+            // Others may be left.
             make_readable(&adapter.ready_fd);
         }
         count
     })
+}
+
+/// Writes the fields that the caller's version has, and 0 where it has more than this one.
+///
+/// # Safety
+/// `into` has room for `size` bytes.
+unsafe fn write_sized(result: &CResult, into: *mut CResult, size: usize) {
+    let known = size.min(size_of::<CResult>());
+    let into = into.cast::<u8>();
+    // SAFETY: the caller's promise, and `known` is no more than either has.
+    unsafe {
+        std::ptr::copy_nonoverlapping(std::ptr::from_ref(result).cast(), into, known);
+        into.add(known).write_bytes(0, size - known);
+    }
 }
 
 fn c_result(result: &TickResult) -> CResult {
@@ -93,10 +159,50 @@ fn c_result(result: &TickResult) -> CResult {
         participants,
         participants_len,
         bad_component: bad_component(result).map_or(-1, i64::from),
+        reason: [0; 32],
     };
-    // SAFETY: the array has this length.
-    unsafe { put_text(&result.request_id, c_result.request_id.as_mut_ptr(), 65) };
+    put(&result.request_id, &mut c_result.request_id);
+    put(&reason(result), &mut c_result.reason);
     c_result
+}
+
+fn c_skip(skip: &Skip) -> CResult {
+    let mut c_result = CResult {
+        request_id: [0; 65],
+        group_index: 0,
+        slot: 0,
+        ending: LA_SKIPPED,
+        proof: std::ptr::null_mut(),
+        proof_len: 0,
+        participants: std::ptr::null_mut(),
+        participants_len: 0,
+        bad_component: -1,
+        reason: [0; 32],
+    };
+    let request_id = skip.request_id.as_deref().unwrap_or_default();
+    put(request_id, &mut c_result.request_id);
+    put(skip.reason.name(), &mut c_result.reason);
+    c_result
+}
+
+fn put(text: &str, into: &mut [c_char]) {
+    // SAFETY: the array has this length.
+    unsafe { put_text(text, into.as_mut_ptr(), into.len()) };
+}
+
+/// The name on the wire, in small letters and without its prefix; empty with a proof.
+fn reason(result: &TickResult) -> String {
+    let Some(outcome) = result.outcome() else {
+        return String::new();
+    };
+    let named = |name: &str, prefix: &str| name.replacen(prefix, "", 1).to_lowercase();
+    match (outcome.status(), outcome.reason()) {
+        (proto::OutcomeStatus::Proved | proto::OutcomeStatus::ProvedLate, _) => String::new(),
+        (status, proto::OutcomeReason::Unspecified) => {
+            named(status.as_str_name(), "OUTCOME_STATUS_")
+        }
+        (_, reason) => named(reason.as_str_name(), "OUTCOME_REASON_"),
+    }
 }
 
 fn bad_component(result: &TickResult) -> Option<u32> {

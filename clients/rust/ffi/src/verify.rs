@@ -1,6 +1,7 @@
 //! The node's own check of a proof.
 
 use std::ffi::{c_char, c_int, c_void, CString};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use lean_aggregator_client::proto;
 
@@ -23,7 +24,7 @@ pub struct CProof {
 }
 
 /// Returns whether a proof is valid: 0 ends its group as LA_REFUSED. Called on threads of the adapter,
-/// up to 4 at a time; it may take its time, and must not unwind.
+/// up to 4 at a time, and never after la_close has returned; it may take its time, and must not unwind.
 pub type VerifyFn =
     Option<unsafe extern "C" fn(context: *mut c_void, proof: *const CProof) -> c_int>;
 
@@ -35,10 +36,22 @@ unsafe impl Send for Context {}
 // SAFETY: as above, up to 4 at a time.
 unsafe impl Sync for Context {}
 
+/// Says whether the adapter is closed; each check that runs holds it for reading.
+#[derive(Clone, Default)]
+pub struct Closed(Arc<RwLock<bool>>);
+
+impl Closed {
+    /// Waits for the checks that run; no other is called from then on.
+    pub fn close(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+}
+
 /// The check as the adapter calls it. `None`: no check was given.
 pub fn verifier(
     verify: VerifyFn,
     context: *mut c_void,
+    closed: Closed,
 ) -> Option<impl Fn(&proto::Outcome) -> bool + Send + Sync + 'static> {
     let (verify, context) = (verify?, Context(context));
     Some(move |outcome: &proto::Outcome| {
@@ -57,7 +70,9 @@ pub fn verifier(
             participants: outcome.participants.as_ptr(),
             participants_len: outcome.participants.len(),
         };
-        // SAFETY: the bytes live until the call returns, and the caller promises the rest.
-        unsafe { verify(context.0, &proof) != 0 }
+        let is_closed = closed.0.read().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the bytes live until the call returns, and the caller promises the rest, for the context
+        // until the adapter is closed.
+        !*is_closed && unsafe { verify(context.0, &proof) != 0 }
     })
 }

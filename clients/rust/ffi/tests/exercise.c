@@ -1,9 +1,11 @@
 /* What the example does not show: arguments that are wrong, a check that says no, a cancel.
  * exercise ENDPOINT of a service whose proofs take a second. */
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lean_aggregator.h"
@@ -74,9 +76,13 @@ static void misuse(const char *endpoint) {
     uint64_t later;
   } newer = {{.size = sizeof newer, .endpoints = endpoint, .node_id = "c-node"}, 1};
   CHECK(la_new(&newer.known, error, sizeof error) == NULL && strstr(error, "does not know"));
+  options.key_pem = NULL;
+  options.slot_ms = 4000;
+  CHECK(la_new(&options, error, sizeof error) == NULL && strstr(error, "intervals"));
   la_submit_options submit = {.size = sizeof submit};
   CHECK(la_snapshot_submit(NULL, make_snapshot(9), &submit, NULL) == -1);
-  CHECK(la_take(NULL, 1, NULL, 1) == 0 && la_ready_fd(NULL) == -1 && la_cancel(NULL, "r") == 0);
+  CHECK(la_take(NULL, 1, NULL, sizeof(la_result), 1) == 0 && la_ready_fd(NULL) == -1);
+  CHECK(la_cancel(NULL, "r") == 0);
   la_snapshot_free(NULL);
   la_result_free(NULL);
   la_close(NULL, 0);
@@ -90,7 +96,7 @@ static la_result take_one(la_adapter *adapter) {
   while (count == 0) {
     uint64_t wakes;
     CHECK(poll(&ready, 1, 9000) > 0 && read(ready.fd, &wakes, sizeof wakes) == 8);
-    count = la_take(adapter, 1, &result, 1);
+    count = la_take(adapter, 1, &result, sizeof result, 1);
   }
   la_result_free(&result);
   return result;
@@ -125,24 +131,119 @@ static void merge(const char *endpoint) {
   submit.may_replace = 0;
   read_wakes(adapter);
   la_result none;
-  CHECK(la_take(adapter, 1, &none, 0) == 0); /* It has no room, so the eventfd stays readable. */
+  CHECK(la_take(adapter, 1, &none, sizeof none, 0) == 0); /* It has no room: the eventfd stays readable. */
+  CHECK(la_take(adapter, 1, &none, 8, 1) == 0);           /* Its result is too small. */
   for (int ended = 0; ended < 2; ended++) {
     la_result made = take_one(adapter);
-    CHECK(made.ending == LA_OUTCOME && made.bad_component == -1);
+    CHECK(made.ending == LA_OUTCOME && made.bad_component == -1 && strlen(made.reason) == 0);
   }
   int reason = 1;
   for (int tries = 0; reason != 0 && tries < 500; tries++) { /* Until the first one is over. */
     reason = la_snapshot_submit(adapter, make_merge(0), &submit, NULL);
     usleep(10000);
   }
-  CHECK(reason == 0 && take_one(adapter).bad_component == 1);
+  CHECK(reason == 0);
+  la_result rejected = take_one(adapter);
+  CHECK(rejected.bad_component == 1 && strcmp(rejected.reason, "rejected") == 0);
   la_close(adapter, 1000);
+}
+
+/* A newer program takes results of its own size: what this library does not know is 0. */
+static void newer_results(la_adapter *adapter) {
+  enum { RESULTS = 3 };
+  struct {
+    la_result known;
+    uint64_t later;
+  } results[RESULTS];
+  memset(results, 1, sizeof results);
+  size_t count = 0;
+  while (count < RESULTS) {
+    size_t left = RESULTS - count;
+    count += la_take(adapter, 1, &results[count].known, sizeof results[0], left);
+    usleep(10000);
+  }
+  for (int i = 0; i < RESULTS; i++) {
+    CHECK(results[i].known.ending == LA_OUTCOME && results[i].later == 0);
+    la_result_free(&results[i].known);
+  }
+}
+
+/* Slot times give fences; a program of the time before may_replace; what the service skips is a result. */
+static void slots(const char *endpoint) {
+  char error[256];
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  uint64_t now_ms = (uint64_t)now.tv_sec * 1000;
+  la_options options = {.size = sizeof options,
+                        .endpoints = endpoint,
+                        .node_id = "c-clock",
+                        .slot_ms = 4000,
+                        .intervals = 5,
+                        .genesis_ms = now_ms - 4000};
+  la_adapter *adapter = la_new(&options, error, sizeof error);
+  CHECK(adapter != NULL);
+  la_submit_options submit = {.size = offsetof(la_submit_options, may_replace), .slot = 1};
+  CHECK(la_snapshot_submit(adapter, make_snapshot(4), &submit, NULL) == 0);
+  submit.priority = LA_PROPOSAL;
+  CHECK(la_snapshot_submit(adapter, make_snapshot(5), &submit, NULL) == 0);
+  submit.priority = LA_BACKLOG;
+  CHECK(la_snapshot_submit(adapter, make_snapshot(7), &submit, NULL) == 0);
+  struct pollfd ready = {la_ready_fd(adapter), POLLIN, 0};
+  CHECK(poll(&ready, 1, 9000) > 0); /* One is proved, and two are to come. */
+  options.node_id = "c-late";
+  la_adapter *late = la_new(&options, error, sizeof error);
+  CHECK(late != NULL);
+  char request_id[65];
+  submit.priority = LA_AGGREGATION;
+  submit.fence_ms = 100; /* The proof that runs takes longer. */
+  CHECK(la_snapshot_submit(late, make_snapshot(6), &submit, request_id) == 0);
+  la_result skipped = take_one(late);
+  CHECK(skipped.ending == LA_SKIPPED && strcmp(skipped.request_id, request_id) == 0);
+  CHECK(strcmp(skipped.reason, "predicted_miss") == 0);
+  la_close(late, 0);
+  newer_results(adapter);
+  la_close(adapter, 0);
+}
+
+/* Takes its time, and then writes to its context. */
+static int slow_check(void *context, const la_proof *proof) {
+  (void)proof;
+  usleep(400000);
+  *(int *)context = 2;
+  return 1;
+}
+
+static int begun_check(void *context, const la_proof *proof) {
+  *(int *)context = 1;
+  return slow_check(context, proof);
+}
+
+/* The context may be freed once the adapter is closed. */
+static void close_while_checking(const char *endpoint) {
+  char error[256];
+  volatile int *context = calloc(1, sizeof *context);
+  la_options options = {.size = sizeof options,
+                        .endpoints = endpoint,
+                        .node_id = "c-closing",
+                        .verify = begun_check,
+                        .verify_context = (void *)context};
+  la_adapter *adapter = la_new(&options, error, sizeof error);
+  CHECK(adapter != NULL);
+  la_submit_options submit = {.size = sizeof submit, .slot = 1, .fence_ms = 9000};
+  CHECK(la_snapshot_submit(adapter, make_snapshot(8), &submit, NULL) == 0);
+  for (int tries = 0; *context == 0 && tries < 900; tries++) usleep(10000);
+  CHECK(*context == 1);
+  la_close(adapter, 0);
+  CHECK(*context == 2);
+  free((void *)context);
 }
 
 int main(int argc, char **argv) {
   CHECK(argc == 2);
   misuse(argv[1]);
   merge(argv[1]);
+  slots(argv[1]);
+  close_while_checking(argv[1]);
   int checks = 0;
   char error[256];
   la_options options = {.size = sizeof options,
