@@ -177,8 +177,10 @@ export const limits = {
   calibrationBytesMax: 24 * 1024 * 1024,
   /** Requests that wait to be recorded; one that finds no room is left out of the recording. */
   recordPendingBytesMax: 64 * 1024 * 1024,
-  /** Slots of nodes that are not counted yet; beyond it the oldest is counted before its fence. */
-  slotsCountedMax: 4096,
+  /** Slots that wait for their fence to be counted; one that finds no room is not. */
+  slotsCountedMax: 16_384,
+  /** The same of one node; as many slots of 2 s as the longest fence is away. */
+  slotsCountedOfNodeMax: 64,
   /** Lines of the audit record that wait to be written; one that finds no room is lost, and counted. */
   auditPendingBytesMax: 4 * 1024 * 1024,
   /** An answer of `StreamActivity` in a recording: 512 activities, and 64 devices with their costs. */

@@ -20,7 +20,7 @@ import {
   voteFates,
 } from "../reasons.js";
 import { upgradeMetrics } from "./upgrade-metrics.js";
-import { voteSeries, voteSteps } from "./vote-labels.js";
+import { slotSteps, voteSeries, voteSteps } from "./vote-labels.js";
 
 /** Up to the longest deadline, 60 s: backlog may wait that long. */
 const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
@@ -125,8 +125,8 @@ const sessions = {
   slots: {
     kind: "counter",
     name: "slots_total",
-    help: "Slots for which a node asked for an aggregate, each once at its fence: by the step of its request in which the first proof was ready; `never`: none was. Requests without steps are not counted",
-    labels: { ready: [...voteSteps, "never"] },
+    help: "Slots for which a node asked for an aggregate, each once at its fence: by the step of its request in which the first proof was ready; `late`: between the last step and the fence, `never`: not at all. Merges, and requests without a step before the fence, are not counted",
+    labels: { ready: slotSteps },
   },
   coreSeconds: {
     kind: "counter",

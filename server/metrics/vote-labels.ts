@@ -6,11 +6,13 @@ import { limits } from "../limits.js";
 import type { GroupReason, VoteFate } from "../reasons.js";
 import { failureReasons, notStartedReasons, stopReasons, voteFates } from "../reasons.js";
 
+const stepNumbers = Array.from({ length: limits.stepsMax }, (_, at) => String(at + 1));
+
 /** Number of a request's step, from 1; `after`: the proof was ready after the last one. */
-export const voteSteps = [
-  ...Array.from({ length: limits.stepsMax }, (_, at) => String(at + 1)),
-  "after",
-] as const;
+export const voteSteps = [...stepNumbers, "after"] as const;
+
+/** When a slot's first proof was ready: see `SlotAggregates`. */
+export const slotSteps = [...stepNumbers, "late", "never"] as const;
 
 /** An empty label is absent: a fate without reasons, or a request without steps. */
 export interface VoteLabels {

@@ -10,6 +10,7 @@ import {
   DeadlineSource,
   PartialPolicy,
   Priority,
+  ProofKind,
   SubmitSnapshotResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { contentOf } from "../admission/content-digest.js";
@@ -53,6 +54,7 @@ export function submitSnapshot(
     shouldReplace: request.busyPolicy === BusyPolicy.REPLACE,
     mayShed: request.partialPolicy !== PartialPolicy.FORBID,
     minInputs: Math.max(1, request.minInputs),
+    isMerge: snapshot?.groups[0]?.kind === ProofKind.MERGE,
     receivedAtMs: call.receivedAtMs,
     deadlineAtMs: call.receivedAtMs + budgets.deadlineMs,
     fenceAtMs: call.receivedAtMs + budgets.fenceMs,

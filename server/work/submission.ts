@@ -41,6 +41,8 @@ export interface Submission extends RequestIdentity {
   /** Size of the request in bytes, approximately: see `contentOf`. */
   bytes: number;
   groups: readonly DecodedGroup[];
+  /** Whether its groups are merges. Default: they are not. */
+  isMerge?: boolean;
   /** The caller's trace context, as a valid W3C `traceparent`. Default: it sent none. */
   traceparent?: string;
   /** The answer if the snapshot is accepted, without the fields that admission fills in. */

@@ -1,5 +1,6 @@
 /** Slots are counted once each, by the step of the first proof, and only those that say something. */
 import { expect, test } from "vitest";
+import { limits } from "../../../server/limits.js";
 import { noVotes } from "../../../server/session/votes.js";
 import { SlotAggregates } from "../../../server/session/slot-aggregates.js";
 import type { Session } from "../../../server/session/session.js";
@@ -9,7 +10,7 @@ import type { Submission } from "../../../server/work/submission.js";
 const steps = [
   { untilAtMs: 100, weight: 4 },
   { untilAtMs: 200, weight: 2 },
-  { untilAtMs: 900, weight: 1 },
+  { untilAtMs: 897, weight: 1 },
 ];
 
 function submissionOf(more: Partial<Submission> = {}): Submission {
@@ -55,22 +56,50 @@ test("a slot has the earliest proof of all that its node asked for, counted at t
   expect(counted).toEqual(["2"]);
 });
 
-test("a proof after the last step is after; none at all is never", () => {
+test("a proof after the last step before the fence is late; none at all is never", () => {
   const { slots, counted } = counting();
-  slots.ended(ended(3));
+  slots.ended(ended(2));
   slots.ended(ended(undefined, ["not_started: deadline"], { nodeId: "b" }));
   slots.skipped(submissionOf({ nodeId: "c" }));
   slots.expire(900);
-  expect(counted).toEqual(["after", "never", "never"]);
+  expect(counted).toEqual(["late", "never", "never"]);
 });
 
-test("what the node ended itself, bad inputs, lookups, backlog and no steps say nothing", () => {
+test("a step is late only by the steps of its own request", () => {
+  const { slots, counted } = counting();
+  const begun = { steps: steps.slice(1) };
+  slots.ended(ended(2));
+  slots.ended(ended(0, [], begun));
+  slots.ended(ended(0, [], { ...begun, nodeId: "b" }));
+  slots.ended(ended(1, [], { ...begun, nodeId: "c" }));
+  slots.ended(ended(2, [], { nodeId: "c" }));
+  slots.ended(ended(2, [], { nodeId: "d", steps: steps.slice(0, 2) }));
+  slots.expire(900);
+  expect(counted).toEqual(["1", "1", "late", "late"]);
+});
+
+test("what the node ended itself, bad inputs, lookups, merges, backlog and no early steps say nothing", () => {
   const { slots, counted } = counting();
   slots.ended(ended(undefined, ["stopped: cancelled", "not_started: superseded"]));
   slots.ended(ended(undefined, ["bad_signature", "covered"]));
   slots.skipped({ ...submissionOf(), isLookup: true });
   slots.skipped(submissionOf({ priority: BACKLOG }));
+  slots.skipped(submissionOf({ isMerge: true }));
+  slots.ended(ended(0, [], { isMerge: true }));
   slots.ended(ended(0, [], { steps: [] }));
+  slots.ended(ended(0, [], { steps: steps.slice(2) }));
   slots.expire(900);
   expect(counted).toEqual([]);
+});
+
+test("a node that names many slots takes no place of another", () => {
+  const { slots, counted } = counting();
+  slots.skipped(submissionOf({ nodeId: "quiet" }));
+  for (let slot = 0n; slot < 10_000n; slot++)
+    slots.skipped(submissionOf({ nodeId: "loud", slot, fenceAtMs: 2000 }));
+  slots.ended(ended(0, [], { nodeId: "quiet" }));
+  slots.expire(900);
+  expect(counted).toEqual(["1"]);
+  slots.expire(2000);
+  expect(counted).toHaveLength(1 + limits.slotsCountedOfNodeMax);
 });
