@@ -13,6 +13,7 @@ import type {
   AdapterProofKind,
   AdapterSkipReason,
   Gates,
+  LatchName,
 } from "../machine/index.js";
 import { BodyCandidate, type BodyOptions } from "./body-candidate.js";
 import { checkAdapterOptions, checkSubmission, type SubmissionValues } from "./check-options.js";
@@ -113,7 +114,7 @@ export class TickAggregator {
       const init = snapshot();
       return init && { groups: init.groups?.length ?? 0, snapshot: () => init };
     };
-    return this.timed(slot, gates, { proofKind: "aggregate", options, make });
+    return this.askAndSubmit(slot, gates, { proofKind: "aggregate", options, make });
   }
 
   /**
@@ -139,7 +140,7 @@ export class TickAggregator {
         }
       );
     };
-    return this.timed(
+    return this.askAndSubmit(
       slot,
       { ...gates, isAggregator: true },
       { proofKind: "merge", options, make },
@@ -211,21 +212,22 @@ export class TickAggregator {
       if (!this.bodies.some((body) => body.absorb(slot, result))) this.untaken.push(result);
   }
 
-  private timed(slot: number, gates: Gates, work: Work): SubmitAnswer {
+  /** Asks the gates, and submits where they are open. */
+  private askAndSubmit(slot: number, gates: Gates, work: Work): SubmitAnswer {
     const startMs = this.nowMs();
+    const { priority = "aggregation", mayReplace = false } = work.options;
+    const latch = { priority, proofKind: work.proofKind };
+    for (const effect of this.shell.dispatch({ kind: "ask", slot, gates, ...latch, mayReplace }))
+      if (effect.kind === "skip") return this.skippedByGate(effect.reason, slot);
     try {
-      return this.submitAt(startMs, slot, gates, work);
+      return this.submitAt(startMs, slot, latch, work);
     } finally {
       this.metrics.submitSeconds.observe(Math.max(0, this.nowMs() - startMs) / 1000);
     }
   }
 
-  private submitAt(startMs: number, slot: number, gates: Gates, work: Work): SubmitAnswer {
-    const { proofKind, options, make } = work;
-    const { priority = "aggregation", mayReplace = false } = options;
-    const latch = { priority, proofKind };
-    for (const effect of this.shell.dispatch({ kind: "ask", slot, gates, ...latch, mayReplace }))
-      if (effect.kind === "skip") return this.skippedByGate(effect.reason, slot);
+  private submitAt(startMs: number, slot: number, latch: LatchName, work: Work): SubmitAnswer {
+    const { options, make } = work;
     let made: Made | null | undefined;
     try {
       made = make();

@@ -9,6 +9,7 @@ export type {
   EventOf,
   Gates,
   GroupRef,
+  LatchName,
   ServiceState,
   Submission,
 } from "./events.js";

@@ -86,10 +86,10 @@ impl Submitter {
             latch,
             may_replace: options.may_replace,
         };
-        let result = match self.shared.handle(ask).skip {
-            Some(reason) => Err(skip_of(reason, String::new())),
-            None => self.submit(slot, latch, snapshot, options, on_submit),
-        };
+        if let Some(reason) = self.shared.handle(ask).skip {
+            return Err(skip_of(reason, String::new()));
+        }
+        let result = self.submit(slot, latch, snapshot, options, on_submit);
         self.shared.metrics.submit_took(start.elapsed());
         result
     }
