@@ -48,6 +48,8 @@ A device is a name, or an object with "id" and any of:
   "user"     "uid:gid" to prove as, if the service is root
   "fileMb"   largest file that a prover may write, in MB; default: 0
   "cacheFolder"  where its library may keep such files; default: it is given none
+  "prover"   lean_pq (default) or lean_multisig
+  "fake"     with --prover fake: what the device stands for
   "backend"  {"library": …, "config": …, "calibration": …}: another prover behind
              native/include/lean_prover.h
 For example:

@@ -32,7 +32,7 @@ const addresses = "expected addresses, host:port or unix:/path, as a list or sep
 const recordFolder = "expected the path of a folder";
 const group = "expected the name or number of a group";
 const id = `expected ${ID_EXPECTED}`;
-const system = 'expected a scheme, or a scheme and a revision, such as "leanxmss 0.7.0"';
+const system = 'expected a scheme, or a scheme and a revision, such as "leanxmss py-lean-pq-0.7.0"';
 const settings = z.strictObject({
   /**
    * Addresses where nodes call, over gRPC, gRPC-Web, Connect or JSON. TCP addresses that other

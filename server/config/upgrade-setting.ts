@@ -4,8 +4,8 @@ import { JsonError, parseJsonText } from "../json/json-text.js";
 import { defaults } from "../limits.js";
 
 const expected =
-  'expected an object with revision and slot, such as {"revision": "0.8.0", "slot": 123456, "shadow": 0.01}';
-const revision = 'expected a revision, such as "0.8.0"';
+  'expected an object with revision and slot, such as {"revision": "py-lean-pq-0.8.0", "slot": 123456, "shadow": 0.01}';
+const revision = 'expected a revision, such as "py-lean-pq-0.8.0"';
 const slot = `expected a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`;
 const shadow = "expected a share from 0 to 1";
 

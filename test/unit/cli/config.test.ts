@@ -65,7 +65,7 @@ test("an upgrade is an object, in a flag as its text, and each wrong part is nam
   };
   const wrong = { revision: "r 2", slot: 1.5, shadow: 2, spam: 1 };
   expect(textOf({ upgrade: wrong }).split("\n")).toEqual([
-    'upgrade.revision is "r 2": expected a revision, such as "0.8.0"',
+    'upgrade.revision is "r 2": expected a revision, such as "py-lean-pq-0.8.0"',
     `upgrade.slot is 1.5: expected a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`,
     "upgrade.shadow is 2: expected a share from 0 to 1",
     "upgrade.spam is 1: there is no such setting",
