@@ -222,7 +222,8 @@ pub struct SubmitSnapshotRequest {
     #[prost(string, tag = "4")]
     pub request_id: ::prost::alloc::string::String,
     /// Milliseconds from receipt after which no proof of the session starts, except in the session's
-    /// first attempt and in one after a prover's death. Absent: the call's deadline, else the server's
+    /// first attempt, in one after a prover's death, and in later jobs of a group that is proved by
+    /// several. Absent: the call's deadline, else the server's
     /// default. 0: only returns the response to an earlier request with this `request_id`; without one
     /// the snapshot is skipped with reason PREDICTED_MISS.
     #[prost(uint32, optional, tag = "5")]
@@ -717,7 +718,9 @@ pub struct Limits {
     /// Bytes of a SubmitSnapshot request.
     #[prost(uint32, tag = "1")]
     pub snapshot_bytes_max: u32,
-    /// Groups of a snapshot that are proved. Each further group gets an outcome with reason LIMIT.
+    /// Groups of a snapshot that are proved. Each further group, up to 256 in all, gets an outcome with
+    /// reason LIMIT. A snapshot with more, or with more than 16384 raw signatures and proofs in all
+    /// groups together, is refused.
     #[prost(uint32, tag = "2")]
     pub groups_max: u32,
     /// Raw signatures of a group.

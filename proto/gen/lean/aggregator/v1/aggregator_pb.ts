@@ -554,7 +554,8 @@ export type SubmitSnapshotRequest = Message<"lean.aggregator.v1.SubmitSnapshotRe
 
   /**
    * Milliseconds from receipt after which no proof of the session starts, except in the session's
-   * first attempt and in one after a prover's death. Absent: the call's deadline, else the server's
+   * first attempt, in one after a prover's death, and in later jobs of a group that is proved by
+   * several. Absent: the call's deadline, else the server's
    * default. 0: only returns the response to an earlier request with this `request_id`; without one
    * the snapshot is skipped with reason PREDICTED_MISS.
    *
@@ -1792,7 +1793,9 @@ export type Limits = Message<"lean.aggregator.v1.Limits"> & {
   snapshotBytesMax: number;
 
   /**
-   * Groups of a snapshot that are proved. Each further group gets an outcome with reason LIMIT.
+   * Groups of a snapshot that are proved. Each further group, up to 256 in all, gets an outcome with
+   * reason LIMIT. A snapshot with more, or with more than 16384 raw signatures and proofs in all
+   * groups together, is refused.
    *
    * @generated from field: uint32 groups_max = 2;
    */

@@ -1981,7 +1981,8 @@ type SubmitSnapshotRequest struct {
 	// Empty: the server chooses one.
 	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Milliseconds from receipt after which no proof of the session starts, except in the session's
-	// first attempt and in one after a prover's death. Absent: the call's deadline, else the server's
+	// first attempt, in one after a prover's death, and in later jobs of a group that is proved by
+	// several. Absent: the call's deadline, else the server's
 	// default. 0: only returns the response to an earlier request with this `request_id`; without one
 	// the snapshot is skipped with reason PREDICTED_MISS.
 	DeadlineMs *uint32 `protobuf:"varint,5,opt,name=deadline_ms,json=deadlineMs,proto3,oneof" json:"deadline_ms,omitempty"`
@@ -4309,7 +4310,9 @@ type Limits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Bytes of a SubmitSnapshot request.
 	SnapshotBytesMax uint32 `protobuf:"varint,1,opt,name=snapshot_bytes_max,json=snapshotBytesMax,proto3" json:"snapshot_bytes_max,omitempty"`
-	// Groups of a snapshot that are proved. Each further group gets an outcome with reason LIMIT.
+	// Groups of a snapshot that are proved. Each further group, up to 256 in all, gets an outcome with
+	// reason LIMIT. A snapshot with more, or with more than 16384 raw signatures and proofs in all
+	// groups together, is refused.
 	GroupsMax uint32 `protobuf:"varint,2,opt,name=groups_max,json=groupsMax,proto3" json:"groups_max,omitempty"`
 	// Raw signatures of a group.
 	RawSignaturesMax uint32 `protobuf:"varint,3,opt,name=raw_signatures_max,json=rawSignaturesMax,proto3" json:"raw_signatures_max,omitempty"`

@@ -1580,7 +1580,7 @@ export enum LaneHostState {
   JOINING = 2,
 
   /**
-   * It is heard and gets no work, as it proves something else or speaks another version.
+   * It is heard and gets no work, as it speaks another version, or its devices have too many proof systems.
    *
    * @generated from enum value: LANE_HOST_STATE_LEFT_OUT = 3;
    */
