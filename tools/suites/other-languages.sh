@@ -49,6 +49,7 @@ has() {
 if can Rust clients/rust cargo; then
   all=(--locked --workspace --all-features)
   run clients/rust cargo test "${all[@]}"
+  run clients/rust cargo check --locked -p lean-aggregator-client --no-default-features
   command -v cbindgen > /dev/null ||
     echo "== Rust: skipped the comparison of the C header, there is no cbindgen: cargo install cbindgen"
   has clippy "rustup component add clippy" &&

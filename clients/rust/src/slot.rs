@@ -16,7 +16,7 @@ const FENCE_SLOTS: i64 = 2;
 /// How long before its instant a quorum may start a duty, in milliseconds.
 pub const EARLY_MS_DEFAULT: i64 = 600;
 
-/// When the chain's slots and their intervals start.
+/// When the chain's slots and their intervals start. An instant beyond 64 bits is the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotTimes {
     /// Length of a slot in milliseconds, at least 1.
@@ -39,12 +39,18 @@ pub struct StepAt {
 impl SlotTimes {
     /// The slot at an instant; negative before slot 0.
     pub fn slot_at(&self, at_ms: i64) -> i64 {
-        (at_ms - self.phase_ms).div_euclid(self.slot_ms)
+        at_ms.saturating_sub(self.phase_ms).div_euclid(self.slot_ms)
     }
 
     /// The start of an interval of a slot, rounded down where a slot does not divide evenly.
     pub fn interval_at(&self, slot: i64, interval: i64) -> i64 {
-        self.phase_ms + slot * self.slot_ms + (interval * self.slot_ms).div_euclid(self.intervals)
+        let slots_ms = slot.saturating_mul(self.slot_ms);
+        let in_slot_ms = interval
+            .saturating_mul(self.slot_ms)
+            .div_euclid(self.intervals);
+        self.phase_ms
+            .saturating_add(slots_ms)
+            .saturating_add(in_slot_ms)
     }
 
     /// The first start of an interval after an instant.
@@ -53,12 +59,12 @@ impl SlotTimes {
         (1..self.intervals)
             .map(|interval| self.interval_at(slot, interval))
             .find(|boundary| *boundary > at_ms)
-            .unwrap_or_else(|| self.interval_at(slot + 1, 0))
+            .unwrap_or_else(|| self.interval_at(slot.saturating_add(1), 0))
     }
 
     /// The instant from which the proofs of a submission at this slot are worthless.
     pub fn fence_at(&self, slot: i64) -> i64 {
-        self.interval_at(slot + FENCE_SLOTS, 0)
+        self.interval_at(slot.saturating_add(FENCE_SLOTS), 0)
     }
 
     /// The default steps of a submission that is made at `at_ms`.

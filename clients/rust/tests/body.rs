@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::sync::{mpsc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lean_aggregator_client::machine::{Gates, Priority};
@@ -198,6 +199,47 @@ fn it_grows_and_is_taken_with_its_claims() {
     assert_eq!(keys(Some(&made)), "abc");
     assert_eq!((made.claims.len(), &made.proof[..]), (3, &[3][..]));
     assert_eq!(world.body.take(BLOCK_SLOT, &PARENT), None, "twice");
+}
+
+#[test]
+fn gates_that_block_hold_up_no_other_body() {
+    let world = world();
+    let (waits, is_waiting) = mpsc::channel();
+    let (opens, is_open) = mpsc::channel();
+    let hook = Mutex::new((0, waits, is_open));
+    // Its second call is made on the adapter's thread, after a skip, for a smaller merge.
+    let gates = move || {
+        let (calls, waits, is_open) = &mut *hook.lock().unwrap();
+        *calls += 1;
+        if *calls == 2 {
+            waits.send(()).unwrap();
+            is_open.recv().unwrap();
+        }
+        Gates::OPEN
+    };
+    let adapter = &world.adapter;
+    let body = adapter.grow_body(gates, BodyOptions::default()).unwrap();
+    body.offer(SLOT, offer("ab", &PARENT));
+    wait(|| world.service.calls().submits.len() == 1);
+    let answer = world.service.calls().submits[0].answer.take().unwrap();
+    let skipped = proto::Skipped {
+        reason: proto::SkipReason::PredictedMiss.into(),
+        ..Default::default()
+    };
+    let result = Some(Answer::Skipped(skipped));
+    let _ = answer.send(Ok(proto::SubmitSnapshotResponse { result }));
+    is_waiting.recv_timeout(Duration::from_secs(10)).unwrap();
+    std::thread::scope(|scope| {
+        let (grown, is_grown) = mpsc::channel();
+        scope.spawn(move || {
+            let other = adapter.grow_body(|| Gates::OPEN, BodyOptions::default());
+            let _ = grown.send(other.is_ok());
+        });
+        let is_grown = is_grown.recv_timeout(Duration::from_secs(2));
+        opens.send(()).unwrap();
+        assert_eq!(is_grown, Ok(true));
+    });
+    wait(|| world.service.calls().submits.len() == 2);
 }
 
 #[test]

@@ -10,94 +10,10 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use lean_aggregator_client::machine::{Gates, Priority, SkipReason};
 use lean_aggregator_client::slot::SlotTimes;
 use lean_aggregator_client::{
-    proto, Aggregator, Builder, Component, Ending, Merge, MergeOptions, Message, Signers,
-    SubmitOptions,
+    proto, Aggregator, Component, Ending, Merge, MergeOptions, Message, Signers, SubmitOptions,
 };
-use proto::stream_results_response::Event;
-use proto::submit_snapshot_response::Result as Answer;
+use support::adapter::{accept, builder, connect, options, prove, snapshot, started, submit, wait};
 use support::scripted::Scripted;
-
-fn builder(service: &Scripted) -> Builder {
-    Aggregator::builder()
-        .node_id("node-1")
-        .endpoint(service.address.to_string())
-}
-
-/// Starts a service, and opens the adapter's stream.
-fn connect(builder: Builder, service: &Scripted) -> Aggregator {
-    let adapter = builder.build().unwrap();
-    wait(|| !service.calls().streams.is_empty());
-    service.send(Event::Opened(proto::Opened {
-        service_id: "s".into(),
-        ..Default::default()
-    }));
-    service.beat();
-    adapter
-}
-
-fn started() -> Scripted {
-    let mut service = Scripted::new();
-    service.start();
-    service
-}
-
-fn wait(mut is_true: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_true() {
-        assert!(start.elapsed() < Duration::from_secs(5), "did not come");
-        std::thread::yield_now();
-    }
-}
-
-fn options() -> SubmitOptions {
-    SubmitOptions {
-        fence: Some(Duration::from_secs(30)),
-        deadline: Some(Duration::from_secs(10)),
-        ..SubmitOptions::default()
-    }
-}
-
-fn snapshot() -> proto::Snapshot {
-    proto::Snapshot {
-        groups: vec![proto::Group {
-            data: Some(proto::AttestationData {
-                slot: 7,
-                ..Default::default()
-            }),
-            ..Default::default()
-        }],
-        ..Default::default()
-    }
-}
-
-fn submit(adapter: &Aggregator) -> String {
-    let made = || Ok::<_, String>(Some(snapshot()));
-    let id = adapter.submit_or_skip(1, Gates::OPEN, made, &options());
-    id.unwrap().to_string()
-}
-
-fn accept(service: &Scripted) {
-    wait(|| !service.calls().submits.is_empty());
-    let answer = service.calls().submits[0].answer.take().unwrap();
-    let accepted = proto::Accepted {
-        fence_ms: 30_000,
-        service_id: "s".into(),
-        ..Default::default()
-    };
-    let result = Some(Answer::Accepted(accepted));
-    let _ = answer.send(Ok(proto::SubmitSnapshotResponse { result }));
-}
-
-fn prove(service: &Scripted, request_id: String) {
-    service.send(Event::Outcome(proto::Outcome {
-        request_id,
-        message: vec![1; 32].into(),
-        status: proto::OutcomeStatus::Proved.into(),
-        proof: vec![1, 2, 3].into(),
-        participants: vec![1].into(),
-        ..Default::default()
-    }));
-}
 
 #[test]
 fn a_snapshot_that_panics_fails_or_is_nothing_is_skipped() {
@@ -373,6 +289,68 @@ fn an_unreachable_service_is_told_in_the_tick() {
     let skip = adapter.submit_or_skip(1, Gates::OPEN, made, &options());
     assert_eq!(skip.unwrap_err().reason, SkipReason::Unreachable);
     assert_eq!(told.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn close_without_a_limit_waits_for_what_is_in_flight() {
+    let service = started();
+    let adapter = connect(builder(&service), &service);
+    let request_id = submit(&adapter);
+    accept(&service);
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| adapter.close(Duration::MAX));
+        prove(&service, request_id);
+        closing.join().unwrap();
+    });
+    assert_eq!(adapter.take_results(1).len(), 1);
+}
+
+#[test]
+fn a_slot_at_the_end_of_time_has_a_fence() {
+    let service = started();
+    let times = SlotTimes {
+        slot_ms: 4000,
+        intervals: 5,
+        phase_ms: 0,
+    };
+    let adapter = connect(builder(&service).slot_times(times), &service);
+    let votes = || Ok::<_, String>(Some(snapshot()));
+    let last = i64::MAX as u64;
+    let options = SubmitOptions::default();
+    adapter
+        .submit_or_skip(last, Gates::OPEN, votes, &options)
+        .unwrap();
+    wait(|| service.calls().submits.len() == 1);
+    assert_eq!(service.calls().submits[0].request.fence_ms, Some(u32::MAX));
+}
+
+#[cfg(feature = "prometheus")]
+#[test]
+fn the_time_of_a_submission_counts_once_the_gates_are_open() {
+    let service = started();
+    let registry = prometheus::Registry::new();
+    let adapter = connect(builder(&service).registry(&registry), &service);
+    let observed = || {
+        let metrics = registry.gather();
+        let mut metrics = metrics.iter();
+        let name = "lean_aggregator_submit_duration_seconds";
+        let metric = metrics.find(|each| each.name() == name).unwrap();
+        metric.get_metric()[0].get_histogram().get_sample_count()
+    };
+    let closed = Gates {
+        is_aggregator: false,
+        ..Gates::OPEN
+    };
+    let votes = || Ok::<_, String>(Some(snapshot()));
+    let skip = adapter.submit_or_skip(1, closed, votes, &options());
+    assert_eq!(skip.unwrap_err().reason, SkipReason::NotAggregator);
+    assert_eq!(observed(), 0);
+    let none = || Ok::<_, String>(None);
+    let skip = adapter.submit_or_skip(1, Gates::OPEN, none, &options());
+    assert_eq!(skip.unwrap_err().reason, SkipReason::NothingToSubmit);
+    assert_eq!(observed(), 1);
+    submit(&adapter);
+    assert_eq!(observed(), 2);
 }
 
 #[cfg(feature = "prometheus")]

@@ -1,79 +1,23 @@
 //! The body of the node's next block, built ahead of it: the shell of the growing candidate.
 
+mod offer;
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use bytes::Bytes;
 
 use super::builder::BuildError;
-use super::merge::{Component, Merge, MergeOptions, Signers};
+use super::merge::{Merge, MergeOptions};
 use super::options::{is_proved, Ending, Skip, Step, TickResult};
 use super::submitter::Submitter;
 use crate::machine::candidate::{BlockRef, Candidate, Effects, Finished, Offered};
 use crate::machine::{Event, Gates, Priority, RequestId, SkipReason};
 use crate::proto;
+use offer::votes_of;
+pub use offer::{BodyComponent, BodyOffer, BodyOptions, FinishedBody};
 
 /// Three may be in flight; those before them were cancelled, and their results are on their way.
 const REQUESTS_MAX: usize = 16;
-
-/// Options of a growing body.
-#[derive(Clone, Debug)]
-pub struct BodyOptions {
-    /// Most components of a body, from 1. Default 8.
-    pub components_max: usize,
-    /// How long after its slot's start a finished body may still be taken. Default 500 ms.
-    pub grace: Duration,
-    /// `Aggregation`, the default, or `Backlog`.
-    pub priority: Priority,
-}
-
-impl Default for BodyOptions {
-    fn default() -> Self {
-        BodyOptions {
-            components_max: 8,
-            grace: Duration::from_millis(500),
-            priority: Priority::Aggregation,
-        }
-    }
-}
-
-/// A component that the body may have.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BodyComponent {
-    /// Names the message and its signers, for example by root and participants.
-    pub key: String,
-    /// What it adds to a body. `None`: its number of votes.
-    pub worth: Option<u64>,
-    /// The message with its signatures or its proof.
-    pub component: Component,
-}
-
-/// What the body of a block may have.
-#[derive(Clone, Debug, Default)]
-pub struct BodyOffer {
-    /// Slot of the block.
-    pub block_slot: u64,
-    /// Root of the parent block.
-    pub parent: Bytes,
-    /// Head, justified checkpoint, keys and form of the bitlists, as of a merge. Its components are
-    /// not looked at.
-    pub merge: Merge,
-    /// In the order of the block and of preference: a smaller body has the first components.
-    pub components: Vec<BodyComponent>,
-}
-
-/// A finished body. The block's body has these components in this order, and the proof all of them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FinishedBody {
-    /// In the order of the body.
-    pub components: Vec<BodyComponent>,
-    /// Who signed which message, in the order of the components.
-    pub claims: Vec<proto::Claim>,
-    /// The proof, in the prover's encoding.
-    pub proof: Bytes,
-}
 
 /// The body of the node's next block, built ahead of it: see
 /// [`Aggregator::grow_body`](super::Aggregator::grow_body).
@@ -191,7 +135,8 @@ pub(super) struct Body {
     submitter: Arc<Submitter>,
     gates: Box<dyn Fn() -> Gates + Send + Sync>,
     options: BodyOptions,
-    /// Its lock is never held while the adapter or a closure of the node is called.
+    /// May be locked under the adapter's lock, never the other way: while it is held, neither the
+    /// adapter nor a closure of the node is called.
     growing: Mutex<Growing>,
 }
 
@@ -272,7 +217,8 @@ impl Body {
         self.call(calls);
     }
 
-    /// Called before anything can end the merge. Returns the calls to make after that of submit.
+    /// Called under the adapter's lock, just before it knows the merge, so that whoever forgets the
+    /// candidate from now on also cancels the merge. Returns the calls to make after that of submit.
     fn submitted(&self, number: u64, request_id: &RequestId) -> Calls {
         let mut growing = self.growing();
         growing.requests.push_back(request_id.clone());
@@ -409,12 +355,5 @@ fn block_of(slot: u64, parent: &[u8]) -> BlockRef {
     BlockRef { slot, parent }
 }
 
-fn votes_of(component: &Component, is_ssz: bool) -> u64 {
-    match &component.signers {
-        Signers::Raws(signatures) => signatures.len() as u64,
-        Signers::Proof { participants, .. } => {
-            let bits: u32 = participants.iter().map(|byte| byte.count_ones()).sum();
-            u64::from(bits.saturating_sub(u32::from(is_ssz)))
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

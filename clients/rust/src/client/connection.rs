@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::uri::PathAndQuery;
+use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::client::{Grpc, GrpcService};
 use tonic::codec::Codec;
@@ -43,6 +44,8 @@ pub(super) struct Connection {
     endpoint: Endpoint,
     token: Option<Token>,
     channel: Mutex<Option<Channel>>,
+    /// Changes when the connection is given up.
+    given_up: watch::Sender<()>,
 }
 
 impl Connection {
@@ -56,12 +59,19 @@ impl Connection {
             endpoint,
             token,
             channel: Mutex::new(None),
+            given_up: watch::Sender::new(()),
         }
     }
 
     /// Leaves the connection to the calls that are on it; the next call makes a new one.
     pub fn renew(&self) {
         *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// As `renew`, where the connection is silent: the calls that are on it end as unavailable.
+    pub fn give_up(&self) {
+        self.renew();
+        self.given_up.send_replace(());
     }
 
     fn grpc(&self) -> Grpc<Checked> {
@@ -137,9 +147,19 @@ impl Connection {
             // `Endpoint::timeout` would send no `grpc-timeout`, and the service would work on.
             request.set_timeout(limit.saturating_sub(start.elapsed()));
             let mut grpc = self.grpc();
-            ready(&mut grpc).await?;
-            let path = PathAndQuery::from_static(path);
-            grpc.unary(request, path, codec).await
+            let mut given_up = self.given_up.subscribe();
+            let answer = async {
+                ready(&mut grpc).await?;
+                let path = PathAndQuery::from_static(path);
+                grpc.unary(request, path, codec).await
+            };
+            tokio::select! {
+                biased;
+                answer = answer => answer,
+                _ = given_up.changed() => {
+                    Err(Status::unavailable("the connection was silent and has been given up"))
+                }
+            }
         };
         let late = || Status::deadline_exceeded("no answer within the time limit");
         match tokio::time::timeout(limit, call).await {
@@ -180,12 +200,19 @@ impl GrpcService<Body> for Checked {
         let answer = GrpcService::call(&mut self.0, request);
         Box::pin(async move {
             let answer = answer.await?;
-            let is_grpc = answer.headers().contains_key("grpc-status");
-            match answer.status() {
-                http::StatusCode::OK => Ok(answer),
-                _ if is_grpc => Ok(answer),
-                status => Err(HttpStatus(status.as_u16()).into()),
+            match is_grpc(&answer) {
+                true => Ok(answer),
+                false => Err(HttpStatus(answer.status().as_u16()).into()),
             }
         })
     }
+}
+
+/// Whether this is the service's answer. A page with status 200 is not.
+fn is_grpc(answer: &http::Response<Body>) -> bool {
+    let headers = answer.headers();
+    let content_type = headers.get(http::header::CONTENT_TYPE);
+    let is_content =
+        content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    headers.contains_key("grpc-status") || (answer.status() == http::StatusCode::OK && is_content)
 }

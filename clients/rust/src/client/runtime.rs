@@ -79,6 +79,11 @@ pub(super) async fn run(
                     shared.handle(Event::Verified { group, is_valid });
                 });
             }
+            Command::End(request_id) => {
+                if let Some(task) = tries.remove(&request_id) {
+                    task.abort();
+                }
+            }
             Command::Flush(done) => {
                 let all = async { while cancels.join_next().await.is_some() {} };
                 let _ = timeout(FLUSH_LIMIT, all).await;
@@ -117,6 +122,7 @@ async fn try_once(shared: Arc<Shared>, connection: Arc<Connection>, send: Send) 
     }
     let (request_id, endpoint) = (send.request_id.clone(), send.endpoint);
     let Some((body, is_first_try, traceparent)) = body_of(&shared, &send) else {
+        refused(&shared, request_id, endpoint, SkipReason::Unreachable);
         return;
     };
     let (deadline_ms, fence_ms) = body.budgets(&shared.clock);
@@ -134,10 +140,13 @@ async fn try_once(shared: Arc<Shared>, connection: Arc<Connection>, send: Send) 
     }
 }
 
-/// The try, whether it is the first, and its header `traceparent`.
+/// The try, whether it is the first, and its header `traceparent`. `None`: its bytes are gone.
 fn body_of(shared: &Shared, send: &Send) -> Option<(TryBody, bool, Option<String>)> {
     let mut state = shared.state();
     let frozen = state.frozen.get_mut(&send.request_id)?;
+    if frozen.bytes.is_empty() {
+        return None;
+    }
     let is_first_try = std::mem::take(&mut frozen.is_first_try);
     let body = TryBody {
         frozen: frozen.bytes.clone(),
@@ -225,5 +234,137 @@ fn skip_reason(reason: proto::SkipReason) -> SkipReason {
         proto::SkipReason::Draining => SkipReason::Draining,
         proto::SkipReason::NoProver => SkipReason::NoProver,
         proto::SkipReason::Overloaded | proto::SkipReason::Unspecified => SkipReason::Overloaded,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::transport::Endpoint;
+
+    use super::*;
+    use crate::client::encode::Header;
+    use crate::client::hooks::Hooks;
+    use crate::client::metrics::Metrics;
+    use crate::client::options::SubmitOptions;
+    use crate::client::submitter::Submitter;
+    use crate::client::Aggregator;
+    use crate::machine::{Gates, Limits, Machine, Priority, ProofKind};
+
+    type Commands = mpsc::UnboundedReceiver<Command>;
+
+    /// Votes, whose bytes are gone (rule 11) because of the backlog submitted after them.
+    struct World {
+        shared: Arc<Shared>,
+        commands: Commands,
+        votes: RequestId,
+        backlog: RequestId,
+    }
+
+    fn world() -> World {
+        let header = Header {
+            node: proto::Node::default(),
+            proof_system: None,
+        };
+        let (sender, commands) = mpsc::unbounded_channel();
+        let names = vec!["service".into()];
+        let shared = Shared::new(header, names, Hooks::default(), Metrics::default(), sender);
+        let limits = Limits {
+            bytes_max: 1,
+            ..Limits::default()
+        };
+        shared.state().machine = Machine::with_limits(1, false, limits);
+        let shared = Arc::new(shared);
+        let submitter = Submitter::new(shared.clone(), None, Duration::from_secs(60));
+        let submit = |priority: Priority| {
+            let options = SubmitOptions {
+                priority,
+                fence: Some(Duration::from_secs(60)),
+                ..SubmitOptions::default()
+            };
+            let snapshot = proto::Snapshot {
+                groups: vec![proto::Group::default()],
+                ssz_bitlists: true,
+                ..Default::default()
+            };
+            let made = || Ok::<_, String>(Some(Ok(snapshot)));
+            let kind = ProofKind::Aggregate;
+            let made = submitter.ask_and_submit(1, Gates::OPEN, kind, made, &options, |_| ());
+            made.unwrap()
+        };
+        let votes = submit(Priority::Aggregation);
+        let backlog = submit(Priority::Backlog);
+        World {
+            shared,
+            commands,
+            votes,
+            backlog,
+        }
+    }
+
+    fn names(commands: &mut Commands) -> Vec<(&'static str, RequestId)> {
+        let all = std::iter::from_fn(|| commands.try_recv().ok());
+        all.map(|command| match command {
+            Command::Send(send) => ("send", send.request_id),
+            Command::Cancel { request_id, .. } => ("cancel", request_id),
+            Command::End(request_id) => ("end", request_id),
+            Command::Verify { .. } | Command::Flush(_) => panic!("not expected"),
+        })
+        .collect()
+    }
+
+    #[test]
+    fn a_request_without_its_bytes_goes_on_and_can_be_cancelled() {
+        let World {
+            shared,
+            mut commands,
+            votes,
+            backlog,
+        } = world();
+        let sent = [("send", votes.clone()), ("send", backlog.clone())];
+        assert_eq!(names(&mut commands), sent);
+        {
+            let state = shared.state();
+            assert!(state.frozen[&votes].bytes.is_empty() && state.frozen[&votes].is_ssz);
+            assert!(!state.frozen[&backlog].bytes.is_empty());
+        }
+        let thread = std::thread::spawn(|| ());
+        let adapter = Aggregator::new(shared.clone(), None, Duration::ZERO, thread);
+        assert_eq!(adapter.cancel_where(|_| true), 2);
+        let ended = [
+            ("cancel", votes.clone()),
+            ("end", votes),
+            ("cancel", backlog.clone()),
+            ("end", backlog),
+        ];
+        assert_eq!(names(&mut commands), ended);
+        assert!(shared.state().frozen.is_empty());
+        drop(commands);
+    }
+
+    #[test]
+    fn a_try_without_its_bytes_is_refused() {
+        let World {
+            shared,
+            mut commands,
+            votes,
+            backlog,
+        } = world();
+        let Ok(Command::Send(send)) = commands.try_recv() else {
+            panic!("the votes are sent first");
+        };
+        assert_eq!(send.request_id, votes);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let nowhere = Endpoint::from_static("http://127.0.0.1:1");
+            let connection = Arc::new(Connection::new("service".into(), nowhere, None));
+            try_once(shared.clone(), connection, send).await;
+        });
+        assert!(!shared.state().machine.knows(&votes));
+        assert!(shared.state().machine.knows(&backlog));
+        let skipped = shared.metrics.stats();
+        assert_eq!(skipped.skipped_for(SkipReason::Unreachable), 1);
     }
 }

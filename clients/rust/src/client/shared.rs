@@ -34,13 +34,15 @@ pub(super) enum Command {
         group: GroupRef,
         outcome: Payload,
     },
+    /// The request is over: ends its try, so that no service admits it any more.
+    End(RequestId),
     /// The last command: waits for the cancels, ends everything, answers.
     Flush(std::sync::mpsc::Sender<()>),
 }
 
 /// What the shell knows of a submission.
 pub(super) struct Frozen {
-    /// Empty once the machine has given them up.
+    /// Empty once the machine has given them up (rule 11); the request may still be known.
     pub bytes: Bytes,
     pub steps: Vec<FrozenStep>,
     /// What the votes of each group say.
@@ -55,6 +57,7 @@ pub(super) struct Frozen {
 
 pub(super) struct State {
     pub machine: Machine<Payload>,
+    /// Of each request that the machine knows.
     pub frozen: BTreeMap<RequestId, Frozen>,
     /// Told in the node's next tick.
     unreachable: Vec<Unreachable>,
@@ -140,6 +143,7 @@ impl Shared {
             for effect in state.machine.handle(event, now_ms) {
                 self.carry_out(effect, &mut state, &mut answer, &mut told);
             }
+            self.drop_over(&mut state);
             if state.machine.is_idle() {
                 self.idle.notify_all();
             }
@@ -189,10 +193,14 @@ impl Shared {
         bodies.push(Arc::downgrade(body));
     }
 
-    fn any_body(&self, is_of: impl FnMut(Arc<Body>) -> bool) -> bool {
+    fn bodies(&self) -> Vec<Arc<Body>> {
         let bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-        let bodies: Vec<_> = bodies.iter().filter_map(Weak::upgrade).collect();
-        bodies.into_iter().any(is_of)
+        bodies.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// `is_of` may call the node's closures and the adapter: no lock is held meanwhile.
+    fn any_body(&self, is_of: impl FnMut(Arc<Body>) -> bool) -> bool {
+        self.bodies().into_iter().any(is_of)
     }
 
     /// Says in the tick that no service can be reached.
@@ -211,18 +219,39 @@ impl Shared {
         }
     }
 
-    /// Waits until every group has ended and no verification runs, for a bounded time.
+    /// Waits until every group has ended and no verification runs, at most for `limit`.
     pub fn wait_idle(&self, limit: Duration) {
-        let end = Instant::now() + limit;
+        // None: later than any instant, so there is no limit.
+        let end = Instant::now().checked_add(limit);
         let mut state = self.state();
         while !state.machine.is_idle() {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            let waited = self.idle.wait_timeout(state, left);
-            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            state = match left {
+                Some(Duration::ZERO) => return,
+                Some(left) => {
+                    let waited = self.idle.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    let waited = self.idle.wait(state);
+                    waited.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
         }
+    }
+
+    /// Drops what is kept of requests that are over, and ends their tries.
+    fn drop_over(&self, state: &mut State) {
+        let State {
+            machine, frozen, ..
+        } = state;
+        frozen.retain(|request_id, _| {
+            let is_known = machine.knows(request_id);
+            if !is_known {
+                self.command(Command::End(request_id.clone()));
+            }
+            is_known
+        });
     }
 
     fn carry_out(
@@ -238,23 +267,7 @@ impl Shared {
                 self.metrics.skip(reason);
                 match request_id {
                     None => answer.skip = Some(reason),
-                    Some(request_id) => {
-                        if reason == SkipReason::Unreachable {
-                            let slot = state
-                                .frozen
-                                .get(&request_id)
-                                .map_or(0, |frozen| frozen.slot);
-                            state.unreachable.push(Unreachable {
-                                slot,
-                                request_id: Some(request_id.clone()),
-                            });
-                        }
-                        told.push(Tell::Skip(Skip {
-                            request_id: Some(request_id),
-                            reason,
-                            detail: String::new(),
-                        }));
-                    }
+                    Some(request_id) => told.push(skipped_later(request_id, reason, state)),
                 }
             }
             Effect::Send(send) => {
@@ -273,7 +286,9 @@ impl Shared {
                 groups,
             }),
             Effect::Forget { request_id } => {
-                state.frozen.remove(&request_id);
+                if let Some(frozen) = state.frozen.get_mut(&request_id) {
+                    frozen.bytes = Bytes::new();
+                }
             }
             Effect::Await { requests, .. } => answer.awaited = requests,
             Effect::Verify { group, payload } => self.command(Command::Verify {
@@ -337,6 +352,20 @@ impl Shared {
     pub fn next_hold_ms(&self) -> Option<Millis> {
         self.state().machine.next_hold_ms(self.clock.now_ms())
     }
+}
+
+fn skipped_later(request_id: RequestId, reason: SkipReason, state: &mut State) -> Tell {
+    if reason == SkipReason::Unreachable {
+        let frozen = state.frozen.get(&request_id);
+        let slot = frozen.map_or(0, |frozen| frozen.slot);
+        let request_id = Some(request_id.clone());
+        state.unreachable.push(Unreachable { slot, request_id });
+    }
+    Tell::Skip(Skip {
+        request_id: Some(request_id),
+        reason,
+        detail: String::new(),
+    })
 }
 
 /// What the node learns after the lock is free.

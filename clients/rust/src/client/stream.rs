@@ -42,7 +42,9 @@ pub(super) async fn keep_open(shared: Arc<Shared>, connection: Arc<Connection>, 
         let end = read(&shared, &connection, index, &mut was_open).await;
         let is_silent = matches!(end, End::Silent);
         report(&shared, &connection, end);
-        if is_silent || !was_open {
+        if is_silent {
+            connection.give_up();
+        } else if !was_open {
             connection.renew();
         }
         shared.handle(Event::Disconnected {

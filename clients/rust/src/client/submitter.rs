@@ -65,7 +65,8 @@ impl Submitter {
     }
 
     /// `snapshot`: an inner error is of a snapshot that every service refuses. `on_submit` is called
-    /// just before the request is submitted. The node's closures are not called for a skip.
+    /// just before the machine knows the request, under the adapter's lock: it calls neither the
+    /// adapter nor the node. The node's closures are not called for a skip.
     pub fn ask_and_submit<E: Display>(
         &self,
         slot: u64,
@@ -122,7 +123,32 @@ impl Submitter {
             return skip(SkipReason::Invalid, what.into());
         };
         snapshot.slot = slot;
+        let (submission, frozen) = self.freeze(now_ms, latch, fence, snapshot, options);
+        // A node that stalled submits for slots whose time is already over.
+        let over_at_ms = submission.deadline_at_ms.min(fence.at_ms);
+        if over_at_ms <= self.shared.clock.now_ms_up() {
+            return skip(SkipReason::PredictedMiss, String::new());
+        }
+        let request_id = submission.request_id.clone();
+        self.shared
+            .handle_with(Event::Submitted(submission), |state| {
+                on_submit(&request_id);
+                state.frozen.insert(request_id.clone(), frozen);
+            });
+        Ok(request_id)
+    }
+
+    /// What the machine and the shell keep of a submission at `now_ms`.
+    fn freeze(
+        &self,
+        now_ms: Millis,
+        latch: Latch,
+        fence: Fence,
+        snapshot: proto::Snapshot,
+        options: &SubmitOptions,
+    ) -> (Submission, Frozen) {
         let request_id = self.request_id();
+        let slot = snapshot.slot;
         let groups = snapshot.groups.len();
         let is_ssz = snapshot.ssz_bitlists;
         let data = snapshot.groups.iter().map(|group| group.data.clone());
@@ -130,7 +156,7 @@ impl Submitter {
         let bytes = freeze(&self.shared.header, &request_id, snapshot, options);
         let after = |duration: Duration| now_ms.saturating_add(millis(duration));
         let submission = Submission {
-            request_id: request_id.clone(),
+            request_id,
             latch,
             slot,
             groups,
@@ -159,12 +185,7 @@ impl Submitter {
             traceparent: options.traceparent.clone(),
             is_first_try: true,
         };
-        on_submit(&request_id);
-        self.shared
-            .handle_with(Event::Submitted(submission), |state| {
-                state.frozen.insert(request_id.clone(), frozen);
-            });
-        Ok(request_id)
+        (submission, frozen)
     }
 
     /// The time until a slot starts, `ZERO` if it has. `None`: the adapter has no slot times.

@@ -153,6 +153,12 @@ impl<P: Clone> Machine<P> {
         self.results.is_verifying_none() && self.requests.values().all(Request::is_ended)
     }
 
+    /// Whether the request is submitted and not over. A request that is known may have lost its
+    /// bytes already (rule 11).
+    pub fn knows(&self, request_id: &str) -> bool {
+        self.numbers.contains_key(request_id)
+    }
+
     /// The submissions that have an unended group, oldest first.
     pub fn in_flight(&self) -> impl Iterator<Item = &Submission> {
         self.requests

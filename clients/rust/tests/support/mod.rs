@@ -1,6 +1,8 @@
 //! What several tests use.
 #![allow(dead_code)]
 
+#[cfg(feature = "client")]
+pub mod adapter;
 pub mod json;
 #[cfg(feature = "client")]
 pub mod node;

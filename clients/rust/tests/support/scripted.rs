@@ -50,12 +50,29 @@ pub struct CancelCall {
     pub is_seen: bool,
 }
 
+/// What becomes of submissions.
+#[derive(Clone, Copy, Default)]
+pub enum Intake {
+    /// They are read, and answered as the test says.
+    #[default]
+    Reads,
+    /// Their bodies are left unread.
+    ReadsNothing,
+    /// They get a page of a web server.
+    Page,
+}
+
 /// All calls so far, oldest first.
 #[derive(Default)]
 pub struct Calls {
+    pub intake: Intake,
     pub streams: Vec<StreamCall>,
     pub submits: Vec<SubmitCall>,
     pub cancels: Vec<CancelCall>,
+    /// Submissions that nobody reads.
+    pub unread: usize,
+    /// Those of them that the adapter has ended.
+    pub ended_unread: usize,
 }
 
 impl Calls {
@@ -96,7 +113,10 @@ impl Scripted {
         let serve = async move {
             let listener = tokio::net::TcpListener::bind(address).await.unwrap();
             listens.send(()).unwrap();
-            let server = tonic::transport::Server::builder().add_service(service);
+            // A body that nobody reads leaves room for the other calls.
+            let server = tonic::transport::Server::builder()
+                .initial_connection_window_size(16 << 20)
+                .add_service(service);
             let serving = server.serve_with_incoming(TcpListenerStream::new(listener));
             tokio::select! {
                 _ = serving => {}
@@ -184,6 +204,19 @@ impl Service<http::Request<Body>> for ScriptedService {
         let calls = self.0.clone();
         match request.uri().path().rsplit('/').next() {
             Some("SubmitSnapshot") => Box::pin(async move {
+                let intake = calls.lock().unwrap().intake;
+                match intake {
+                    Intake::Reads => {}
+                    Intake::ReadsNothing => {
+                        let _unread = Unread::new(calls, request);
+                        std::future::pending::<()>().await;
+                        unreachable!();
+                    }
+                    Intake::Page => {
+                        let page = http::Response::builder().header("content-type", "text/html");
+                        return Ok(page.body(Body::new("<html></html>".to_owned())).unwrap());
+                    }
+                }
                 let mut grpc = Grpc::new(ProstCodec::default()).max_decoding_message_size(32 << 20);
                 let service = service_fn(move |request| submit(calls.clone(), request));
                 Ok(grpc.unary(service, request).await)
@@ -200,6 +233,28 @@ impl Service<http::Request<Body>> for ScriptedService {
             }),
             _ => Box::pin(async { Ok(Status::unimplemented("not scripted").into_http()) }),
         }
+    }
+}
+
+/// A submission that nobody reads. It is dropped when the adapter ends the call.
+struct Unread {
+    calls: Arc<Mutex<Calls>>,
+    _request: http::Request<Body>,
+}
+
+impl Unread {
+    fn new(calls: Arc<Mutex<Calls>>, request: http::Request<Body>) -> Self {
+        calls.lock().unwrap().unread += 1;
+        Unread {
+            calls,
+            _request: request,
+        }
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        self.calls.lock().unwrap().ended_unread += 1;
     }
 }
 
