@@ -41,13 +41,14 @@ export interface BodyOptions {
 export type BodyComponent = ComponentInit & {
   /** Names the message and its signers, for example by root and participants. */
   key: string;
-  /** What it adds to a body. Default: its number of votes. */
+  /** What it adds to a body; with 0 it is not asked for. Default: its number of votes. */
   worth?: number;
 };
 
 /**
  * What the body of a block may have, in the order of the block and of preference: a smaller body has
- * the first components. The node leaves the bytes as they are until its next offer.
+ * the first components. The adapter copies nothing of it, and a finished body has the same components: the
+ * node never changes what it has offered.
  */
 export interface BodyOffer extends Omit<MergeInit, "components"> {
   /** Slot of the block. */
@@ -78,6 +79,7 @@ export interface BodyCandidateModules {
   timeToSlotMs(slot: number): number;
   /** Passes every result that is ready to its candidate, and keeps the others for the node. */
   collect(slot: number): void;
+  report(error: unknown): void;
 }
 
 export class BodyCandidate {
@@ -129,8 +131,11 @@ export class BodyCandidate {
    */
   take(blockSlot: number, parent: Uint8Array): Body | null {
     this.isTaking = true;
-    this.modules.collect(blockSlot);
-    this.isTaking = false;
+    try {
+      this.modules.collect(blockSlot);
+    } finally {
+      this.isTaking = false;
+    }
     let body: Body | null = null;
     for (const effect of this.dispatch({ kind: "take", slot: blockSlot, parent: hexOf(parent) }))
       if (effect.kind === "taken") body = bodyOf(effect.candidate);
@@ -182,11 +187,26 @@ export class BodyCandidate {
     }
   }
 
+  /** An error of the node's functions is as a skip: what follows it must not reach the tick. */
   private submit(blockSlot: number, components: readonly BodyComponent[]): void {
+    let answer: CandidateEvent<BodyComponent, Outcome>;
+    try {
+      answer = this.answerTo(blockSlot, components);
+    } catch (error) {
+      this.modules.report(error);
+      answer = { kind: "skipped", requestId: null, isFinal: false };
+    }
+    this.dispatch(answer);
+  }
+
+  private answerTo(
+    blockSlot: number,
+    components: readonly BodyComponent[],
+  ): CandidateEvent<BodyComponent, Outcome> {
     const { gates, priority = "aggregation", graceMs = GRACE_MS_DEFAULT } = this.options;
     const startMs = this.modules.timeToSlotMs(blockSlot);
     if (this.isTaking || !(startMs > 0))
-      return void this.dispatch({ kind: "skipped", requestId: null, isFinal: false });
+      return { kind: "skipped", requestId: null, isFinal: false };
     const answer = this.modules.mergeOrSkip(
       this.slot,
       gates(),
@@ -199,10 +219,10 @@ export class BodyCandidate {
         steps: [{ untilMs: startMs, weight: 1 }],
       },
     );
-    if ("skipped" in answer) return void this.dispatch(skipOf(answer.skipped, null));
+    if ("skipped" in answer) return skipOf(answer.skipped, null);
     const { requestId } = answer;
     this.requests = [...this.requests, requestId].slice(-REQUESTS_MAX);
-    this.dispatch({ kind: "submitted", requestId });
+    return { kind: "submitted", requestId };
   }
 
   private eventOf(result: TickResult): CandidateEvent<BodyComponent, Outcome> {

@@ -53,9 +53,14 @@ export class RequestSender {
     this.frozen.set(requestId, { encoded, steps, traceparent, isSent: false });
   }
 
-  /** Drops the bytes of the request. A try that is under way goes on. */
+  /** Drops the bytes of a request. Its try goes on while the request is not over. */
   forget(requestId: string): void {
     this.frozen.delete(requestId);
+  }
+
+  /** Ends the tries of requests that are over: a body on its way would be admitted after `CancelSession`. */
+  endOver(isOver: (requestId: string) => boolean): void {
+    for (const [requestId, end] of this.tries) if (isOver(requestId)) end();
   }
 
   /**

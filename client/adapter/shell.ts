@@ -67,6 +67,7 @@ export class AdapterShell {
     const { state, effects } = transition(this.state, event, this.modules.nowMs());
     this.state = state;
     for (const effect of effects) this.run(effect);
+    this.sender.endOver((requestId) => !this.state.requests.has(requestId));
     if (this.onIdle !== null && isIdle(this.state)) this.onIdle();
     return effects;
   }

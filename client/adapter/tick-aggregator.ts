@@ -172,6 +172,7 @@ export class TickAggregator {
       // The fence of a submission is the start of the slot after the next.
       timeToSlotMs: (slot) => timeToFenceMs(this.options.timeToFence, slot - 2),
       collect: (slot) => this.collect(slot),
+      report: (error) => this.shell.report(error),
     });
     this.bodies.push(body);
     return body;

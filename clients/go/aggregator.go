@@ -7,12 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
 	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
@@ -64,6 +61,9 @@ type record struct {
 	isSent       bool
 	// traceparent is the header of each try. Empty: none.
 	traceparent string
+	// onSubmit is called once, with the request id, in the critical section in which the machine comes to
+	// know the request. Nil: none.
+	onSubmit func(requestID string)
 	// endTry ends the last try.
 	endTry context.CancelFunc
 }
@@ -158,7 +158,7 @@ func (a *Aggregator) SubmitOrSkip(
 }
 
 // submitOrSkip says in skip why nothing was submitted. onSubmit may be nil; it is called with the id of
-// the request just before that is submitted.
+// the request under the adapter's lock, before anything can end the request.
 func (a *Aggregator) submitOrSkip(
 	slot uint64, gates Gates, kind machine.ProofKind, snapshot func() (*Snapshot, error),
 	options SubmitOptions, skip *Skip, onSubmit func(requestID string),
@@ -187,14 +187,17 @@ func (a *Aggregator) submitOrSkip(
 		skip.Reason, skip.Err = SnapshotThrew, err
 		return a.skipped(skip)
 	}
-	submission, kept, err := a.freeze(slot, made, latch, options)
+	submission, kept, err := a.freeze(start, slot, made, latch, options)
 	if err != nil {
 		skip.Reason, skip.Err = Invalid, err
 		return a.skipped(skip)
 	}
-	if onSubmit != nil {
-		onSubmit(submission.RequestID)
+	// A node that stalled submits for slots whose time is already over.
+	if min(submission.DeadlineAtMs, submission.FenceAtMs) <= a.clock.nowMs() {
+		skip.Reason = PredictedMiss
+		return a.skipped(skip)
 	}
+	kept.onSubmit = onSubmit
 	a.dispatch(machine.Submitted{Submission: submission}, kept)
 	return Answer{RequestID: submission.RequestID}
 }
@@ -223,108 +226,6 @@ func call(snapshot func() (*Snapshot, error)) (made *Snapshot, err error) {
 		}
 	}()
 	return snapshot()
-}
-
-// defaultSteps returns the steps of a submission now. A fence of 0 is that of the slot.
-func (a *Aggregator) defaultSteps(slot uint64, fence time.Duration) []Step {
-	now, clock := time.Now(), a.options.Clock
-	if fence > 0 {
-		return clock.Steps(slot, now, now.Add(fence))
-	}
-	return clock.Steps(slot, now, clock.Fence(slot))
-}
-
-// freeze encodes a snapshot, and says what the machine and the shell need of it.
-func (a *Aggregator) freeze(
-	slot uint64, made *Snapshot, latch machine.LatchName, options SubmitOptions,
-) (machine.Submission, *record, error) {
-	nowMs := a.clock.nowMs()
-	id := a.options.NodeID[:min(len(a.options.NodeID), 24)] + "-" + a.runName + "-" +
-		strconv.FormatUint(a.requests.Add(1), 10)
-	kept := &record{
-		slot:         slot,
-		priority:     options.Priority,
-		hasLengthBit: made.GetSszBitlists(),
-	}
-	if traceparentPattern.MatchString(options.Traceparent) {
-		kept.traceparent = options.Traceparent
-	}
-	steps := options.Steps
-	if steps == nil && latch.ProofKind != machine.Merge {
-		steps = a.defaultSteps(slot, options.Fence)
-	}
-	for _, step := range steps {
-		at := stepAt{untilMs: nowMs + step.Within.Milliseconds(), weight: step.Weight}
-		kept.steps = append(kept.steps, at)
-	}
-	var err error
-	if kept.frozen, kept.groups, err = a.encodeSnapshot(slot, id, made, options); err != nil {
-		return machine.Submission{}, nil, err
-	}
-	deadline := options.Deadline
-	if deadline <= 0 {
-		deadline = a.options.Deadline
-	}
-	submission := machine.Submission{
-		LatchName:    latch,
-		RequestID:    id,
-		Slot:         slot,
-		Groups:       len(kept.groups),
-		Bytes:        len(kept.frozen),
-		DeadlineAtMs: nowMs + deadline.Milliseconds(),
-	}
-	if options.Fence > 0 {
-		submission.FenceAtMs = nowMs + options.Fence.Milliseconds()
-	} else {
-		fenceSlot := slot + fenceSlots
-		submission.FenceSlot = &fenceSlot
-		submission.FenceAtMs = a.clock.atMs(a.options.Clock.Fence(slot))
-	}
-	// These are not bound to the slot in which they are submitted.
-	mayStartUntilFence := latch.ProofKind == machine.Merge || latch.Priority == Backlog
-	if mayStartUntilFence && options.Deadline <= 0 {
-		submission.DeadlineAtMs = submission.FenceAtMs
-	}
-	if !options.HoldUntil.IsZero() {
-		submission.HoldUntilMs = a.clock.atMs(options.HoldUntil)
-	}
-	return submission, kept, nil
-}
-
-// encodeSnapshot freezes a snapshot, and copies the data of its groups. A panic in it is an error:
-// the snapshot may have a nil message.
-func (a *Aggregator) encodeSnapshot(
-	slot uint64, id string, made *Snapshot, options SubmitOptions,
-) (frozen []byte, groups []*AttestationData, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("snapshot cannot be encoded: %v", cause)
-		}
-	}()
-	made.Slot = slot
-	request := &aggregatorv1.SubmitSnapshotRequest{
-		Node:        a.node,
-		Snapshot:    made,
-		ProofSystem: a.options.ProofSystem,
-		RequestId:   id,
-		Priority:    wirePriority[options.Priority],
-		MinInputs:   options.MinInputs,
-		BusyPolicy:  aggregatorv1.BusyPolicy_BUSY_POLICY_SKIP,
-	}
-	if options.MayReplace {
-		request.BusyPolicy = aggregatorv1.BusyPolicy_BUSY_POLICY_REPLACE
-	}
-	if options.WholeGroups {
-		request.PartialPolicy = aggregatorv1.PartialPolicy_PARTIAL_POLICY_FORBID
-	}
-	if frozen, err = encode(request); err != nil {
-		return nil, nil, err
-	}
-	for _, group := range made.GetGroups() {
-		data, _ := proto.Clone(group.GetData()).(*AttestationData)
-		groups = append(groups, data)
-	}
-	return frozen, groups, nil
 }
 
 // Cancel ends each group that has not ended and for which isUnwanted returns true, and returns how many

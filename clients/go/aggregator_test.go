@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -408,6 +409,45 @@ func TestManyGoroutines(t *testing.T) {
 	}
 	if len(ends) == 0 || node.Stats().InFlight != 0 {
 		t.Errorf("%d groups ended; %+v", len(ends), node.Stats())
+	}
+}
+
+// A node that stalled submits for slots whose time is already over: that says nothing of the services.
+func TestASubmissionPastItsTimeIsSkippedInTheTick(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	var later atomic.Int64
+	node, err := leanagg.New(leanagg.Options{
+		Endpoints: []string{service.Address()}, NodeID: "node-1", Logger: slog.New(slog.DiscardHandler),
+		Clock: leanagg.SlotClock{Genesis: time.Now().Add(-time.Minute), Slot: 4 * time.Second},
+		OnSkip: func(skip leanagg.Skip) {
+			if skip.RequestID != "" {
+				later.Add(1)
+			}
+		},
+		OnUnreachable: func(uint64) { later.Add(1) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cutOff(node) })
+	slow := func() (*leanagg.Snapshot, error) {
+		time.Sleep(20 * time.Millisecond)
+		return votes(1), nil
+	}
+	for name, options := range map[string]leanagg.SubmitOptions{
+		"slot":              {},
+		"deadline":          {Deadline: -1, Fence: time.Minute},
+		"fence":             {Fence: -1},
+		"deadline meantime": {Deadline: 10 * time.Millisecond, Fence: time.Minute},
+		"fence meantime":    {Fence: 10 * time.Millisecond},
+	} {
+		if answer := node.SubmitOrSkip(1, open, slow, options); answer.Skipped != leanagg.PredictedMiss {
+			t.Errorf("%s: %+v", name, answer)
+		}
+	}
+	stats := node.Stats()
+	if stats.Submitted != 0 || stats.Skipped[leanagg.PredictedMiss] != 5 || later.Load() != 0 {
+		t.Errorf("%+v, %d reports after the tick", stats, later.Load())
 	}
 }
 

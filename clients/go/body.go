@@ -31,7 +31,8 @@ type BodyOptions struct {
 	Gates func() Gates
 	// ComponentsMax is the most components of a body. Default 8.
 	ComponentsMax int
-	// Grace is how long after its slot's start a finished body may still be taken. Default 500 ms.
+	// Grace is how long after its slot's start a finished body may still be taken. Default 500 ms;
+	// negative: not at all.
 	Grace time.Duration
 	// Priority is [Aggregation], the default, or [Backlog].
 	Priority Priority
@@ -42,12 +43,12 @@ type BodyComponent struct {
 	Component
 	// Key names the message and its signers, for example by root and participants.
 	Key string
-	// Worth is what it adds to a body. Default: its number of votes.
-	Worth uint64
+	// Worth is what it adds to a body. Nil: its number of votes. 0: it is not asked for.
+	Worth *uint64
 }
 
-// BodyOffer is what the body of a block may have. The node leaves what it points to as it is until its
-// next offer.
+// BodyOffer is what the body of a block may have. The adapter copies nothing that it points to, and a
+// finished body points to the same: the node never changes it.
 type BodyOffer struct {
 	// BlockSlot is the slot of the block, Parent the root of its parent block.
 	BlockSlot uint64
@@ -75,7 +76,8 @@ type BodyCandidate struct {
 	node    *Aggregator
 	options BodyOptions
 
-	// mu guards what follows. It is never held while the adapter or the node is called.
+	// mu guards what follows. It is never held while the adapter or the node is called; the adapter
+	// takes it under its own lock.
 	mu      sync.Mutex
 	machine *candidate.Machine[BodyComponent, *Outcome]
 	slot    uint64
@@ -91,7 +93,7 @@ type BodyCandidate struct {
 // GrowBody makes the candidate for the bodies of the node's own blocks, for the life of the adapter. It
 // submits merges by itself, and its results are not among those of [Aggregator.TakeResults], which must
 // go on being called. It returns an error for options without Gates, or with a Proposal priority or a
-// negative number.
+// negative ComponentsMax.
 func (a *Aggregator) GrowBody(options BodyOptions) (*BodyCandidate, error) {
 	if options.Priority == "" {
 		options.Priority = Aggregation
@@ -102,8 +104,6 @@ func (a *Aggregator) GrowBody(options BodyOptions) (*BodyCandidate, error) {
 	case options.ComponentsMax < 0:
 		return nil, fmt.Errorf("leanagg: BodyOptions.ComponentsMax is %d; give 1 or more, or 0 for %d",
 			options.ComponentsMax, bodyComponentsDefault)
-	case options.Grace < 0:
-		return nil, fmt.Errorf("leanagg: BodyOptions.Grace is %v; give 0 or more", options.Grace)
 	case options.Priority == Proposal:
 		return nil, errors.New("leanagg: BodyOptions.Priority is Proposal; a body that is built ahead has " +
 			"Aggregation or Backlog")
@@ -114,6 +114,7 @@ func (a *Aggregator) GrowBody(options BodyOptions) (*BodyCandidate, error) {
 	if options.Grace == 0 {
 		options.Grace = bodyGraceDefault
 	}
+	options.Grace = max(0, options.Grace)
 	b := &BodyCandidate{
 		node: a, options: options,
 		machine: candidate.New[BodyComponent, *Outcome](options.ComponentsMax),
@@ -130,8 +131,10 @@ func (a *Aggregator) GrowBody(options BodyOptions) (*BodyCandidate, error) {
 func (b *BodyCandidate) Offer(slot uint64, offer BodyOffer) {
 	offered := make([]candidate.Component[BodyComponent], len(offer.Components))
 	for i, each := range offer.Components {
-		worth := each.Worth
-		if worth == 0 {
+		var worth uint64
+		if each.Worth != nil {
+			worth = *each.Worth
+		} else {
 			worth = each.votes(offer.SSZBitlists)
 		}
 		offered[i] = candidate.Component[BodyComponent]{Key: each.Key, Worth: worth, Component: each}
@@ -251,7 +254,8 @@ func (b *BodyCandidate) submit(ask *bodyMerge) {
 	b.call(calls)
 }
 
-// submitted is called before anything can end the merge. It returns the calls to make after that of submit.
+// submitted is called under the adapter's lock, before anything can end the merge. It returns the calls to
+// make after that of submit.
 func (b *BodyCandidate) submitted(ask *bodyMerge, requestID string) bodyCalls {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -113,6 +113,33 @@ func TestBodyLeavesABadComponentOut(t *testing.T) {
 	grow(t, node, body, "aBc", "ac")
 }
 
+func TestBodyDoesNotAskForWhatIsWorthNothing(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	body, err := node.GrowBody(leanagg.BodyOptions{
+		Gates: func() leanagg.Gates { return leanagg.Gates{HasState: true} }, Grace: -1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing := uint64(0)
+	offer := offerOf("ab")
+	offer.Components[0].Worth = &nothing
+	for end := time.Now().Add(10 * time.Second); keysOf(body.Best()) == "" && time.Now().Before(end); {
+		node.TakeResults(5)
+		body.Offer(5, offer)
+		time.Sleep(time.Millisecond)
+	}
+	if keysOf(body.Best()) != "b" {
+		t.Errorf("best is %q", keysOf(body.Best()))
+	}
+	for _, request := range service.Requests() {
+		if request.GetFenceMs() != request.GetDeadlineMs() {
+			t.Errorf("deadline %d and fence %d without grace", request.GetDeadlineMs(), request.GetFenceMs())
+		}
+	}
+}
+
 func TestBodyReplacesAMergeByAFullerOne(t *testing.T) {
 	service := leanaggtest.Start(t, leanaggtest.Options{ProveTime: time.Minute})
 	node, body := growing(t, leanagg.Options{Endpoints: []string{service.Address()}})
@@ -234,7 +261,6 @@ func TestBodyOptionsAreChecked(t *testing.T) {
 	for _, options := range []leanagg.BodyOptions{
 		{},
 		{Gates: gates, ComponentsMax: -1},
-		{Gates: gates, Grace: -1},
 		{Gates: gates, Priority: leanagg.Proposal},
 	} {
 		if _, err := node.GrowBody(options); err == nil {

@@ -3,6 +3,7 @@ package leanagg
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -23,10 +24,16 @@ const receiveBytesMax = 32 << 20
 // by a new one when its endpoint was silent.
 type connection struct {
 	transport *http.Transport
-	submit    *connect.Client[frozenRequest, aggregatorv1.SubmitSnapshotResponse]
-	stream    *connect.Client[aggregatorv1.StreamResultsRequest, aggregatorv1.StreamResultsResponse]
-	cancel    *connect.Client[aggregatorv1.CancelSessionRequest, aggregatorv1.CancelSessionResponse]
+	// lives ends the tries on the connection once it is given up.
+	lives  context.Context
+	giveUp context.CancelFunc
+	submit *connect.Client[frozenRequest, aggregatorv1.SubmitSnapshotResponse]
+	stream *connect.Client[aggregatorv1.StreamResultsRequest, aggregatorv1.StreamResultsResponse]
+	cancel *connect.Client[aggregatorv1.CancelSessionRequest, aggregatorv1.CancelSessionResponse]
 }
+
+// errGivenUp is the error of a try on a connection that was silent: it had no answer and no timeout.
+var errGivenUp = errors.New("the connection was silent and has been given up")
 
 // frozenRequest is an encoded SubmitSnapshotRequest: the frozen bytes and the budgets of one try.
 type frozenRequest struct {
@@ -64,8 +71,9 @@ func dial(to address, tlsConfig *tls.Config, token func(context.Context) (string
 		connect.WithReadMaxBytes(receiveBytesMax),
 		connect.WithAcceptCompression("gzip", nil, nil),
 	)
+	lives, giveUp := context.WithCancel(context.Background())
 	return &connection{
-		transport: transport,
+		transport: transport, lives: lives, giveUp: giveUp,
 		submit: connect.NewClient[frozenRequest, aggregatorv1.SubmitSnapshotResponse](
 			caller, to.base+rpc.AggregatorServiceSubmitSnapshotProcedure, options),
 		stream: connect.NewClient[aggregatorv1.StreamResultsRequest, aggregatorv1.StreamResultsResponse](

@@ -22,8 +22,7 @@ const (
 func (a *Aggregator) dispatch(event machine.Event, kept *record) []machine.Effect {
 	a.mu.Lock()
 	if submitted, isSubmitted := event.(machine.Submitted); isSubmitted {
-		a.records[submitted.Submission.RequestID] = kept
-		a.stats.Submitted++
+		a.keep(submitted.Submission.RequestID, kept)
 	}
 	nowMs := a.clock.nowMs()
 	effects := a.machine.Handle(event, nowMs)
@@ -34,6 +33,7 @@ func (a *Aggregator) dispatch(event machine.Event, kept *record) []machine.Effec
 		}
 		a.carryOut(effect)
 	}
+	a.dropOver()
 	a.signal(nowMs)
 	if a.idle != nil && a.machine.IsIdle() {
 		close(a.idle)
@@ -68,7 +68,9 @@ func (a *Aggregator) carryOut(effect machine.Effect) {
 			a.start(func() { defer a.cancels.Done(); a.cancelAt(e) })
 		}
 	case machine.Forget:
-		a.forget(e.RequestID)
+		if kept := a.records[e.RequestID]; kept != nil {
+			kept.frozen = nil
+		}
 	case machine.Verify[*Outcome]:
 		a.start(func() { a.verify(e) })
 	case machine.Summarised:
@@ -111,20 +113,31 @@ func (a *Aggregator) start(run func()) bool {
 	return true
 }
 
-// forget drops the frozen bytes of a request, and all of it when it is over.
-func (a *Aggregator) forget(requestID string) {
-	kept := a.records[requestID]
-	if kept == nil {
+// keep notes the record of a new submission. The lock is held until the machine knows the request.
+func (a *Aggregator) keep(requestID string, kept *record) {
+	a.records[requestID] = kept
+	a.stats.Submitted++
+	if kept.onSubmit != nil {
+		kept.onSubmit(requestID)
+		kept.onSubmit = nil
+	}
+}
+
+// dropOver drops the records of requests that are over, and ends their tries. It looks at the machine: there is
+// no effect for a request that had lost its bytes before.
+func (a *Aggregator) dropOver() {
+	if len(a.records) == a.machine.InFlight() {
 		return
 	}
-	kept.frozen = nil
-	if a.machine.Knows(requestID) {
-		return
+	for requestID, kept := range a.records {
+		if a.machine.Knows(requestID) {
+			continue
+		}
+		if kept.endTry != nil {
+			kept.endTry()
+		}
+		delete(a.records, requestID)
 	}
-	if kept.endTry != nil {
-		kept.endTry()
-	}
-	delete(a.records, requestID)
 }
 
 // signal wakes the reader of Ready when results wait, now or when the first of them is no longer held back.

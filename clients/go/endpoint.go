@@ -57,10 +57,12 @@ func (e *endpoint) connection() *connection {
 	return e.current
 }
 
-// reconnect makes later calls use a new connection. Calls on the former one may still end.
+// reconnect makes later calls use a new connection, and ends the tries on the former one: it looks alive
+// until the system gives it up, which takes minutes.
 func (e *endpoint) reconnect() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.current.giveUp()
 	e.former = append(e.former, e.current)
 	if len(e.former) > 2 {
 		e.former = e.former[1:]
@@ -74,6 +76,7 @@ func (e *endpoint) reconnect() {
 func (e *endpoint) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.current.giveUp()
 	for _, each := range append(e.former, e.current) {
 		each.transport.CloseIdleConnections()
 	}

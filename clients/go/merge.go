@@ -51,7 +51,7 @@ type Component struct {
 	Signatures  []*RawSignature
 }
 
-// MergeOptions configure a merge. The zero value is the default.
+// MergeOptions configure a merge. The zero value is the default; times count as in [SubmitOptions].
 type MergeOptions struct {
 	// Priority. Default [Aggregation], for a body that is built ahead; [Proposal] is for the node's own
 	// block of the present slot.

@@ -71,7 +71,8 @@ const (
 	Backlog = machine.Backlog
 )
 
-// SubmitOptions configure one submission. The zero value is the default.
+// SubmitOptions configure one submission. The zero value is the default. Deadline and Fence count from
+// the call; a negative one has passed, and the snapshot is skipped as [PredictedMiss].
 type SubmitOptions struct {
 	// Priority. Default [Aggregation].
 	Priority Priority

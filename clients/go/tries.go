@@ -111,7 +111,13 @@ func (e *endpoint) sendOne(job tryJob) {
 	isFirst := !job.kept.isSent
 	job.kept.isSent = true
 	a.mu.Unlock()
-	if job.ctx.Err() != nil || frozen == nil {
+	if job.ctx.Err() != nil {
+		return
+	}
+	if frozen == nil { // newer requests have taken their place since
+		a.dispatch(machine.Refused{
+			RequestID: job.send.RequestID, Endpoint: e.address.text, Reason: machine.Unreachable,
+		}, nil)
 		return
 	}
 	if isFirst && (deadlineMs < 1 || fenceMs < 1) {
@@ -155,10 +161,15 @@ func (e *endpoint) call(
 	if job.kept.traceparent != "" {
 		call.Header().Set("Traceparent", job.kept.traceparent)
 	}
+	at := e.connection()
+	defer context.AfterFunc(at.lives, end)()
 	start := time.Now()
-	response, err := e.connection().submit.CallUnary(ctx, call)
+	response, err := at.submit.CallUnary(ctx, call)
 	if job.ctx.Err() != nil {
 		return // another try has taken its place, or the adapter is closed
+	}
+	if err != nil && at.lives.Err() != nil {
+		err = errGivenUp
 	}
 	if err != nil {
 		e.failed(job.send.RequestID, err, time.Since(start) >= limit)

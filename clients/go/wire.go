@@ -123,5 +123,8 @@ type clock struct{ start time.Time }
 
 func (c clock) nowMs() int64 { return time.Since(c.start).Milliseconds() }
 
+// instantMs converts an instant of the monotonic clock.
+func (c clock) instantMs(at time.Time) int64 { return at.Sub(c.start).Milliseconds() }
+
 // atMs converts an instant. Instants of the wall clock are converted by their distance from now.
 func (c clock) atMs(at time.Time) int64 { return c.nowMs() + time.Until(at).Milliseconds() }

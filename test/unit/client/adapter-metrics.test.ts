@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Registry } from "prom-client";
-import { expect, it } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { countOutcome, createAdapterMetrics } from "../../../client/adapter/metrics.js";
 import { SKIP_REASONS } from "../../../client/index.js";
 import {
@@ -12,6 +12,9 @@ import {
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { VotesSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { voteFates } from "../../../server/reasons.js";
+import { cleanUp, GATES, snapshot, start } from "./adapter-setup.js";
+
+afterEach(cleanUp);
 
 it("has the names that the protocol lists", async () => {
   const registry = new Registry();
@@ -67,4 +70,16 @@ it("counts a merge by its status, and none of its votes", async () => {
   expect(Object.fromEntries(merges.map(({ labels, value }) => [labels["status"], value]))).toEqual({
     ...{ proved: 2, proved_late: 0, rejected: 1, not_started: 0, stopped: 0, failed: 0 },
   });
+});
+
+it("times a submission once its gates are open, and no closed gate", async () => {
+  const { aggregator, metric } = await start();
+  const timed = () => metric("lean_aggregator_submit_duration_seconds", { le: "+Inf" });
+  aggregator.submitOrSkip(5, { ...GATES, isAggregator: false }, snapshot);
+  aggregator.mergeOrSkip(5, { hasState: false }, () => ({ components: [] }));
+  expect(await timed()).toBe(0);
+  aggregator.submitOrSkip(5, GATES, () => null);
+  expect(await timed()).toBe(1);
+  aggregator.submitOrSkip(5, GATES, snapshot);
+  expect(await timed()).toBe(2);
 });

@@ -9,7 +9,15 @@ import {
   SkipReason,
   VerifiedBy,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { cleanUp, eventually, GATES, skippedAs, snapshot, start } from "./adapter-setup.js";
+import {
+  cleanUp,
+  eventually,
+  GATES,
+  skippedAs,
+  snapshot,
+  start,
+  takeOne,
+} from "./adapter-setup.js";
 
 vi.setConfig({ testTimeout: 30_000 });
 afterEach(cleanUp);
@@ -35,7 +43,8 @@ async function startBody(options: Partial<TickAggregatorOptions> = {}) {
   const timeToFence = (slot: number) => (slot - 3) * 4000;
   const service = await start({ timeToFence, ...options });
   const { aggregator, script } = service;
-  const body = aggregator.growBody({ gates: () => ({ hasState: true }), componentsMax: 3 });
+  const gates = vi.fn(() => ({ hasState: true }));
+  const body = aggregator.growBody({ gates, componentsMax: 3 });
   const askedFor = async (times: number) => {
     await eventually(() => {
       aggregator.takeResults(5);
@@ -54,7 +63,7 @@ async function startBody(options: Partial<TickAggregatorOptions> = {}) {
     const claims = Array.from({ length: size }, () => ({ participants: new Uint8Array([3]) }));
     end({ status: OutcomeStatus.PROVED, proof: PROOF, claims, verifiedBy });
   };
-  return { ...service, body, askedFor, end, prove };
+  return { ...service, gates, body, askedFor, end, prove };
 }
 
 it("grows while votes are aggregated, and is taken with its claims at once", async () => {
@@ -201,6 +210,48 @@ it("tries later what the service skips, without the node's `onSkip`", async () =
     expect(body.best).not.toBeNull();
   });
   expect(onSkip).not.toHaveBeenCalled();
+});
+
+const thrown = () => {
+  throw new Error("no answer");
+};
+
+it("loses no result, and asks again in the next tick, when the node's gates throw", async () => {
+  const onError = vi.fn();
+  const { aggregator, script, gates, body, askedFor, end } = await startBody({ onError });
+  aggregator.submitOrSkip(5, GATES, snapshot);
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  const votes = script.submits[0]?.requestId;
+  body.offer(5, offerOf("ab"));
+  expect(await askedFor(2)).toBe(2);
+  gates.mockImplementation(thrown);
+  end({ status: OutcomeStatus.NOT_STARTED, reason: OutcomeReason.PREDICTED_MISS });
+  script.proved({}, votes);
+  const results = await takeOne(aggregator);
+  expect(results).toMatchObject([{ kind: "outcome", requestId: votes }]);
+  expect(onError.mock.calls).toMatchObject([[{ message: "no answer" }]]);
+  body.offer(5, offerOf("ab"));
+  expect(script.submits, "its gates throw again").toHaveLength(2);
+  gates.mockImplementation(() => ({ hasState: true }));
+  body.offer(5, offerOf("ab"));
+  expect(await askedFor(3)).toBe(2);
+});
+
+it("goes on growing after the node's clock has thrown in a `take`", async () => {
+  const toFence = vi.fn((slot: number) => (slot - 3) * 4000);
+  const onError = vi.fn();
+  const { body, askedFor, end } = await startBody({ timeToFence: toFence, onError });
+  body.offer(5, offerOf("ab"));
+  expect(await askedFor(1)).toBe(2);
+  end({ status: OutcomeStatus.NOT_STARTED, reason: OutcomeReason.PREDICTED_MISS });
+  toFence.mockImplementation(thrown);
+  await eventually(() => {
+    expect(body.take(4, PARENT)).toBeNull();
+    expect(onError.mock.calls).toMatchObject([[{ message: "no answer" }]]);
+  });
+  toFence.mockImplementation((slot) => (slot - 3) * 4000);
+  body.offer(5, offerOf("ab"));
+  expect(await askedFor(2)).toBe(2);
 });
 
 it("refuses to grow a body of 0 components", async () => {

@@ -1,9 +1,16 @@
 /** `TickAggregator` and `AggregatorClient` against a scripted service. No sleeps. */
 import dns from "node:dns";
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { afterEach, expect, it, vi } from "vitest";
 import { AggregatorClient, TickAggregator } from "../../../client/index.js";
-import { SkipReason } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  ServiceState,
+  SkipReason,
+  StreamResultsResponseSchema,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   cleanups,
   cleanUp,
@@ -287,4 +294,48 @@ it("is loud at once about a refusal that every snapshot would get, with the serv
     message: expect.stringContaining(text),
   });
   expect(aggregator.takeResults(5)).toEqual([]);
+});
+
+function framed(event: MessageInitShape<typeof StreamResultsResponseSchema>["event"]): Buffer {
+  const response = create(StreamResultsResponseSchema, event ? { event } : {});
+  const message = toBinary(StreamResultsResponseSchema, response);
+  return Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]);
+}
+
+/** A service that keeps a stream open, and reads nothing of a submission. */
+async function startUnread() {
+  const submissions: http2.ServerHttp2Stream[] = [];
+  const cancels: string[] = [];
+  const server = http2.createServer();
+  server.on("stream", (stream, { ":path": path = "" }) => {
+    stream.on("error", () => undefined);
+    if (path.endsWith("/SubmitSnapshot")) return void submissions.push(stream);
+    if (path.endsWith("/CancelSession")) cancels.push(path);
+    stream.respond({ "content-type": "application/grpc" });
+    if (!path.endsWith("/StreamResults")) return;
+    const status = { state: ServiceState.READY };
+    stream.write(framed({ case: "opened", value: { serviceId: "s1", run: "r1", status } }));
+    const beats = setInterval(() => stream.write(framed({ case: "heartbeat", value: {} })), 200);
+    stream.on("close", () => clearInterval(beats));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanups.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  return { endpoint: `127.0.0.1:${port}`, submissions, cancels };
+}
+
+it("ends the call of a submission that is cancelled, and no other's", async () => {
+  const { endpoint, submissions, cancels } = await startUnread();
+  const timeToFence = () => 60_000;
+  const aggregator = new TickAggregator({ endpoints: endpoint, nodeId: "test", timeToFence });
+  cleanups.push(() => aggregator.close({ drainMs: 0 }));
+  const large = () => ({ ...snapshot(2), keys: [{ publicKey: new Uint8Array(1e6) }] });
+  const answer = aggregator.submitOrSkip(5, GATES, large, { deadlineMs: 60_000 });
+  const requestId = "submitted" in answer ? answer.requestId : "";
+  await eventually(() => expect(submissions).toHaveLength(1));
+  aggregator.cancelWhere(({ groupIndex }) => groupIndex === 0);
+  await eventually(() => expect(cancels).toHaveLength(1));
+  expect(submissions[0]?.aborted, "a group of it is wanted").toBe(false);
+  aggregator.cancel(requestId);
+  await eventually(() => expect(submissions[0]?.aborted).toBe(true));
 });

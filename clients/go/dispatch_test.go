@@ -1,0 +1,133 @@
+package leanagg
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
+	"github.com/lean-aggregator/lean-aggregator/clients/go/leanaggtest"
+)
+
+// newNode makes an adapter with one endpoint.
+func newNode(t *testing.T, endpoint string, options Options) *Aggregator {
+	t.Helper()
+	options.Endpoints, options.NodeID = []string{endpoint}, "node-1"
+	options.Clock = SlotClock{Genesis: time.Now(), Slot: 4 * time.Second}
+	options.Logger = slog.New(slog.DiscardHandler)
+	node, err := New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, end := context.WithCancel(context.Background())
+		end()
+		_ = node.Close(ctx) // what is cut off does not matter here
+	})
+	return node
+}
+
+// silentAddress accepts connections and says nothing: the endpoint is connecting, and takes submissions.
+func silentAddress(t *testing.T) string {
+	t.Helper()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	return silent.Addr().String()
+}
+
+func inFlight(node *Aggregator) int { return node.Stats().InFlight }
+
+// A body that is forgotten while its merge is being submitted leaves no merge in flight.
+func TestABodyIsForgottenWhileItsMergeIsSubmitted(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{ProveTime: time.Minute})
+	node := newNode(t, service.Address(), Options{})
+	body, err := node.GrowBody(BodyOptions{Gates: func() Gates { return Gates{HasState: true} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := &SignedRoot{Root: make([]byte, 32), Slot: 5}
+	component := Component{Root: root, Proof: []byte("good"), Participants: []byte{7}}
+	worth := uint64(1)
+	// Its gates are closed: it asks for nothing by itself.
+	body.options.Gates = func() Gates { return Gates{} }
+	offer := BodyOffer{BlockSlot: 7, Components: []BodyComponent{{Component: component, Worth: &worth}}}
+	body.Offer(5, offer)
+	body.mu.Lock()
+	ask := body.callsOf(body.machine.Tick(5)).ask
+	body.mu.Unlock()
+	forgotten := make(chan struct{})
+	var calls bodyCalls
+	answer := node.mergeOrSkip(5, Gates{HasState: true}, ask.merge, MergeOptions{Fence: 20 * time.Second}, &Skip{},
+		func(requestID string) {
+			calls = body.submitted(ask, requestID)
+			go func() {
+				defer close(forgotten)
+				body.Forget()
+			}()
+			select {
+			case <-forgotten:
+			case <-time.After(50 * time.Millisecond):
+			}
+		})
+	body.call(calls)
+	<-forgotten
+	if !answer.Submitted() {
+		t.Fatalf("skipped: %s", answer.Skipped)
+	}
+	for end := time.Now().Add(2 * time.Second); inFlight(node) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the forgotten body's merge is in flight: %+v", node.Stats())
+		}
+	}
+}
+
+// A request whose bytes newer ones have taken is answered when its turn comes, and nothing is kept of it.
+func TestARequestWithoutBytesIsAnsweredAndForgotten(t *testing.T) {
+	skips := make(chan Skip, 10)
+	node := newNode(t, silentAddress(t), Options{OnSkip: func(skip Skip) { skips <- skip }})
+	node.mu.Lock()
+	node.machine = machine.New[*Outcome](machine.Options{
+		Endpoints: []string{node.endpoints[0].address.text}, BytesMax: 1,
+	})
+	node.mu.Unlock()
+	submit := func(priority Priority) string {
+		t.Helper()
+		answer := node.SubmitOrSkip(5, Gates{IsAggregator: true, HasState: true},
+			func() (*Snapshot, error) { return &Snapshot{Groups: []*Group{{}}}, nil },
+			SubmitOptions{Priority: priority, Deadline: time.Minute, Fence: time.Minute})
+		if !answer.Submitted() {
+			t.Fatalf("skipped: %s", answer.Skipped)
+		}
+		return answer.RequestID
+	}
+	older := submit(Aggregation)
+	node.mu.Lock()
+	kept := node.records[older]
+	node.mu.Unlock()
+	newer := submit(Backlog)
+	// A try that waits for its turn meanwhile.
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	node.endpoints[0].sendOne(tryJob{
+		send: machine.Send{RequestID: older, Endpoint: node.endpoints[0].address.text}, kept: kept, ctx: ctx, end: end,
+	})
+	select {
+	case skip := <-skips:
+		if skip.RequestID != older || skip.Reason != Unreachable {
+			t.Errorf("%+v", skip)
+		}
+	case <-time.After(time.Second):
+		t.Error("the try without bytes has no answer")
+	}
+	node.Cancel(func(GroupInfo) bool { return true })
+	node.mu.Lock()
+	defer node.mu.Unlock()
+	if kept := node.records[older]; kept != nil || len(node.records) != node.machine.InFlight() {
+		t.Errorf("%d records of %d requests, %s is the newest", len(node.records), node.machine.InFlight(), newer)
+	}
+}
