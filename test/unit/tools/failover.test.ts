@@ -1,6 +1,6 @@
 /** The count of the adapters' bench: what became of the votes around a fault. */
 import { expect, it } from "vitest";
-import { countFailover } from "../../../tools/bench/adapters/failover.js";
+import { countFailover, faultsOf } from "../../../tools/bench/adapters/failover.js";
 
 it("counts groups, and the time until another service proves", () => {
   const lines = [
@@ -23,4 +23,12 @@ it("has no takeover when only the faulty service has proved", () => {
     { kind: "proved", endpoint: "a", atMs: 90 },
   ];
   expect(countFailover(lines, "a", 50).takeoverMs).toBeUndefined();
+});
+
+it("is a fault when it did not happen, also where nothing was lost", () => {
+  const good = { submitted: 9, proved: 9, skipped: 0, takeoverMs: 300 };
+  expect(faultsOf(good)).toEqual([]);
+  expect(faultsOf({ ...good, proved: 7 })).toEqual(["2 groups were lost"]);
+  const none = { submitted: 0, proved: 0, skipped: 32, takeoverMs: undefined };
+  expect(faultsOf(none)).toEqual(["nothing was submitted", "the other service proved nothing"]);
 });

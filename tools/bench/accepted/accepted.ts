@@ -79,9 +79,9 @@ function listed(counts: Readonly<Record<string, number>>): string {
   return parts.join(", ") || "none";
 }
 
-/** True when the interval of a share at half load is wholly below the goal. */
-function isMissed(load: number, counts: Counts): boolean {
-  if (load > GOAL_LOAD) return false;
+/** True when nothing was accepted, or when the interval of a share is wholly below the goal. */
+function isMissed(counts: Counts): boolean {
+  if (counts.groups === 0) return true;
   const { groups, votes } = shares(counts);
   return [groups, votes].some((share) => wilson(share, counts.groups)[1] < GOAL);
 }
@@ -130,9 +130,11 @@ async function main(options: AcceptedOptions): Promise<number> {
     kept.write();
     kept.report();
   });
-  const missed = [...kept.counts].filter(([load, counts]) => isMissed(load, counts));
-  say(missed.length === 0 ? `no share at half load is surely below ${GOAL}` : "goal missed");
-  return missed.length === 0 ? 0 : 1;
+  const judged = [...kept.counts].filter(([load]) => load <= GOAL_LOAD);
+  const isGoalMissed = judged.some(([, counts]) => isMissed(counts));
+  const found = isGoalMissed ? "goal missed" : `no share at half load is surely below ${GOAL}`;
+  say(judged.length === 0 ? `nothing is judged: no load is at most ${GOAL_LOAD}` : found);
+  return isGoalMissed ? 1 : 0;
 }
 
 if (process.argv.includes("--help")) say(usage);

@@ -35,7 +35,8 @@ export const usage = [
   "A service with the real prover runs alone on this machine. The length of a round follows what proofs",
   "take. Groups that were cancelled or superseded are counted apart. Shares are printed with their 95 %",
   "interval (Wilson). Ctrl-C prints what was counted so far and keeps it; a second one ends at once.",
-  "Exit code 1 when a share at half load is below its goal, 99.6 %, with the whole interval.",
+  "Exit code 1 when a share at half load is below its goal, 99.6 %, with the whole interval, or when",
+  "nothing was accepted there.",
 ].join("\n");
 
 /** Throws an error that names the flag. */

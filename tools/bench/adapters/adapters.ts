@@ -12,7 +12,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { ServiceProcess } from "../../harness/processes/service-process.js";
 import { whileProving } from "../proof-load.js";
 import { withService } from "../with-service.js";
-import { countFailover, type Failover, type NodeLine } from "./failover.js";
+import { countFailover, faultsOf, type Failover, type NodeLine } from "./failover.js";
 
 const COUNT = Number(process.env.COUNT ?? 2000);
 const FAKE = ["--prover", "fake", "--fake-accepts", "any", "--fake-time", "100"];
@@ -55,7 +55,8 @@ const HELP = `Usage: make adapters
 
 Measures the adapters in TypeScript, Go and Rust side by side and prints two tables: what a submission
 costs the node's tick, and the votes when one of two services is killed or frozen. A language without
-its toolchain is named and left out. Fails when a vote was lost. About 12 minutes.
+its toolchain is named and left out. Fails when a vote was lost, or when the other service proved none.
+About 12 minutes.
 
   COUNT=2000             submissions of each size
   ONLY=typescript,go     these languages only
@@ -64,24 +65,33 @@ its toolchain is named and left out. Fails when a vote was lost. About 12 minute
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const progress = (line: string) => process.stderr.write(`${line}\n`);
 
-/** Whether the node is built. Prints why not. */
+/** What went wrong: the exit code is 1 with any. */
+const faults: string[] = [];
+
+/** Whether the node is built. Prints why not; only a toolchain that is not there is no fault. */
 function isBuilt({ name, build }: Language): boolean {
   if (build === undefined) return true;
   const [cwd, command = "", ...args] = build;
   progress(`${name}: building`);
   const { status, error } = spawnSync(command, args, { cwd, stdio: ["ignore", 2, 2] });
   if (status !== 0) say(`${name}: not measured, ${error?.message ?? `${command} failed`}`);
+  if (status !== 0 && error === undefined) faults.push(`${name}: the build failed`);
   return status === 0;
 }
 
 /** Starts the node; `lines` has what it has printed so far. */
-function startNode({ node: [file, ...args] }: Language, more: readonly string[]) {
+function startNode({ name, node: [file, ...args] }: Language, more: readonly string[]) {
   const child = spawn(file, [...args, ...more], { stdio: ["pipe", "pipe", "inherit"] });
   const lines: { atMs: number; value: unknown }[] = [];
   createInterface({ input: child.stdout }).on("line", (line) => {
     lines.push({ atMs: performance.now(), value: JSON.parse(line) });
   });
-  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const ended = new Promise<void>((resolve) => {
+    child.once("close", (code, signal) => {
+      if (code !== 0) faults.push(`${name}: its node ended with ${code ?? signal}`);
+      resolve();
+    });
+  });
   return { lines, ended, stop: () => child.stdin.end() };
 }
 
@@ -128,6 +138,10 @@ if (process.argv.includes("--help")) {
 say(`${cpus().length} cores, ${cpus()[0]?.model ?? "unknown"}; ${COUNT} submissions of each size`);
 const only = process.env.ONLY?.toLowerCase() ?? "";
 const isAsked = ({ name }: Language) => only === "" || only.split(",").includes(name.toLowerCase());
+if (!LANGUAGES.some(isAsked)) {
+  progress(`ONLY=${only} names no language: ${LANGUAGES.map(({ name }) => name).join(", ")}`);
+  process.exit(2);
+}
 const languages = LANGUAGES.filter(isAsked).filter(isBuilt);
 say(
   "\n| adapter | service | 20 KB p50 | p99 | 1 MB p50 | p99 ms |\n| --- | --- | --- | --- | --- | --- |",
@@ -156,7 +170,6 @@ say(
   "\n| adapter | fault of one of two | groups | proved | lost | skipped | other one's first proof after |",
 );
 say("| --- | --- | --- | --- | --- | --- | --- |");
-let lost = 0;
 for (const [fault, name] of [
   ["SIGKILL", "killed"],
   ["SIGSTOP", "frozen"],
@@ -164,9 +177,10 @@ for (const [fault, name] of [
   for (const language of languages) {
     progress(`${language.name}: one of two services ${name}`);
     const row = await failover(language, fault);
-    lost += row.submitted - row.proved;
+    faults.push(...faultsOf(row).map((fault) => `${language.name}, ${name}: ${fault}`));
     const { submitted, proved, skipped, takeoverMs } = row;
     const cells = [submitted, proved, submitted - proved, skipped, `${ms(takeoverMs)} ms`];
     say(`| ${language.name} | ${name} | ${cells.join(" | ")} |`);
   }
-process.exitCode = lost === 0 ? 0 : 1;
+for (const fault of faults) say(fault);
+process.exitCode = faults.length === 0 ? 0 : 1;

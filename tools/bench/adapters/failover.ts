@@ -16,6 +16,15 @@ export interface Failover {
   takeoverMs: number | undefined;
 }
 
+/** What is wrong with a failover; empty: nothing is. */
+export function faultsOf({ submitted, proved, takeoverMs }: Failover): string[] {
+  return [
+    ...(submitted === 0 ? ["nothing was submitted"] : []),
+    ...(submitted > proved ? [`${submitted - proved} groups were lost`] : []),
+    ...(takeoverMs === undefined ? ["the other service proved nothing"] : []),
+  ];
+}
+
 /** `faulty`: the endpoint whose service had the fault at `faultAtMs`. */
 export function countFailover(
   lines: readonly (NodeLine & { atMs: number })[],

@@ -30,14 +30,14 @@ export interface Session {
   /** From the submission to the end of its only group. */
   ms: number;
   isProved: boolean;
-  /** How often the group ended at the adapter: 1, or something is wrong. */
-  ends: number;
 }
 
 /** A node with one session at a time, of one group with four votes. */
 class SessionNode {
   private readonly adapter: TickAggregator;
   private slot = 0;
+  /** How often the group of a request has ended at the adapter, by request: 1, or something is wrong. */
+  private readonly ends = new Map<string, number>();
 
   constructor(doors: readonly string[]) {
     this.adapter = new TickAggregator({
@@ -62,19 +62,31 @@ class SessionNode {
     }
     const { requestId } = answer;
     const fault = meanwhile();
-    const session: Session = { ms: NaN, isProved: false, ends: 0 };
+    const session: Session = { ms: NaN, isProved: false };
     while (performance.now() < startMs + FENCE_MS + 1000) {
-      for (const result of this.adapter.takeResults(0)) {
-        if (result.requestId !== requestId) continue;
-        session.ends++;
+      const result = this.take().find((each) => each.requestId === requestId);
+      if (result !== undefined) {
         session.ms = performance.now() - startMs;
         session.isProved = result.kind === "outcome" && result.outcome.proof.length > 0;
+        break;
       }
-      if (session.ends > 0) break;
       await pause(TICK_MS);
     }
     await fault;
     return session;
+  }
+
+  /** Groups that have ended more than once, also long after their session. */
+  doubled(): number {
+    this.take();
+    return [...this.ends.values()].filter((ends) => ends > 1).length;
+  }
+
+  private take() {
+    const results = this.adapter.takeResults(0);
+    for (const { requestId } of results)
+      this.ends.set(requestId, (this.ends.get(requestId) ?? 0) + 1);
+    return results;
   }
 
   close(): Promise<void> {
@@ -162,12 +174,13 @@ export async function faultRow(fault: Fault, count: number): Promise<FaultRow> {
       await fault.repair(fleet);
       await pause(2000); // the adapter finds the first door again
     }
+    const doubled = node.doubled();
     await node.close();
     return {
       what: fault.what,
       sessions: count,
       lost: struck.filter(({ isProved }) => !isProved).length,
-      doubled: struck.filter(({ ends }) => ends > 1).length,
+      doubled,
       undisturbedMs: quantile(
         calm.map(({ ms }) => ms),
         0.5,

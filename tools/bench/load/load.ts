@@ -67,7 +67,9 @@ function report(result: LoadResult, { streams, warmUpSeconds }: LoadOptions): nu
       `after ${String(warmUpSeconds)} s ${(rise / 1e6).toFixed(1)} MB a minute`,
   );
   for (const problem of problems.slice(0, PROBLEMS_SHOWN_MAX)) say(`  ${problem}`);
-  return problems.length + streams - result.streamsAlive;
+  const failed = Object.values(result.errors).reduce((sum, many) => sum + many, 0);
+  if (accepted === 0) say("  no snapshot was accepted");
+  return problems.length + streams - result.streamsAlive + failed + (accepted === 0 ? 1 : 0);
 }
 
 async function main(options: LoadOptions): Promise<number> {

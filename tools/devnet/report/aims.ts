@@ -39,7 +39,7 @@ export function judge(summaries: readonly Summary[]): Aim[] {
 
 function rules({
   header: { mode, slots },
-  applied,
+  appliedLeast,
   stale,
   shutdowns,
   justifiedSlot,
@@ -54,8 +54,8 @@ function rules({
     },
     {
       text: `${mode}: proofs are applied`,
-      isMet: applied > 0,
-      found: `${applied}`,
+      isMet: appliedLeast > 0,
+      found: `${appliedLeast}`,
       isRule: true,
     },
     {
@@ -76,7 +76,7 @@ function rules({
 function servedAims(run: Summary): Aim[] {
   const { header, ticks, missed, skips, votes, unrepresented, proposals } = run;
   const { mode, slots } = header;
-  const lostShare = votes.outside === 0 ? 0 : unrepresented.outside / votes.outside;
+  const lostShare = votes.outside === 0 ? 1 : unrepresented.outside / votes.outside;
   const { p50 = Infinity, p99 = Infinity } = ticks.get(AGGREGATE) ?? {};
   const inFlight = skips.get("in_flight") ?? { inside: 0, outside: 0 };
   return [

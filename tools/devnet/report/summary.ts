@@ -55,6 +55,8 @@ export interface Summary {
   sessionMeanSeconds: number;
   skips: Map<string, InsideOutside>;
   applied: number;
+  /** In the run that applied the fewest. */
+  appliedLeast: number;
   /** Made after their session's deadline, and used. */
   late: number;
   /** Submitted in one slot and applied in the next. */
@@ -155,7 +157,8 @@ export function summarizeRuns(runs: readonly Run[]): Summary {
     bodies: summarizeBodies(runs),
     restarts: all.flatMap(({ restarts }) => restarts),
     shutdowns: all.flatMap(({ shutdowns }) => shutdowns),
-    justifiedSlot: Math.max(...all.map((of) => of.justifiedSlot)),
+    justifiedSlot: Math.min(...all.map((of) => of.justifiedSlot)),
+    appliedLeast: Math.min(...all.map(({ applied }) => applied.length)),
   };
 }
 

@@ -8,7 +8,7 @@ import { markdown } from "../../../../tools/devnet/report/markdown.js";
 import { plot } from "../../../../tools/harness/plot.js";
 import { replays, type LagPoint } from "../../../../tools/devnet/report/counterfactual.js";
 import { quantiles } from "../../../../tools/devnet/report/quantiles.js";
-import { summarize } from "../../../../tools/devnet/report/summary.js";
+import { summarize, summarizeRuns, type Run } from "../../../../tools/devnet/report/summary.js";
 import { partsOf } from "../../../../tools/devnet/report/write-report.js";
 import type { Intervals } from "../../../../tools/devnet/node/slot-time.js";
 import { plannedRuns } from "../../../../tools/devnet/run/plan.js";
@@ -217,6 +217,20 @@ test("runs that differ in their seed only are taken together", () => {
     ["sidecar", 1],
   ]);
   expect(first?.summaries[0]).toMatchObject({ slots: 12, applied: 2, header: { seed: 1 } });
+});
+
+test("each of several runs must keep a rule, and without votes none are known to be in proofs", () => {
+  const of = (seed: number, records: RunRecord[]): Run => {
+    return { header: { ...header("sidecar"), seed }, records };
+  };
+  const good = of(1, [voted(1, 0), applied(1, 1, [0])]);
+  const found = (...runs: Run[]) => {
+    const aims = judge([summarizeRuns(runs)]);
+    return aims.filter(({ text }) => /applied$|in no proof/.test(text)).map(({ isMet }) => isMet);
+  };
+  expect(found(good)).toEqual([true, true]);
+  expect(found(good, of(2, []))).toEqual([false, true]);
+  expect(found(of(2, []))).toEqual([false, false]);
 });
 
 test("a seed shifts the faults, and each run has a file of its own", () => {
