@@ -120,11 +120,12 @@ function hostMetrics(
 
 function openEngine(config: ProveConfig, { clock, log }: HostModules): Promise<Engine> {
   const { hostId, engine: servers, engineCell } = config;
+  const { inbox, senderInbox: inboxOf } = subjects(engineCell);
   return openNatsEngine(
     {
       name: hostId,
-      servers,
-      inboxPrefix: subjects(engineCell).inbox("host", hostId),
+      ...{ servers, inboxOf },
+      inboxPrefix: inbox("host", hostId),
       tls: engineTlsFiles(config),
     },
     { clock, log, random: Math.random },

@@ -109,11 +109,12 @@ async function openFleet(
   if (servers.length === 0) return undefined;
   const { openNatsEngine } = await import("../../server/engine/nats-engine.js");
   const { subjects } = await import("../../server/fleet/wire/subjects.js");
+  const { inbox, senderInbox: inboxOf } = subjects(cell);
   const engine = await openNatsEngine(
     {
-      servers,
+      ...{ servers, inboxOf },
       name: `door ${serviceId}`,
-      inboxPrefix: subjects(cell).inbox("door", serviceId),
+      inboxPrefix: inbox("door", serviceId),
       tls: engineTlsFiles(config),
     },
     { clock: systemClock, log, random: Math.random },

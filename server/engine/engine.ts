@@ -8,7 +8,10 @@
 export interface EngineMessage {
   readonly subject: string;
   readonly bytes: Uint8Array;
-  /** Answers a request; undefined for a message that wants no answer. */
+  /**
+   * Answers a request. Undefined for a message that wants no answer, or wants it elsewhere than in
+   * its sender's inbox.
+   */
   readonly answer: ((bytes: Uint8Array) => void) | undefined;
 }
 

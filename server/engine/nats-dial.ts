@@ -8,7 +8,7 @@ import type { NatsConnection, TlsOptions } from "@nats-io/transport-node";
 import { systemClock } from "../clock.js";
 import { codeOf, fileReason } from "../files/file-reason.js";
 import { limits } from "../limits.js";
-import { certificatesIn, expiryOf } from "../files/pem.js";
+import { certificatesIn, expiryOf, PemProblem } from "../files/pem.js";
 import { readFileWithin } from "../files/read-file.js";
 
 export type NatsPackage = typeof import("@nats-io/transport-node");
@@ -132,11 +132,17 @@ export function readTls({ ca, certificate, key }: EngineTlsFiles): TlsOptions {
   };
 }
 
-/** Whether this process's own certificate has expired; false without one. */
+/** Whether this process's own certificate has expired; false without one that can be read. */
 function hasExpired(options: TlsOptions | null): boolean {
   if (typeof options?.cert !== "string") return false;
-  const [own] = certificatesIn(Buffer.from(options.cert));
-  return expiryOf(own) <= systemClock.unixMs();
+  try {
+    const [own] = certificatesIn(Buffer.from(options.cert));
+    return expiryOf(own) <= systemClock.unixMs();
+  } catch (error) {
+    // The file was read while it was written: the dial has failed for another reason.
+    if (error instanceof PemProblem) return false;
+    throw error;
+  }
 }
 
 const EXPIRED = "the certificate has expired: renew it";

@@ -5,18 +5,24 @@
  */
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import type { Clock } from "../clock.js";
+import { settledWithin } from "../clock.js";
 import type { Logger } from "../log/log.js";
+import { RareLog } from "../log/rare-log.js";
 import { limits } from "../limits.js";
 import { EngineError } from "./engine.js";
 import type { Engine, EngineMessage, EngineStatus } from "./engine.js";
 import { dial, DialError, loadNats } from "./nats-dial.js";
 import type { DialOptions, NatsPackage } from "./nats-dial.js";
-import { RareLog } from "./rare-log.js";
-import { checkMessage, checkPattern } from "./subject.js";
+import { checkMessage, checkPattern, isSubject, matches } from "./subject.js";
 
 export interface NatsEngineOptions extends DialOptions {
   /** URLs such as `tls://nats-0.example:4222`, at least one. */
   readonly servers: readonly string[];
+  /**
+   * The inbox prefix of who publishes on the subject; undefined: nobody who asks there. An answer goes
+   * nowhere else: a request names its reply subject itself, and the servers let it be any.
+   */
+  readonly inboxOf: (subject: string) => string | undefined;
 }
 
 export interface NatsEngineModules {
@@ -121,14 +127,15 @@ class NatsEngine implements Engine {
   }
 
   async close(): Promise<void> {
+    const { clock } = this.modules;
     const live = this.#live();
     this.#transition({ kind: "closed", detail: "closed" });
     this.#wake();
     if (live !== undefined) {
-      await this.#within(CLOSE_MS, live.connection.flush());
+      await settledWithin(clock, CLOSE_MS, live.connection.flush());
       await live.connection.close();
     }
-    await this.#within(CLOSE_MS, this.#ended);
+    await settledWithin(clock, CLOSE_MS, this.#ended);
   }
 
   /** The connection in use; undefined without one, and when it has just broken. */
@@ -211,12 +218,12 @@ class NatsEngine implements Engine {
     }
   }
 
-  #hear(hearer: Hearer, { connection }: Live): void {
-    hearer.subscription = connection.subscribe(hearer.pattern, {
+  #hear(hearer: Hearer, live: Live): void {
+    hearer.subscription = live.connection.subscribe(hearer.pattern, {
       callback: (error, message) => {
         if (error !== null) return; // it ends the subscription, and `#watch` logs it
         try {
-          hearer.hear(this.#message(message, connection));
+          hearer.hear(this.#message(message, live));
         } catch (reason) {
           // The package would swallow it, and then hear nothing more.
           queueMicrotask(() => {
@@ -227,14 +234,23 @@ class NatsEngine implements Engine {
     });
   }
 
-  #message({ subject, data, reply }: Msg, connection: NatsConnection): EngineMessage {
-    if (reply === undefined || reply === "")
-      return { subject, bytes: plain(data), answer: undefined };
+  #message({ subject, data, reply = "" }: Msg, live: Live): EngineMessage {
+    const isAnswered = reply !== "" && this.#mayAnswer(subject, reply);
     const answer = (bytes: Uint8Array) => {
       checkMessage(reply, bytes);
-      if (!connection.isClosed()) connection.publish(reply, bytes);
+      if (!live.connection.isClosed() && this.#hasRoom(live, reply, bytes)) {
+        live.connection.publish(reply, bytes);
+      }
     };
-    return { subject, bytes: plain(data), answer };
+    return { subject, bytes: plain(data), answer: isAnswered ? answer : undefined };
+  }
+
+  #mayAnswer(subject: string, reply: string): boolean {
+    const inbox = this.options.inboxOf(subject);
+    if (inbox !== undefined && isSubject(reply) && matches(`${inbox}.>`, reply)) return true;
+    const text = "a request wants its answer elsewhere than in its sender's inbox: it gets none";
+    this.#rareLog.warn(`reply ${subject}`, { subject }, text);
+    return false;
   }
 
   /** False when the server is so slow that the message is dropped, as memory would fill up. */
@@ -297,19 +313,6 @@ class NatsEngine implements Engine {
         cancel();
         resolve();
       };
-    });
-  }
-
-  /** Resolves when the promise settles, or after the time. */
-  #within(ms: number, promise: Promise<unknown>): Promise<void> {
-    const { clock } = this.modules;
-    return new Promise((resolve) => {
-      const cancel = clock.at(clock.nowMs() + ms, resolve);
-      const settled = () => {
-        cancel();
-        resolve();
-      };
-      promise.then(settled, settled);
     });
   }
 }

@@ -11,9 +11,14 @@ export const TOKEN_EXPECTED = "1 to 64 characters of A-Z a-z 0-9 _ -";
 /** Tokens of the engine itself, such as those of inboxes, have more. */
 const TOKEN = /^[A-Za-z0-9_$-]+$/;
 
+/** Whether messages can be published on the subject. */
+export function isSubject(subject: string): boolean {
+  return subject.split(".").every((token) => TOKEN.test(token));
+}
+
 /** Throws RangeError when a message cannot be published so. */
 export function checkMessage(subject: string, bytes: Uint8Array): void {
-  if (!subject.split(".").every((token) => TOKEN.test(token))) {
+  if (!isSubject(subject)) {
     throw new RangeError(`no message can be published on subject ${quoted(subject)}`);
   }
   const { enginePayloadBytesMax: most } = limits;

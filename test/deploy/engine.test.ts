@@ -56,7 +56,7 @@ async function open(role: "door" | "host", name: string, server = 0): Promise<En
   const tls = { ca: pem("ca.crt"), certificate: pem(`${name}.crt`), key: pem(`${name}.key`) };
   const servers = [nats?.urls[server] ?? ""];
   const engine = await openNatsEngine(
-    { name, servers, inboxPrefix: of.inbox(role, name), tls },
+    { name, servers, inboxPrefix: of.inbox(role, name), inboxOf: of.senderInbox, tls },
     { clock: systemClock, log: createLog("silent"), random: () => 0 },
   );
   engines.push(engine);

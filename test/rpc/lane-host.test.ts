@@ -83,6 +83,25 @@ test("a door's work is proved, and each owner gets the result; the proof is ther
   expect((await b.untilEnded(8)).result).toEqual(result);
 });
 
+test("a proof is fetched by the doors that were sent it, four times by each, and by no other", async () => {
+  a.assign("cpu", 1, workOf(1), 5000);
+  await prover.untilProofs(1);
+  prover.endProofs();
+  const { result } = await a.untilEnded(1);
+  if (result.kind !== "proved") throw new Error(`it is ${result.kind}`);
+  const { sha256, size } = result.proof;
+  const fetches = async (door: ScriptedDoor) => {
+    const lengths = [];
+    for (let nth = 0; nth < 5; nth++) lengths.push((await fetchProof(door, sha256)).length);
+    return lengths;
+  };
+  expect(await fetches(b)).toEqual([0, 0, 0, 0, 0]);
+  expect(await fetches(a)).toEqual([size, size, size, size, 0]);
+  b.adopt("cpu", 2, workOf(1), 5000);
+  await b.untilEnded(2);
+  expect(await fetches(b)).toEqual([size, size, size, size, 0]);
+});
+
 test("work that does not come along is fetched, and work that is another is not proved", async () => {
   a.assign("cpu", 1, workOf(1), 5000, false);
   await prover.untilProofs(1);

@@ -3,6 +3,7 @@ import type { Engine } from "../../server/engine/engine.js";
 import { systemClock } from "../../server/clock.js";
 import { openNatsEngine } from "../../server/engine/nats-engine.js";
 import type { EngineTlsFiles } from "../../server/engine/nats-dial.js";
+import { subjects } from "../../server/fleet/wire/subjects.js";
 import { filesOf } from "./certificates.js";
 import type { Authority, IssueOptions } from "../../tools/harness/processes/authority.js";
 
@@ -27,6 +28,9 @@ export interface ClientOptions {
   readonly tls?: Partial<EngineTlsFiles>;
 }
 
+/** Of subjects that are not the fleet's: that of clients with the default prefix. */
+const inboxOf = (subject: string) => subjects("main").senderInbox(subject) ?? "test";
+
 /** Begins at the first of the servers. */
 export async function openClient(options: ClientOptions): Promise<Client> {
   const { servers, inboxPrefix = "test", tls } = options;
@@ -39,7 +43,7 @@ export async function openClient(options: ClientOptions): Promise<Client> {
   };
   const files = { ca: undefined, certificate: undefined, key: undefined, ...tls };
   const engine = await openNatsEngine(
-    { name: "test", servers, inboxPrefix, tls: files },
+    { name: "test", servers, inboxPrefix, inboxOf, tls: files },
     { clock: systemClock, log, random: () => 0 },
   );
   return {

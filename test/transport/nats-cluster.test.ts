@@ -141,6 +141,29 @@ test("a server that takes nothing is sent no more than the limit", async () => {
   await expect.poll(again, { timeout: 20_000 }).toBeGreaterThan(0);
 });
 
+test("answers to a server that takes nothing are limited as well", async () => {
+  const { urls } = await serve({});
+  const [asker, answerer] = [await connect({ servers: urls }), await connect({ servers: urls })];
+  await Promise.all([asker.until(isUp), answerer.until(isUp)]);
+  const { enginePayloadBytesMax, engineUnsentBytesMax } = limits;
+  const big = new Uint8Array(enginePayloadBytesMax);
+  answerer.engine.subscribe("ask", ({ answer }) => {
+    // The server cannot say in between that it has taken any.
+    for (let sent = 0; sent <= engineUnsentBytesMax; sent += big.length) answer?.(big);
+  });
+  await answered(asker, "ask");
+  expect(answerer.warnings).toEqual([
+    {
+      fields: {
+        subject: expect.stringMatching(/^test\./),
+        bytes: engineUnsentBytesMax,
+        leftOut: 0,
+      },
+      text: "the engine's server takes too little: messages are dropped",
+    },
+  ]);
+});
+
 test("a listener that throws ends the process, rather than hear nothing more", async () => {
   const [url = ""] = (await serve({})).urls;
   const sender = await connect({ servers: [url] });
@@ -148,7 +171,8 @@ test("a listener that throws ends the process, rather than hear nothing more", a
   const script = `
     import { systemClock as clock } from "./dist/server/clock.js";
     import { openNatsEngine } from "./dist/server/engine/nats-engine.js";
-    const options = { servers: ["${url}"], name: "thrower", inboxPrefix: "thrower", tls: {} };
+    const inboxes = { inboxPrefix: "thrower", inboxOf: () => "test" };
+    const options = { servers: ["${url}"], name: "thrower", ...inboxes, tls: {} };
     const log = { info() {}, warn() {} };
     const engine = await openNatsEngine(options, { clock, log, random: () => 0 });
     engine.subscribe("ask", () => { throw new Error("a defect of the listener"); });
@@ -224,6 +248,22 @@ describe("certificates", () => {
     expect(await reason({ servers: [url.replace("nats:", "tls:")], tls: good })).toBe(
       "the server speaks plain text: turn on its TLS, or name it with nats://",
     );
+  });
+
+  test("that are half written when the server resets a connection end nothing", async () => {
+    const resetting = createServer((socket) => socket.resetAndDestroy()).listen(0, "127.0.0.1");
+    ends.push(async () => {
+      resetting.close();
+      await once(resetting, "close");
+    });
+    await once(resetting, "listening");
+    const { port } = resetting.address() as AddressInfo;
+    const half = filesOf({ certificate: "-----BEGIN CERTIFICATE-----\nMIIB", key: server.key });
+    const { until } = await connect({ servers: [`tls://127.0.0.1:${port}`], tls: half });
+    const { detail } = await until((status) => status.detail.startsWith("not"));
+    expect(detail).toMatch(/: the server ended the connection$/);
+    // It goes on.
+    await once(resetting, "connection");
   });
 
   test("that are renewed are used for the next connection", async () => {

@@ -4,10 +4,8 @@
  */
 import type { MemoryBudget } from "../../memory-budget.js";
 import { Blobs } from "../wire/blobs.js";
+import { FetchQuota } from "../wire/fetch-quota.js";
 import type { Blob } from "../wire/messages.js";
-
-/** How often the whole of a blob may be fetched: once, and again for answers that were lost. */
-const FETCHES_MAX = 4;
 
 export interface Kept {
   readonly blob: Blob;
@@ -17,8 +15,8 @@ export interface Kept {
 
 export class KeptBytes {
   private readonly blobs = new Blobs(Infinity);
-  /** Bytes of each blob that may still be fetched. */
-  private readonly left = new Map<string, number>();
+  /** What may still be fetched of each blob. */
+  private readonly quotas = new Map<string, FetchQuota>();
 
   constructor(
     private readonly memory: MemoryBudget,
@@ -34,7 +32,7 @@ export class KeptBytes {
       return undefined;
     }
     const { blob } = kept;
-    this.left.set(blob.sha256, bytes.length * FETCHES_MAX);
+    this.quotas.set(blob.sha256, new FetchQuota(bytes.length));
     this.changed(bytes.length);
     let isReleased = false;
     const release = () => {
@@ -44,17 +42,14 @@ export class KeptBytes {
       share.release();
       this.changed(-bytes.length);
       // Equal bytes may be kept for another attempt.
-      if (this.blobs.chunk(blob.sha256, 0).length === 0) this.left.delete(blob.sha256);
+      if (this.blobs.chunk(blob.sha256, 0).length === 0) this.quotas.delete(blob.sha256);
     };
     return { blob, release };
   }
 
   /** The chunk; empty when the bytes are not kept, or were fetched too often. */
   chunk(sha256: string, offset: number): Uint8Array {
-    const left = this.left.get(sha256) ?? 0;
     const chunk = this.blobs.chunk(sha256, offset);
-    if (chunk.length > left) return new Uint8Array(0);
-    this.left.set(sha256, left - chunk.length);
-    return chunk;
+    return this.quotas.get(sha256)?.take(chunk) ?? new Uint8Array(0);
   }
 }

@@ -3,9 +3,9 @@
  * no correct door does, which is counted and logged once a minute.
  */
 import type { Clock } from "../../clock.js";
-import { RareLog } from "../../engine/rare-log.js";
 import { limits } from "../../limits.js";
 import type { Logger } from "../../log/log.js";
+import { RareLog } from "../../log/rare-log.js";
 import { FleetMessageError, UnknownKindError } from "../wire/codec.js";
 import type { HostMetrics } from "./host-metrics.js";
 

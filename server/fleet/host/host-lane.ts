@@ -18,6 +18,7 @@ import { freshShare, nextTickMs, transitionShare } from "./lane-share.js";
 import type { ShareEffect, ShareEvent, ShareState } from "./lane-share-events.js";
 import type { Owner, RemoteResult, SharedReport } from "../wire/messages.js";
 import { remoteResult } from "../wire/result.js";
+import { FetchQuota } from "../wire/fetch-quota.js";
 import { CHUNK_BYTES } from "../wire/messages.js";
 
 export interface HostLaneModules {
@@ -40,6 +41,8 @@ type FetchEffect = Extract<ShareEffect, { kind: "fetch" }>;
 
 export class HostLane {
   private share: ShareState = freshShare;
+  /** What each door that was sent a proof may still fetch of it. */
+  private readonly quotas = new WeakMap<RemoteResult, Map<string, FetchQuota>>();
   /** The work of the attempt that has the lane; undefined while it is fetched, and without one. */
   private work: { readonly attempt: number; readonly work: GroupWork } | undefined;
   /** Ends the fetch of the attempt's work. */
@@ -94,11 +97,20 @@ export class HostLane {
     this.setTick();
   }
 
-  /** The chunk of a proof that is held; empty when there is none. */
-  chunk(sha256: string, offset: number): Uint8Array {
-    const held = this.share.held.find(({ result }) => result.proof.sha256 === sha256);
-    const bytes = held?.result.proof.inline ?? new Uint8Array(0);
-    return bytes.subarray(offset, offset + CHUNK_BYTES);
+  /**
+   * The chunk of a proof that is held; empty when there is none, when the door was not sent its name,
+   * or has fetched it too often.
+   */
+  chunk(door: string, sha256: string, offset: number): Uint8Array {
+    const none = new Uint8Array(0);
+    for (const { result } of this.share.held) {
+      const { proof } = result;
+      if (proof.sha256 !== sha256) continue;
+      const wanted = proof.inline?.subarray(offset, offset + CHUNK_BYTES) ?? none;
+      const chunk = this.quotas.get(result)?.get(door)?.take(wanted) ?? none;
+      if (chunk.length > 0) return chunk;
+    }
+    return none;
   }
 
   /** Ends the timer and the fetch. Idempotent. */
@@ -145,6 +157,7 @@ export class HostLane {
       case "end": {
         const { owner, result } = effect;
         const { id: door, attempt } = owner;
+        if (result.kind === "proved") this.mayFetch(door, result);
         metrics.ended.inc({ result: result.kind });
         log.info({ device, door, attempt, result: result.kind }, "attempt ended");
         return tell(owner, device, result);
@@ -156,6 +169,12 @@ export class HostLane {
       default:
         return assertNever(effect);
     }
+  }
+
+  private mayFetch(door: string, result: Extract<RemoteResult, { kind: "proved" }>): void {
+    const quotas = this.quotas.get(result) ?? new Map<string, FetchQuota>();
+    if (!quotas.has(door)) quotas.set(door, new FetchQuota(result.proof.size));
+    this.quotas.set(result, quotas);
   }
 
   private async fetch({ attempt, from, assignment }: FetchEffect): Promise<void> {

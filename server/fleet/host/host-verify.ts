@@ -1,11 +1,13 @@
 /**
  * Verifies proofs of other hosts for doors, in a standby or an idle prover, so that no running proof
- * waits for long. A few at once: a door asks another host when this one is busy.
+ * waits for long. A few are fetched at once, and verified in turns of the doors: a door asks another host
+ * when this one is busy.
  */
 import type { AuditTrail } from "../../audit/audit-log.js";
 import type { Clock } from "../../clock.js";
 import { EngineError } from "../../engine/engine.js";
 import type { ReadyVerifier } from "../../lane/local-lanes.js";
+import { VerifyTurns } from "../../lane/verify-turns.js";
 import { limits } from "../../limits.js";
 import type { ClaimedProof, KeyClaim } from "../../prover/prover.js";
 import type { ProverDescription } from "../../work/prover-description.js";
@@ -32,6 +34,7 @@ export interface HostVerifyModules {
 export class HostVerify {
   /** The doors that have a verification in progress, once for each. */
   private readonly running: string[] = [];
+  private readonly turns = new VerifyTurns();
 
   constructor(private readonly modules: HostVerifyModules) {}
 
@@ -81,7 +84,7 @@ export class HostVerify {
       ]);
       const claims = claimsOf(of, keyBytes);
       const claimed: ClaimedProof = { kind: of.kind, bytes: proofBytes, claims };
-      return { kind: "verdict", isValid: await ready.verifier.verify(claimed) };
+      return { kind: "verdict", isValid: await this.turns.verify(door, ready, claimed) };
     } catch (error) {
       const isExpected = error instanceof FetchError || error instanceof EngineError;
       if (isExpected) return unable(`cannot fetch what to verify: ${error.message}`);

@@ -200,9 +200,11 @@ export class LaneHost {
         return this.lanes.get(message.device)?.step({ ...message, door });
       case "fetch": {
         const { sha256, offset } = message;
-        const chunks = [...this.lanes.values()].map((lane) => lane.chunk(sha256, offset));
-        const found = chunks.find(({ length }) => length > 0) ?? new Uint8Array(0);
-        return answer?.(encodeChunk(found));
+        for (const lane of this.lanes.values()) {
+          const chunk = lane.chunk(door.id, sha256, offset);
+          if (chunk.length > 0) return answer?.(encodeChunk(chunk));
+        }
+        return answer?.(encodeChunk(new Uint8Array(0)));
       }
       case "verify":
         if (answer === undefined) return;

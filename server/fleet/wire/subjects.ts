@@ -13,8 +13,17 @@ export const subjects = (cell: string) => ({
   /** What a lane host tells, or asks of, one door. */
   toDoor: (door: string, host: string) => `lean.${cell}.door.${door}.${host}`,
   /** The prefix of the subjects on which answers come. */
-  inbox: (role: "door" | "host", id: string) => `lean.${cell}.inbox.${role}.${id}`,
+  inbox: (role: "door" | "host", id: string) => inboxOf(cell, role, id),
+  /** The inbox of the sender of a message; undefined: nobody asks on its subject. */
+  senderInbox: (subject: string) => {
+    const [, , to] = subject.split(".");
+    const asker = to === "host" ? "door" : to === "door" ? "host" : undefined;
+    return asker && inboxOf(cell, asker, senderOf(subject));
+  },
 });
+
+const inboxOf = (cell: string, role: "door" | "host", id: string) =>
+  `lean.${cell}.inbox.${role}.${id}`;
 
 /** The sender of a message: the last token of its subject. */
 export function senderOf(subject: string): string {

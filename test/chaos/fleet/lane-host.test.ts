@@ -24,6 +24,7 @@ beforeEach(async () => {
       servers: nats.urls,
       name: "a",
       inboxPrefix: subjects("main").inbox("door", "a"),
+      inboxOf: subjects("main").senderInbox,
       tls: { ca: undefined, certificate: undefined, key: undefined },
     },
     { clock: systemClock, log: createLog("silent"), random: Math.random },

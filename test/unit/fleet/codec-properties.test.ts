@@ -11,6 +11,7 @@ import {
   FleetMessageError,
 } from "../../../server/fleet/wire/codec.js";
 import { limits } from "../../../server/limits.js";
+import { costBounds } from "../../../server/work/costs/cost-bounds.js";
 import { learn, optimisticMs, pessimisticMs } from "../../../server/work/costs/cost-model.js";
 import { modelOf } from "../../../server/work/costs/costs.js";
 import * as examples from "../../../tools/harness/wire/fleet-messages.js";
@@ -81,7 +82,7 @@ test("any costs that are taken predict every shape, also after they have learned
         ),
       ),
     ),
-    scatter: fc.double({ min: 1e-6, max: 1, noNaN: true }),
+    scatter: fc.double({ min: costBounds.scatterMin, max: costBounds.scatterMax, noNaN: true }),
     ageMs: fc.double({ min: 0, max: 1e15, noNaN: true }),
   });
   const kinds = fc.constantFrom("fold" as const, "merge" as const);

@@ -1,6 +1,6 @@
 /** Logs each kind of warning at most once a minute, and how many were left out since. */
 import type { Clock } from "../clock.js";
-import type { Logger } from "../log/log.js";
+import type { Logger } from "./log.js";
 
 const EVERY_MS = 60_000;
 /** Kinds that count apart; beyond that, all others count as one. */
