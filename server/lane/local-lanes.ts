@@ -19,7 +19,7 @@ import { FailoverVerifier } from "./prove/verifier.js";
 /** A verifier, and the description of the provers that it asks. */
 export interface ReadyVerifier {
   description: ProverDescription;
-  verifier: Pick<Verifier, "verify">;
+  verifier: Pick<Verifier, "verify"> & Partial<Pick<FailoverVerifier, "settled">>;
 }
 
 export interface LocalLanesModules {

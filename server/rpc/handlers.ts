@@ -25,7 +25,6 @@ import { bytesOfClaims } from "../work/claim-bytes.js";
 import { nextChange } from "../changes.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
-import { ProverError } from "../prover/prover.js";
 import { checkId, nodeIdOf } from "./call/call-context.js";
 import type { CallContext, HandlersModules, HandlersOptions } from "./call/call-context.js";
 import { Deliveries } from "./deliveries.js";
@@ -36,6 +35,7 @@ import { resultsOf } from "./stream-results.js";
 import type { Reader } from "./stream-results.js";
 import { submitSnapshot } from "./submit-snapshot.js";
 import { claimedProof } from "./verify-aggregate.js";
+import { VerifyCalls } from "./verify-calls.js";
 
 /** Bytes of an outcome without its proof: attestation data, a bit for each validator, and slack. */
 const OUTCOME_BYTES = 1024;
@@ -56,8 +56,7 @@ export function addAggregatorRoutes(routes: Routes, calls: Calls): void {
 }
 
 export class Handlers {
-  /** Proofs being verified for `VerifyAggregate` now. */
-  private verifying = 0;
+  private readonly verifying: VerifyCalls;
   private readonly deliveries: Deliveries;
 
   constructor(
@@ -65,6 +64,7 @@ export class Handlers {
     private readonly modules: HandlersModules,
   ) {
     this.deliveries = new Deliveries(modules);
+    this.verifying = new VerifyCalls(modules.clock);
   }
 
   submitSnapshot(request: SubmitSnapshotRequest, call: CallContext) {
@@ -126,29 +126,15 @@ export class Handlers {
 
   async verifyAggregate(request: VerifyAggregateRequest, context: CallContext) {
     this.nodeOf(request, "VerifyAggregate", context);
-    const { clock, schedules } = this.modules;
+    const { schedules } = this.modules;
     const { proofSystem: asked, data } = request;
     const slot = data?.slot ?? request.claims[0]?.signed.value?.slot ?? 0n;
     const schedule = askedSchedule(schedules, { asked, slot });
     const ready = schedule && this.modules.verifier(schedule.name);
     if (ready === undefined) throw new Refusal("unavailable", "", "no prover is up to verify with");
-    const { description, verifier } = ready;
-    const proof = claimedProof(request, description);
-    if (this.verifying >= limits.verifyCallsMax) {
-      const detail = `overloaded: ${limits.verifyCallsMax} proofs are being verified already`;
-      throw new Refusal("resource_exhausted", "", detail);
-    }
-    const startedMs = clock.nowMs();
-    this.verifying++;
-    const valid = await verifier
-      .verify(proof)
-      .catch((error: unknown) => {
-        if (!(error instanceof ProverError)) throw error;
-        throw new Refusal("unavailable", "", `the prover could not verify: ${error.message}`);
-      })
-      .finally(() => this.verifying--);
+    const proof = claimedProof(request, ready.description);
+    const { valid, verifyMs } = await this.verifying.verify(ready, proof, context);
     const detail = valid ? "" : "the proof does not verify, or attests other claims";
-    const verifyMs = Math.round(clock.nowMs() - startedMs);
     return create(VerifyAggregateResponseSchema, { valid, detail, verifyMs });
   }
 

@@ -29,6 +29,8 @@ export class FailoverVerifier implements Verifier {
   deaths = 0;
   /** The prover that has answered last. */
   lastAsked: Prover | undefined;
+  /** Resolve when a prover has answered a question, or has ended. */
+  private readonly open = new Set<Promise<void>>();
 
   constructor(private readonly modules: VerifierModules) {}
 
@@ -38,11 +40,14 @@ export class FailoverVerifier implements Verifier {
   }
 
   async verifySignatures(raws: SignedRaws) {
-    const verdicts = await this.ask(
-      (prover) => prover.verifySignatures(raws),
-      (prover) =>
-        (raws.keys.length / prover.description.publicKeyBytes) * limits.verifyMsPerSignature,
-    );
+    const verdicts = await this.ask(async (prover) => {
+      const answers: SignatureVerdict[] = [];
+      for (const { piece, count } of piecesOf(raws, prover.description)) {
+        const ms = limits.verifyMsMax + count * limits.verifyMsPerSignature;
+        answers.push(...(await this.within(ms, prover.verifySignatures(piece))));
+      }
+      return answers;
+    });
     const valid = verdicts.filter((verdict) => verdict === "ok").length;
     this.modules.metrics.validSignatures.inc(valid);
     this.modules.metrics.invalidSignatures.inc(verdicts.length - valid);
@@ -52,19 +57,20 @@ export class FailoverVerifier implements Verifier {
   async verify(proof: ClaimedProof) {
     const { clock, metrics } = this.modules;
     const startMs = clock.nowMs();
-    const isValid = await this.ask(
-      (prover) => prover.verify(proof),
-      () => 0,
+    const isValid = await this.ask((prover) =>
+      this.within(limits.verifyMsMax, prover.verify(proof)),
     );
     metrics.verifySeconds.observe((clock.nowMs() - startMs) / 1000);
     (isValid ? metrics.validProofs : metrics.invalidProofs).inc();
     return isValid;
   }
 
-  private async ask<T>(
-    question: (prover: Prover) => Promise<T>,
-    extraMs: (prover: Prover) => number,
-  ): Promise<T> {
+  /** Resolves once every prover that was asked has answered or ended, those given up included. */
+  async settled() {
+    await Promise.all(this.open);
+  }
+
+  private async ask<T>(question: (prover: Prover) => Promise<T>): Promise<T> {
     const asked = new Set<Prover>();
     let last = new ProverError("died", "no prover is up to verify with");
     for (;;) {
@@ -72,7 +78,7 @@ export class FailoverVerifier implements Verifier {
       if (prover === undefined) throw last;
       asked.add(prover);
       try {
-        const answer = await this.within(limits.verifyMsMax + extraMs(prover), question(prover));
+        const answer = await question(prover);
         this.lastAsked = prover;
         return answer;
       } catch (error) {
@@ -83,8 +89,15 @@ export class FailoverVerifier implements Verifier {
     }
   }
 
+  private note(answering: Promise<unknown>): void {
+    const done = () => void this.open.delete(settled);
+    const settled: Promise<void> = answering.then(done, done);
+    this.open.add(settled);
+  }
+
   private async within<T>(ms: number, answer: Promise<T>): Promise<T> {
     const { clock } = this.modules;
+    this.note(answer);
     let cancel = () => {};
     const timeout = new Promise<never>((_resolve, reject) => {
       cancel = clock.at(clock.nowMs() + ms, () =>
@@ -97,4 +110,22 @@ export class FailoverVerifier implements Verifier {
       cancel();
     }
   }
+}
+
+/**
+ * The signatures in pieces that the prover takes at once, which is as many as one job may have, and for each
+ * of which it is given less time than it may be silent.
+ */
+function piecesOf(
+  raws: SignedRaws,
+  { publicKeyBytes, signatureBytes, rawsMax }: ProverDescription,
+) {
+  const total = raws.keys.length / publicKeyBytes;
+  const most = Math.min(rawsMax || Infinity, limits.verifySignaturesMax);
+  return Array.from({ length: Math.ceil(total / most) }, (_, at) => {
+    const [from, to] = [at * most, Math.min((at + 1) * most, total)];
+    const keys = raws.keys.subarray(from * publicKeyBytes, to * publicKeyBytes);
+    const signatures = raws.signatures.subarray(from * signatureBytes, to * signatureBytes);
+    return { piece: { ...raws, keys, signatures }, count: to - from };
+  });
 }
