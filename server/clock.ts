@@ -11,6 +11,18 @@ export interface Clock {
   at(instantMs: number, callback: () => void): () => void;
 }
 
+/** Resolves when the promise settles, or after the time. */
+export function settledWithin(clock: Clock, ms: number, promise: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.at(clock.nowMs() + ms, resolve);
+    const settled = () => {
+      cancel();
+      resolve();
+    };
+    promise.then(settled, settled);
+  });
+}
+
 /** Most milliseconds of a timer of Node, 24.8 days: it fires a longer one at once. */
 export const TIMER_MS_MAX = 2 ** 31 - 1;
 

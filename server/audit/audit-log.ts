@@ -8,14 +8,13 @@ import { closeSync, openSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import type { Clock } from "../clock.js";
+import { settledWithin } from "../clock.js";
 import { fileReason } from "../files/file-reason.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log/log.js";
 
 /** Milliseconds between two tries to write. */
 const RETRY_EVERY_MS = 1000;
-/** Most milliseconds that `close` waits for the disk. */
-const CLOSE_MS_MAX = 2000;
 /** The file is its owner's alone: it names callers. */
 const MODE = 0o600;
 
@@ -100,14 +99,18 @@ export class AuditLog {
     const { clock, log } = this.modules;
     this.isClosing = true;
     this.retryNow();
-    const late = new Promise<void>((resolve) => clock.at(clock.nowMs() + CLOSE_MS_MAX, resolve));
-    await Promise.race([this.writing ?? this.writeAll(), late]);
-    if (this.lost > 0 && this.push([this.encode("lost", { lines: this.lost })])) {
-      await Promise.race([this.writeAll(), late]);
-    }
+    await settledWithin(clock, limits.diskTakeMsMax, this.finish());
     const lines = this.lines.length;
     if (lines > 0) log.error({ path: this.path, lines }, "lines of the audit record are lost");
-    await Promise.race([this.file?.close().catch(() => undefined), late]);
+  }
+
+  /** Writes what waits, and closes the file. Never rejects. */
+  private async finish(): Promise<void> {
+    await (this.writing ?? this.writeAll());
+    if (this.lost > 0 && this.push([this.encode("lost", { lines: this.lost })])) {
+      await this.writeAll();
+    }
+    await this.file?.close().catch(() => undefined);
     this.file = undefined;
   }
 

@@ -1,8 +1,9 @@
 /**
  * Records requests, the ends of their groups and what the live page is shown in a folder, for
  * `lean-aggregator replay` and `page`, and for the judge of the schedule. A call only puts its record into a queue; it is encoded and written after
- * the call has been answered. Bounded in bytes and files: the oldest file goes. What cannot be
- * written ends the recording with one line in the log, and never a call.
+ * the call has been answered. Bounded in bytes and files: the oldest file goes. A record for which
+ * there is no room, or that the reader would refuse, is left out and counted. What cannot be written
+ * ends the recording with one line in the log, and never a call.
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -19,20 +20,24 @@ import {
   SubmitSnapshotRequestSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Clock } from "../clock.js";
+import { settledWithin } from "../clock.js";
 import { fileReason } from "../files/file-reason.js";
+import { safeParse } from "../json/safe-parse.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log/log.js";
+import { RareLog } from "../log/rare-log.js";
 import type { DecodedGroup } from "../work/group.js";
 import { shapeOf } from "../work/shape.js";
 import type { Envelope, SubmitAnswer } from "../work/submission.js";
 import type {
   ActivityRecord,
   AnyRecord,
+  LostRecord,
   OutcomeRecord,
   Recording,
   SubmissionRecord,
 } from "./records.js";
-import { RECORDING_VERSION } from "./records.js";
+import { RECORDING_VERSION, recordSchema } from "./records.js";
 import { RecordingFiles } from "./recording-files.js";
 
 export interface RecorderOptions {
@@ -75,14 +80,21 @@ interface Entry {
 
 const ENTRY_BYTES = 1024;
 
+/** How many records of each kind are missing. */
+type Lost = Omit<LostRecord, "kind" | "atMs">;
+const nothingLost: Lost = { requests: 0, outcomes: 0, answers: 0 };
+const lostAs = { submission: "requests", outcome: "outcomes", activity: "answers" } as const;
+
 export class Recorder {
   private readonly files: RecordingFiles;
   private readonly startedUnixMs: number;
   private readonly startedAtMs: number;
   private queue: Entry[] = [];
   private heldBytes = 0;
-  private lostRequests = 0;
+  /** Since the last record that says so. */
+  private lost = nothingLost;
   private requests = 0;
+  private readonly rareLog: RareLog;
   private state: "open" | "stopped" = "open";
   private writing: Promise<void> | undefined;
 
@@ -92,6 +104,7 @@ export class Recorder {
     private readonly modules: { clock: Clock; log: Logger },
   ) {
     const { clock } = modules;
+    this.rareLog = new RareLog(modules);
     const { service, run, devices, content, ...where } = options;
     const head = { kind: "recording", version: RECORDING_VERSION, service, run, devices, content };
     this.files = new RecordingFiles(where, encodeLine(head));
@@ -107,11 +120,6 @@ export class Recorder {
   submitted({ request, received, envelope, answer }: Submitted): void {
     if (this.state !== "open") return;
     const size = received?.length ?? envelope.bytes;
-    if (this.heldBytes + size > limits.recordPendingBytesMax) {
-      this.lostRequests++;
-      return;
-    }
-    this.requests++;
     const { principal, nodeId, requestId, receivedAtMs, accepted } = envelope;
     const line: SubmissionRecord = {
       kind: "submission",
@@ -129,7 +137,7 @@ export class Recorder {
       if (this.options.content === "shapes") return encode(shapesOf(request));
       return received ?? encode(request);
     };
-    this.add({ line, body, heldBytes: size + ENTRY_BYTES });
+    if (this.add({ line, body, heldBytes: size + ENTRY_BYTES })) this.requests++;
   }
 
   ended({ nodeId, requestId, outcome, group }: Ended): void {
@@ -155,32 +163,65 @@ export class Recorder {
     this.add({ line, heldBytes: ENTRY_BYTES });
   }
 
-  /** Resolves once the answer of `StreamActivity` is written, or the recording is stopped. */
+  /**
+   * Resolves once the answer of `StreamActivity` is written, or the recording is stopped, but does not wait
+   * longer for a disk than its end does.
+   */
   async seen(answer: MessageInitShape<typeof StreamActivityResponseSchema>): Promise<void> {
     if (this.state !== "open") return;
     const atMs = this.instant(answer.nowMs ?? 0);
     const line: ActivityRecord = { kind: "activity", atMs, bytes: 0 };
     const body = () =>
       toBinary(StreamActivityResponseSchema, create(StreamActivityResponseSchema, answer));
-    this.add({ line, body, heldBytes: ENTRY_BYTES });
-    await this.writing;
+    this.add({ line, body, heldBytes: limits.recordedAnswerBytesMax });
+    await settledWithin(this.modules.clock, limits.diskTakeMsMax, this.written());
   }
 
-  /** Writes what waits, and closes the file. Never rejects. */
+  /** Writes what waits, for up to two seconds, and closes the file. Never rejects. */
   async close(): Promise<void> {
-    await this.writing;
+    const { clock, log } = this.modules;
+    await settledWithin(clock, limits.diskTakeMsMax, this.finish());
+    this.state = "stopped";
+    if (this.writing === undefined) return;
+    const { folder } = this.options;
+    const { requests, outcomes, answers } = this.lost;
+    const records = 1 + this.queue.length + requests + outcomes + answers;
+    this.queue = [];
+    log.error({ folder, records }, "the last records of the recording are lost");
+  }
+
+  /** Never rejects. */
+  private async finish(): Promise<void> {
+    await this.written();
     this.state = "stopped";
     await this.files.close().catch(() => undefined);
+  }
+
+  private async written(): Promise<void> {
+    await this.writing;
   }
 
   private instant(atMs: number): number {
     return Math.round((this.startedUnixMs + atMs - this.startedAtMs) * 1000) / 1000;
   }
 
-  private add(entry: Entry): void {
-    this.queue.push(entry);
-    this.heldBytes += entry.heldBytes;
+  /** Queues the entry; false when there is no room for it. */
+  private add(entry: Entry): boolean {
+    const heldBytes = this.heldBytes + entry.heldBytes;
+    const hasRoom = heldBytes <= limits.recordPendingBytesMax;
+    if (hasRoom) {
+      this.queue.push(entry);
+      this.heldBytes = heldBytes;
+    } else this.lose(entry.line);
     this.writing ??= this.writeAll();
+    return hasRoom;
+  }
+
+  private lose({ kind }: AnyRecord): void {
+    if (kind === "recording" || kind === "lost") return;
+    const { lost } = this;
+    const as = lostAs[kind];
+    this.lost = { ...lost, [as]: lost[as] + 1 };
   }
 
   /** Never rejects. */
@@ -193,7 +234,8 @@ export class Recorder {
         if (entry === undefined) break;
         const body = entry.body?.();
         const line = body === undefined ? entry.line : { ...entry.line, bytes: body.length };
-        await this.files.append(encodeLine(line), body);
+        const isRead = safeParse(recordSchema, line).success;
+        if (!isRead || !(await this.files.append(encodeLine(line), body))) this.lose(line);
         this.heldBytes -= entry.heldBytes;
       }
     } catch (error) {
@@ -204,18 +246,17 @@ export class Recorder {
   }
 
   private nextEntry(): Entry | undefined {
-    const { lostRequests, modules } = this;
-    if (lostRequests === 0) return this.queue.shift();
-    this.lostRequests = 0;
-    modules.log.warn(
-      { requests: lostRequests },
-      "requests came too fast to record; they are left out",
-    );
+    const { lost, modules } = this;
+    if (lost === nothingLost) return this.queue.shift();
+    this.lost = nothingLost;
+    const text = "records came too fast, or are too large; they are left out of the recording";
+    this.rareLog.warn("lost", { ...lost }, text);
     const atMs = this.instant(modules.clock.nowMs());
-    return { line: { kind: "lost", atMs, requests: lostRequests }, heldBytes: 0 };
+    return { line: { kind: "lost", atMs, ...lost }, heldBytes: 0 };
   }
 
   private stop(error: unknown): void {
+    if (this.state === "stopped") return;
     this.state = "stopped";
     this.queue = [];
     this.heldBytes = 0;

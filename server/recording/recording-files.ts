@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { limits } from "../limits.js";
 import { recordingFile } from "./records.js";
 
 export interface RecordingBounds {
@@ -35,16 +36,17 @@ export class RecordingFiles {
       .filter((name) => recordingFile.test(name))
       .sort();
     this.next = Number(this.names.at(-1)?.slice(0, 8) ?? 0) + 1;
-    this.fileBytesMax = Math.floor(bytesMax / filesMax);
+    this.fileBytesMax = Math.min(Math.floor(bytesMax / filesMax), limits.recordFileBytesMax);
   }
 
-  /** Writes one record. A record that no file can hold is left out. Rejects with the system's error. */
-  async append(line: Buffer, body?: Uint8Array): Promise<void> {
+  /** Writes one record; false for one that no file can hold. Rejects with the system's error. */
+  async append(line: Buffer, body?: Uint8Array): Promise<boolean> {
     const parts = body === undefined ? [line] : [line, body, NEWLINE];
     const bytes = parts.reduce((sum, { length }) => sum + length, 0);
-    if (this.head.length + bytes > this.fileBytesMax) return;
+    if (this.head.length + bytes > this.fileBytesMax) return false;
     if (this.file === undefined || this.bytes + bytes > this.fileBytesMax) await this.begin();
     await this.write(parts, bytes);
+    return true;
   }
 
   async close(): Promise<void> {

@@ -74,8 +74,16 @@ const activity = z.object({
   bytes: count.max(limits.recordedAnswerBytesMax),
 });
 
-/** Requests that came faster than they could be written, and are missing. */
-const lost = z.object({ kind: z.literal("lost"), atMs: instant, requests: count });
+/** How many records are missing: they came faster than they could be written, or are too large. */
+const lost = z.object({
+  kind: z.literal("lost"),
+  atMs: instant,
+  requests: count,
+  /** Recordings of earlier versions name none. */
+  outcomes: count.default(0),
+  /** What the live page was shown. */
+  answers: count.default(0),
+});
 
 export const recordSchema = z.discriminatedUnion("kind", [
   head,

@@ -1,33 +1,44 @@
 /** The recorder: it delays no call, keeps a bounded queue, and stops where it cannot write. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { pino } from "pino";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
+import { StreamActivityResponseSchema } from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import {
   GroupSchema,
+  OutcomeSchema,
+  OutcomeStatus,
   SubmitSnapshotRequestSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
+import type { Clock } from "../../../server/clock.js";
 import { systemClock } from "../../../server/clock.js";
 import { readRecording } from "../../../server/recording/read-recording.js";
-import type { Submitted } from "../../../server/recording/recorder.js";
+import type { Ended, Submitted } from "../../../server/recording/recorder.js";
 import { Recorder } from "../../../server/recording/recorder.js";
+import { RecordingFiles } from "../../../server/recording/recording-files.js";
+import { decodedGroup } from "../../../tools/harness/decoded-group.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
+import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
+import { workOf } from "../fleet/scripted-door.js";
 import { mergeOf, proofComponent, rawsComponent } from "../../../tools/harness/merges.js";
+
+afterEach(() => vi.restoreAllMocks());
 
 const who = { service: "test", run: "00000000000000aa", devices: 1 };
 const bounds = { bytesMax: 1e9, filesMax: 2 };
 
-function recorderIn(folder: string, content: "full" | "shapes" = "full") {
+function recorderIn(
+  folder: string,
+  content: "full" | "shapes" = "full",
+  clock: Clock = systemClock,
+) {
   const lines: unknown[] = [];
   const write = (line: string) => void lines.push(JSON.parse(line));
   const log = pino({ level: "debug", formatters: { level: (level) => ({ level }) } }, { write });
-  const recorder = new Recorder(
-    { folder, ...bounds, ...who, content },
-    { clock: systemClock, log },
-  );
+  const recorder = new Recorder({ folder, ...bounds, ...who, content }, { clock, log });
   return { recorder, lines };
 }
 
@@ -65,6 +76,16 @@ function submitted(received?: Uint8Array): Submitted {
       accepted: { ...accepted, requestId: "abc", predictedFinishMs: 1 },
     },
   };
+}
+
+function ended(groupIndex: number): Ended {
+  const outcome = create(OutcomeSchema, { groupIndex, status: OutcomeStatus.NOT_STARTED });
+  return { nodeId: "node-1", requestId: "abc", outcome, group: decodedGroup(workOf(1)) };
+}
+
+/** A disk that takes nothing, and says nothing. */
+function hangDisk(): void {
+  vi.spyOn(RecordingFiles.prototype, "append").mockReturnValue(new Promise(() => undefined));
 }
 
 test("a request is kept as it was, or without keys, signatures and proofs", async () => {
@@ -134,4 +155,52 @@ test("what the live page is shown is kept with its instant, in shapes as well", 
   await recorder.close();
   await recorder.seen({ nowMs: 0, run: "two" });
   expect([...readRecording(folder)]).toHaveLength(2);
+});
+
+test("a disk that hangs holds a bounded number of records, and ends wait two seconds for it", async () => {
+  const folder = join(temporaryFolder(), "recording");
+  const clock = new VirtualClock();
+  const { recorder, lines } = recorderIn(folder, "full", clock);
+  hangDisk();
+  const one = ended(0);
+  const room = limits.recordPendingBytesMax / 1024;
+  for (let at = 0; at < room + 5; at++) recorder.ended(one);
+  const ends = async () => {
+    await recorder.seen({ nowMs: clock.nowMs(), run: "one" });
+    await recorder.close();
+  };
+  const ending = ends();
+  await clock.runUntil(2 * limits.diskTakeMsMax, () => undefined);
+  await ending;
+  // The one that hangs says what was lost.
+  const records = 1 + room;
+  expect(lines).toMatchObject([
+    { level: "warn", requests: 0, outcomes: 5, answers: 1 },
+    { level: "error", folder, records, msg: "the last records of the recording are lost" },
+  ]);
+  recorder.ended(one);
+  expect(recorder.isOpen).toBe(false);
+});
+
+test("what the reader would refuse is left out and counted, and the rest is read", async () => {
+  const folder = join(temporaryFolder(), "recording");
+  const { recorder } = recorderIn(folder);
+  const answerOf = (bytes: number) => ({ nowMs: 0, run: "x".repeat(bytes) });
+  const overhead = toBinary(
+    StreamActivityResponseSchema,
+    create(StreamActivityResponseSchema, answerOf(limits.recordedAnswerBytesMax)),
+  ).length;
+  const most = 2 * limits.recordedAnswerBytesMax - overhead;
+  await recorder.seen(answerOf(most));
+  await recorder.seen(answerOf(most + 1));
+  recorder.ended(ended(limits.groupsSentMax + 1));
+  recorder.ended(ended(3));
+  await recorder.close();
+  const records = [...readRecording(folder)].slice(1);
+  expect(records.map(({ kind }) => kind)).toEqual(["activity", "lost", "lost", "outcome"]);
+  expect(records.slice(1)).toMatchObject([
+    { requests: 0, outcomes: 0, answers: 1 },
+    { requests: 0, outcomes: 1, answers: 0 },
+    { group: 3 },
+  ]);
 });

@@ -10,12 +10,19 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import type * as Limits from "../../../server/limits.js";
 import { readRecording, RecordingError } from "../../../server/recording/read-recording.js";
 import { RecordingFiles } from "../../../server/recording/recording-files.js";
 import { RECORDING_VERSION } from "../../../server/recording/records.js";
 import { Random } from "../../../tools/sim/random.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
+
+const FILE_BYTES_MAX = 100_000;
+vi.mock("../../../server/limits.js", async (original) => {
+  const real = await original<typeof Limits>();
+  return { ...real, limits: { ...real.limits, recordFileBytesMax: 100_000 } };
+});
 
 const line = (value: object) => Buffer.from(`${JSON.stringify(value)}\n`);
 const head = {
@@ -26,7 +33,9 @@ const head = {
   devices: 1,
   content: "full",
 };
-const lost = (requests: number) => ({ kind: "lost", atMs: 1, requests });
+const lost = (requests: number) => {
+  return { kind: "lost", atMs: 1, requests, outcomes: 0, answers: 0 };
+};
 const submission = (bytes: number) => ({
   kind: "submission",
   atMs: 1,
@@ -76,10 +85,19 @@ test("bytes and files are bounded, over all runs: the oldest file goes", async (
   const next = new RecordingFiles({ folder, ...bounds }, line(head));
   await next.append(line(lost(100)));
   // No file could hold this one: it is left out.
-  await next.append(line(lost(101)), new Uint8Array(500));
+  expect(await next.append(line(lost(101)), new Uint8Array(500))).toBe(false);
   await next.close();
   expect(sizes()).toHaveLength(3);
   expect(kept().at(-1)).toBe(100);
+});
+
+test("no file is larger than a reader takes, whatever the bounds allow", async () => {
+  const records = Array.from({ length: 2000 }, (_, at) => lost(at));
+  const folder = await recording({ bytesMax: 1e9, filesMax: 3 }, records);
+  const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size);
+  expect(sizes).toHaveLength(2);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(FILE_BYTES_MAX);
+  expect(recordsIn(folder).filter(({ kind }) => kind === "lost")).toHaveLength(2000);
 });
 
 test("a record that was cut off is not read, wherever the cut is", async () => {
