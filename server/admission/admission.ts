@@ -283,10 +283,8 @@ export class Admission {
   ): SubmitAnswer {
     const { clock, metrics } = this.modules;
     // The session may join an attempt that has already run for longer than predicted.
-    const finishAtMs = Math.max(
-      clock.nowMs(),
-      forecast.startAtMs + predictedMs(submission, dispatcher),
-    );
+    const ownMs = predictedMs(submission, dispatcher);
+    const finishAtMs = Math.max(clock.nowMs(), forecast.startAtMs + ownMs);
     const predictedFinishMs = Math.round(finishAtMs - submission.receivedAtMs);
     const accepted = { ...submission.accepted, predictedFinishMs };
     const cameToIdle = forecast.hasIdleLane;
@@ -328,10 +326,13 @@ export class Admission {
     };
   }
 
-  private inFlight(submission: Submission, [inWay]: readonly Session[]): Skipped | undefined {
-    if (inWay !== undefined && !submission.shouldReplace) {
-      const { requestId } = inWay.request;
-      const detail = `request ${requestId} of slot ${inWay.submission.slot} is in flight`;
+  private inFlight(submission: Submission, inWay: readonly Session[]): Skipped | undefined {
+    // Of a session of which nothing waits, nothing is replaced.
+    const begun = inWay.filter((each) => !isWaiting(each)).slice(limits.begunSessionsMax - 1);
+    const [kept] = submission.shouldReplace ? begun : inWay;
+    if (kept !== undefined) {
+      const { requestId } = kept.request;
+      const detail = `request ${requestId} of slot ${kept.submission.slot} is in flight`;
       return { ...skipped("in_flight", detail), inFlightRequestId: requestId };
     }
     if (this.sessions.size < limits.sessionsInFlightMax) return undefined;
@@ -352,8 +353,8 @@ export class Admission {
 
   /**
    * The sessions of this run of the node with the snapshot's priority, kind and proof system: one may
-   * be in flight, and beside it what was being proved when it replaced others. A merge that is made ahead
-   * is never in the way of a vote's aggregate.
+   * be in flight, and beside it a few that were being proved when it replaced others. A merge that is made
+   * ahead is never in the way of a vote's aggregate.
    */
   private inWayOf(
     { nodeId, nodeEpoch, priority, groups }: Submission,

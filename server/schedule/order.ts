@@ -3,7 +3,7 @@
  * that is made ahead; then of the node that recently used the provers least; then the one expected to be
  * worth most for its time; then the first to arrive.
  * Backlog gets a turn after groups of higher classes were preferred to it a set number of times, and a
- * merge made ahead after votes were.
+ * merge made ahead after votes were. A turn is used up by what takes it, however that ends.
  */
 import { limits } from "../limits.js";
 import { AGGREGATION, BACKLOG, PROPOSAL } from "../work/priority.js";
@@ -21,6 +21,9 @@ export interface Standing {
   /** Number of the session in order of arrival; Infinity for a snapshot not accepted yet. */
   order: number;
 }
+
+/** What of a standing says whether it is overtaken by what starts. */
+export type Overtaken = Pick<Standing, "priority" | "isAhead">;
 
 /** Share of a typical job that does not count as a job. */
 const NEGLIGIBLE = 0.1;
@@ -57,7 +60,10 @@ export interface TimesOvertaken {
    * a turn or an attempt that ended with a result.
    */
   readonly backlog: number;
-  /** Votes that started while a merge made ahead waited, since one was last proved. */
+  /**
+   * Votes that started while a merge made ahead waited, since one was last proved. After a turn it is one
+   * short of the next: what took the turn may not have been proved.
+   */
   readonly ahead: number;
 }
 
@@ -84,17 +90,17 @@ export interface Taken<T> {
  * Returns the next of the groups that may start, and the new counts of overtakings; undefined when none may.
  * A backlog turn is not preempted, so that backlog does not wait for ever.
  *
- * @param waiting all that wait: those that may not start now are overtaken too
+ * @param waiting all that wait, jobs of trees too: those that may not start now are overtaken as well
  */
 export function takeNext<T extends Standing>(
   suited: readonly T[],
   timesOvertaken: TimesOvertaken,
-  waiting: readonly T[] = suited,
+  waiting: readonly Overtaken[] = suited,
 ): Taken<T> | undefined {
   const first = firstOf(suited);
   if (first === undefined) return undefined;
   const backlog = isBacklog(first) ? first : firstOf(suited.filter(isBacklog));
-  const ahead = firstOf(suited.filter(({ isAhead }) => isAhead));
+  const ahead = firstOf(suited.filter(mayTakeTurnOfAhead));
   if (backlog !== undefined && isTurnOfBacklog(timesOvertaken)) {
     return {
       next: backlog,
@@ -104,17 +110,32 @@ export function takeNext<T extends Standing>(
   }
   const isTurn = isTurnOfAhead(timesOvertaken) && first.priority !== PROPOSAL;
   const next = (isTurn ? ahead : undefined) ?? first;
-  const isVotes = next.priority === AGGREGATION && !next.isAhead;
+  const backlogNow = timesOvertaken.backlog + Number(!isBacklog(next) && waiting.some(isBacklog));
   return {
     next,
     isBacklogTurn: false,
-    timesOvertaken: {
-      backlog: timesOvertaken.backlog + Number(!isBacklog(next) && waiting.some(isBacklog)),
-      ahead: timesOvertaken.ahead + Number(isVotes && waiting.some(({ isAhead }) => isAhead)),
-    },
+    timesOvertaken: { backlog: backlogNow, ahead: aheadAfter(next, timesOvertaken, waiting) },
   };
 }
 
-function isBacklog({ priority }: Standing): boolean {
+/** One that would be late even now does not take the turn: the lane ends it without a proof. */
+function mayTakeTurnOfAhead({ isAhead, worthPerMs }: Standing): boolean {
+  return isAhead && worthPerMs > 0;
+}
+
+function aheadAfter(
+  next: Standing,
+  timesOvertaken: TimesOvertaken,
+  waiting: readonly Overtaken[],
+): number {
+  const { ahead } = timesOvertaken;
+  if (mayTakeTurnOfAhead(next) && isTurnOfAhead(timesOvertaken)) {
+    return limits.proofsBeforeBacklog - 1;
+  }
+  const isVotes = next.priority === AGGREGATION && !next.isAhead;
+  return ahead + Number(isVotes && waiting.some(({ isAhead }) => isAhead));
+}
+
+function isBacklog({ priority }: Overtaken): boolean {
   return priority === BACKLOG;
 }

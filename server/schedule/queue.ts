@@ -17,7 +17,7 @@ import { messagesOf } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 import { AdmissionForecast } from "./forecast/admission-forecast.js";
 import type { Forecast } from "./forecast/admission-forecast.js";
-import { isBacklog } from "./attempt/attempt.js";
+import { hasWaiterOf, isBacklog } from "./attempt/attempt.js";
 import type { Plan } from "./attempt/attempt.js";
 import { Attempts } from "./attempt/attempts.js";
 import type { Dispatcher, NextAttempt, AttemptSource } from "./dispatcher.js";
@@ -139,11 +139,14 @@ export class GroupQueue implements AttemptSource {
   }
 
   next(messagesMax: number, isLastLane: boolean): NextAttempt | undefined {
+    const turn = this.takeTurnOfBacklog();
+    if (turn !== undefined) return turn;
     const fitting = this.waiting.all().filter(({ shape }) => messagesOf(shape) <= messagesMax);
     const leastUrgent = isLastLane ? this.leastUrgent(fitting) : BACKLOG;
     const isSuited = (each: WaitingGroup) => each.priority <= leastUrgent && !this.givesWay(each);
     const suited = isLastLane ? fitting.filter(isSuited) : fitting;
-    const taken = takeNext(suited, this.timesOvertaken, fitting);
+    const waiting = [...fitting, ...this.trees.waiting()];
+    const taken = takeNext(suited, this.timesOvertaken, waiting);
     // What has begun is worth finishing: a job of a tree comes before groups of its class.
     const priority = taken?.next.priority ?? leastUrgent;
     const job = taken?.isBacklogTurn === true ? undefined : this.trees.next(priority);
@@ -157,6 +160,14 @@ export class GroupQueue implements AttemptSource {
     return this.trees.begin(plan) ?? this.attemptOf(plan);
   }
 
+  /** The next job of a tree of backlog, which takes backlog's turn; undefined when it is not its turn. */
+  private takeTurnOfBacklog(): NextAttempt | undefined {
+    if (!isTurnOfBacklog(this.timesOvertaken)) return undefined;
+    const job = this.trees.nextInTurn();
+    if (job !== undefined) this.timesOvertaken = { ...this.timesOvertaken, backlog: 0 };
+    return job;
+  }
+
   /** The last idle lane stays free for what replaces a merge: backlog would be preempted by it. */
   private leastUrgent(waiting: readonly WaitingGroup[]): number {
     if (isTurnOfBacklog(this.timesOvertaken)) return BACKLOG;
@@ -165,8 +176,8 @@ export class GroupQueue implements AttemptSource {
 
   /**
    * Whether this merge waits: for one that may replace it, or for expected votes. One of several messages that
-   * would be late after them is refused, so that its node asks for fewer. One that would be late even now is
-   * left to the lane, which ends it.
+   * would be late after them is refused, in its turn too, so that its node asks for fewer: those have the turn,
+   * and cost fewer votes. One that would be late even now is left to the lane, which ends it.
    */
   private givesWay(merge: WaitingGroup): boolean {
     if (this.mayBeReplaced(merge)) return true;
@@ -232,7 +243,8 @@ export class GroupQueue implements AttemptSource {
       this.attempts.isPreemptible(attemptId),
     );
     if (decision.kind === "look_again") {
-      this.cancelLook = clock.at(decision.atMs, () => this.offered());
+      // By way of the lanes, so that what is held on an idle one is noted anew.
+      this.cancelLook = clock.at(decision.atMs, () => dispatcher.wake());
     } else if (decision.kind === "kill") {
       const { backlog, ahead } = this.timesOvertaken;
       this.timesOvertaken = { backlog: backlog + 1, ahead };
@@ -286,7 +298,8 @@ export class GroupQueue implements AttemptSource {
     if (isBacklog(attempt)) this.timesOvertaken = { ...this.timesOvertaken, backlog: 0 };
     if (result.kind !== "proved") return;
     const isMerge = attempt.leader.work.kind === "merge";
-    if (isMerge && !isBacklog(attempt)) this.timesOvertaken = { ...this.timesOvertaken, ahead: 0 };
+    const isAhead = isMerge && hasWaiterOf(attempt, AGGREGATION);
+    if (isAhead) this.timesOvertaken = { ...this.timesOvertaken, ahead: 0 };
     if (!isMerge) this.votesProvedAtMs = this.modules.clock.nowMs();
   }
 }

@@ -2,6 +2,7 @@
  * One attempt at proving one input, shared by every group that waits for it: equal work of several
  * nodes is proved once. Pure.
  */
+import { assertNever } from "../../errors.js";
 import type { Assignment } from "../../lane/lane-messages.js";
 import type { TreeJobs } from "../../session/node-record.js";
 import { groupOf, isRetry } from "../../session/session.js";
@@ -92,6 +93,11 @@ export function priorityOf({ waiters }: Attempt): number {
   return Math.min(...waiters.map(({ session }) => session.submission.priority));
 }
 
+/** Whether the snapshot of some waiter is of this class. */
+export function hasWaiterOf({ waiters }: Attempt, priority: number): boolean {
+  return waiters.some(({ session }) => session.submission.priority === priority);
+}
+
 /** Whether every waiter's snapshot is backlog. */
 export function isBacklog({ waiters }: Attempt): boolean {
   return waiters.every(({ session }) => session.submission.priority === BACKLOG);
@@ -126,6 +132,28 @@ export function isDecidedByOthers(
   const knownAtMs = adopted?.fenceAtMs ?? worthlessFromMs(assignment);
   const hasRoom = worthlessAtMs - knownAtMs > result.proveMs && nowMs < deadlineAtMs;
   return !mayShed || hasRoom;
+}
+
+/**
+ * Whether the result of another door's attempt, which a job of a tree has adopted, says nothing of the job:
+ * it was decided by that door's limits, or inputs were left out that the job has to have.
+ */
+export function isVerdictOfOthers(result: ProofResult, { minInputs }: Assignment): boolean {
+  switch (result.kind) {
+    case "not_started":
+      return true;
+    case "failed":
+      return result.deaths === 0;
+    case "too_few_inputs":
+      return result.inputs >= minInputs;
+    case "proved":
+      return result.leftOut.some(isShed);
+    case "nothing_to_prove":
+    case "rejected":
+      return false;
+    default:
+      return assertNever(result);
+  }
 }
 
 function isShed({ reason }: LeftOut): boolean {

@@ -64,7 +64,8 @@ export class RunningTree {
   private readonly onLanes = new Map<number, { job: TreeJob; startedAtMs: number }>();
   /** Inputs that were found bad. */
   private readonly bad: LeftOut[] = [];
-  private readonly works = new Map<number, { work: FoldWork; digest: string }>();
+  /** Of jobs that wait for a lane: their inputs are copied only for the lane that gets them. */
+  private readonly digests = new Map<number, string>();
   private readonly keys = new Map<number, Uint8Array>();
   private startedAtMs: number | undefined;
   /** Time of the jobs that have ended. */
@@ -132,7 +133,7 @@ export class RunningTree {
   }
 
   digestOf(job: TreeJob): string {
-    return this.workOf(job).digest;
+    return this.digests.get(job.id) ?? this.workOf(job).digest;
   }
 
   /** What a lane needs for the job. @param fenceAtMs of the group */
@@ -200,6 +201,7 @@ export class RunningTree {
 
   /** Leaves out a job that no lane has. */
   leaveOut({ id }: TreeJob): void {
+    this.digests.delete(id);
     this.tree.missed(id);
   }
 
@@ -222,25 +224,27 @@ export class RunningTree {
   close(): void {
     for (const { share } of this.proofs.values()) share.release();
     this.proofs.clear();
-    this.works.clear();
+    this.digests.clear();
   }
 
   private left(attempt: number): TreeJob | undefined {
     const known = this.onLanes.get(attempt);
     if (known === undefined) return undefined;
     this.onLanes.delete(attempt);
+    // Its inputs may be others when it is ready again.
+    this.digests.delete(known.job.id);
     this.usedBeforeMs += this.modules.nowMs() - known.startedAtMs;
     return known.job;
   }
 
   private keep(job: TreeJob, result: Extract<ProofResult, { kind: "proved" }>): JobResult {
+    if (result.leftOut.some(({ reason }) => reason === "shed")) {
+      return this.failed(job, failure("inputs are shed that the job has to prove"));
+    }
     const share = this.modules.reserve(result.proof.length);
     if (share === undefined) {
-      const detail = "no memory is free for the proof of a job";
-      const failure = { kind: "failed", reason: "prover_error", detail, deaths: 0 } as const;
-      return this.failed(job, failure);
+      return this.failed(job, failure("no memory is free for the proof of a job"));
     }
-    this.works.delete(job.id);
     this.proofs.set(job.id, { ...result, share });
     this.tree.proved(job.id, this.noteBadRaws(job, result.leftOut));
     return "proved";
@@ -265,7 +269,6 @@ export class RunningTree {
       if (child === undefined) continue;
       this.bad.push({ reason, digest, input: { kind: "child", childIndex: child.index } });
     }
-    this.works.delete(job.id);
     this.tree.bad(job.id, places);
     return "bad_inputs";
   }
@@ -305,17 +308,15 @@ export class RunningTree {
   }
 
   private workOf(job: TreeJob): { work: FoldWork; digest: string } {
-    const known = this.works.get(job.id);
-    if (known !== undefined) return known;
     const { message, logInvRate } = this.plan.work;
     const work: FoldWork = {
       ...{ kind: "fold", message, logInvRate, leftOut: [] },
       raws: job.kind === "leaf" ? this.rawsAt(job.raws) : this.rawsAt([]),
       children: job.kind === "leaf" ? [] : job.proofs.map((of, at) => this.childOf(of, at)),
     };
-    const made = { work, digest: inputDigest(work, this.plan.sizes) };
-    this.works.set(job.id, made);
-    return made;
+    const digest = this.digests.get(job.id) ?? inputDigest(work, this.plan.sizes);
+    this.digests.set(job.id, digest);
+    return { work, digest };
   }
 
   private rawsAt(positions: readonly number[]): Raws {
@@ -376,4 +377,8 @@ export class RunningTree {
   private atRate(shape: Shape): Shape {
     return atRate(shape, this.plan.work.logInvRate);
   }
+}
+
+function failure(detail: string): Failed {
+  return { kind: "failed", reason: "prover_error", detail, deaths: 0 };
 }

@@ -7,15 +7,18 @@ import type { MemoryBudget } from "../../memory-budget.js";
 import type { Metrics } from "../../metrics/metrics.js";
 import type { ProofResult, StopReason } from "../../work/group.js";
 import { fitsOneJob } from "../../work/fold-limits.js";
+import { judgedByInputs } from "../../work/inputs.js";
 import type { Shape } from "../../work/shape.js";
 import { shapeOf } from "../../work/shape.js";
+import { BACKLOG } from "../../work/priority.js";
 import type { TreeJob } from "../../work/tree.js";
-import { isBacklog, priorityOf } from "./attempt.js";
+import { isBacklog, isVerdictOfOthers, priorityOf } from "./attempt.js";
 import type { Attempt, Plan } from "./attempt.js";
 import type { Attempts } from "./attempts.js";
 import type { Dispatcher, NextAttempt } from "../dispatcher.js";
 import type { GroupWorths } from "../forecast/group-worths.js";
 import type { AdoptableWork } from "../lane-handle.js";
+import type { Overtaken } from "../order.js";
 import type { JobResult } from "./running-tree.js";
 import { RunningTree } from "./running-tree.js";
 
@@ -37,7 +40,16 @@ interface Running {
   /** The attempt at the whole group; undefined until the first job starts. */
   attempt: Attempt | undefined;
   attemptId: number;
+  /** Jobs that got another door's verdict, which they do not take: they adopt no proof again. */
+  readonly unsuited: Set<number>;
   cancelTimer: () => void;
+}
+
+/** A tree in progress, and the first of its jobs that wait for a lane. */
+interface Ready {
+  readonly running: Running;
+  readonly attempt: Attempt;
+  readonly job: TreeJob;
 }
 
 export class Trees {
@@ -79,8 +91,8 @@ export class Trees {
     );
     const [first] = tree.ready();
     if (first === undefined) return undefined;
-    const running = { tree, attempt: undefined, attemptId: 0, cancelTimer: () => undefined };
-    return this.attemptOf(running, first, plan);
+    const running = { tree, attempt: undefined, attemptId: 0, unsuited: new Set<number>() };
+    return this.attemptOf({ ...running, cancelTimer: () => undefined }, first, { plan });
   }
 
   /**
@@ -88,26 +100,52 @@ export class Trees {
    * Folds come before leaves, and older trees before younger ones.
    */
   next(priority: number): NextAttempt | undefined {
-    let best: { running: Running; job: TreeJob; class: number } | undefined;
-    for (const running of this.running) {
-      const [job] = running.tree.ready();
-      if (job === undefined || running.attempt === undefined) continue;
-      const own = { running, job, class: priorityOf(running.attempt) };
-      if (own.class > priority) continue;
+    const first = this.first((own) => own <= priority);
+    return first && this.attemptOf(first.running, first.job);
+  }
+
+  /** As `next`, of a tree of backlog in backlog's turn: that tree is not preempted from then on. */
+  nextInTurn(): NextAttempt | undefined {
+    const first = this.first((own) => own === BACKLOG);
+    if (first === undefined) return undefined;
+    first.attempt.isBacklogTurn = true;
+    return this.attemptOf(first.running, first.job);
+  }
+
+  /** Of each tree with a job that waits for a lane: by what it is overtaken. */
+  waiting(): Overtaken[] {
+    return this.withReady().map(({ attempt }) => {
+      return { priority: priorityOf(attempt), isAhead: false };
+    });
+  }
+
+  private first(isOfClass: (priority: number) => boolean): Ready | undefined {
+    let best: (Ready & { class: number }) | undefined;
+    for (const each of this.withReady()) {
+      const own = { ...each, class: priorityOf(each.attempt) };
+      if (!isOfClass(own.class)) continue;
       const isBefore =
         best === undefined ||
         own.class < best.class ||
-        (own.class === best.class && job.kind === "fold" && best.job.kind === "leaf");
+        (own.class === best.class && own.job.kind === "fold" && best.job.kind === "leaf");
       if (isBefore) best = own;
     }
-    return best && this.attemptOf(best.running, best.job);
+    return best;
+  }
+
+  /** The trees with a job that waits for a lane, each with the first of these jobs. */
+  private withReady(): Ready[] {
+    return [...this.running].flatMap((running): Ready[] => {
+      const [job] = running.tree.ready();
+      const { attempt } = running;
+      return job === undefined || attempt === undefined ? [] : [{ running, attempt, job }];
+    });
   }
 
   /** The latest start of the job that is next, of a class above backlog, with which it is in time. */
   get startByMs(): number | undefined {
-    const starts = [...this.running].flatMap(({ tree, attempt }) => {
-      const [job] = tree.ready();
-      if (job === undefined || attempt === undefined || isBacklog(attempt)) return [];
+    const starts = this.withReady().flatMap(({ running: { tree }, attempt, job }) => {
+      if (isBacklog(attempt)) return [];
       const ms = this.modules.dispatcher.pessimisticMs(job.shape);
       return [tree.fenceOf(job, fenceOf(attempt)) - ms];
     });
@@ -117,8 +155,10 @@ export class Trees {
   /** Takes a job of which another door proves or has proved the same work. */
   adopt({ digest }: AdoptableWork): NextAttempt | undefined {
     for (const running of this.running) {
-      const job = running.tree.ready().find((each) => running.tree.digestOf(each) === digest);
-      if (job !== undefined) return this.attemptOf(running, job);
+      const { tree, unsuited } = running;
+      const mayAdopt = tree.ready().filter(({ id }) => !unsuited.has(id));
+      const job = mayAdopt.find((each) => tree.digestOf(each) === digest);
+      if (job !== undefined) return this.attemptOf(running, job, { isAdopted: true });
     }
     return undefined;
   }
@@ -150,29 +190,41 @@ export class Trees {
     return [...this.running].find((each) => each.attemptId === attemptId);
   }
 
-  private attemptOf(running: Running, job: TreeJob, first?: Plan): NextAttempt {
+  /** `plan`: for the first job. `isAdopted`: another door has started it, or has its proof. */
+  private attemptOf(
+    running: Running,
+    job: TreeJob,
+    { plan, isAdopted = false }: { plan?: Plan; isAdopted?: boolean } = {},
+  ): NextAttempt {
     const { tree, attempt } = running;
-    const fenceAtMs = attempt === undefined ? (first?.assignment.fenceAtMs ?? 0) : fenceOf(attempt);
+    const fenceAtMs = attempt === undefined ? (plan?.assignment.fenceAtMs ?? 0) : fenceOf(attempt);
+    const assignment = tree.assignmentOf(job, fenceAtMs);
+    const lost = (number: number) => {
+      this.modules.attempts.jobEnded(number);
+      if (tree.lost(number) !== undefined) this.count(job, "lost");
+      this.watch(running);
+    };
     return {
-      ...tree.assignmentOf(job, fenceAtMs),
+      ...assignment,
       started: (number) => {
-        if (first !== undefined) this.start(number, running, first);
+        if (plan !== undefined) this.start(number, running, plan);
         this.modules.attempts.jobStarted(number, running.attemptId);
         tree.started(number, job);
         this.watch(running);
       },
-      finished: (number, result) => {
+      finished: (number, ended) => {
+        const result = judgedByInputs(ended, assignment.work, assignment.minInputs);
+        if (isAdopted && isVerdictOfOthers(result, assignment)) {
+          running.unsuited.add(job.id);
+          return lost(number);
+        }
         this.modules.attempts.jobEnded(number);
         if (result.kind === "failed") this.modules.attempts.blame(running.attemptId, result.deaths);
         const counted = tree.finished(number, result);
         if (counted !== undefined) this.count(job, counted);
         this.review(running);
       },
-      lost: (number) => {
-        this.modules.attempts.jobEnded(number);
-        if (tree.lost(number) !== undefined) this.count(job, "lost");
-        this.watch(running);
-      },
+      lost,
     };
   }
 

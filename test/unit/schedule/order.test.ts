@@ -70,21 +70,37 @@ test("backlog is overtaken only while it waits, and the count is kept until its 
   });
 });
 
+test("a job of a tree of backlog is overtaken as a group of backlog is", () => {
+  const flood = standing("flood", aggregation, 0, 2);
+  const job = { priority: backlog, isAhead: false };
+  expect(takeNext([flood], overtaken(5), [flood, job])?.timesOvertaken).toEqual(overtaken(6));
+});
+
 test("a merge made ahead lets a bounded number of votes go first, and every proposal", () => {
   const votes = standing("votes", aggregation, 100, 2);
   const block = standing("block", proposal, 0, 3);
   let timesOvertaken = neverOvertaken;
-  const names = Array.from({ length: limits.proofsBeforeBacklog + 2 }, () => {
+  const names = Array.from({ length: limits.proofsBeforeBacklog + 4 }, () => {
     const taken = takeNext([body, votes], timesOvertaken);
     timesOvertaken = taken?.timesOvertaken ?? neverOvertaken;
     return taken?.next.name;
   });
   const first = Array.from({ length: limits.proofsBeforeBacklog }, () => "votes");
-  // It keeps its turn until one is proved, for a merge may be too late to start.
-  expect(names).toEqual([...first, "body", "body"]);
+  // Its turn is used up, for merges that are never proved must not starve votes; the next one is soon.
+  expect(names).toEqual([...first, "body", "votes", "body", "votes"]);
   const due = overtaken(0, limits.proofsBeforeBacklog);
   expect(takeNext([body, votes, block], due)).toMatchObject({ next: block, timesOvertaken: due });
   expect(takeNext([votes], overtaken(0, 3))?.timesOvertaken.ahead).toBe(3);
+});
+
+test("a merge that would be late even now does not take the turn of merges made ahead", () => {
+  const votes = standing("votes", aggregation, 100, 2);
+  const late = { ...body, name: "late", worthPerMs: 0 };
+  const due = overtaken(0, limits.proofsBeforeBacklog);
+  expect(takeNext([late], due)).toMatchObject({ next: late, timesOvertaken: due });
+  expect(takeNext([late, votes], due)?.next).toBe(votes);
+  const taken = takeNext([late, body, votes], due);
+  expect(taken).toMatchObject({ next: body, timesOvertaken: { ahead: due.ahead - 1 } });
 });
 
 test("usage is halved in eight seconds and forgotten in minutes", () => {

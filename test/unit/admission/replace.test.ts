@@ -1,0 +1,58 @@
+/** A snapshot that asks to replace: what waits of its node is ended, and a few that have begun go on beside it. */
+import { expect, test } from "vitest";
+import {
+  OutcomeReason,
+  OutcomeStatus,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { limits } from "../../../server/limits.js";
+import type { ProofResult } from "../../../server/work/group.js";
+import { groupOfMerge, groupOfRaws, TestScheduler } from "../../helpers/scheduler.js";
+
+const proved: ProofResult = {
+  kind: "proved",
+  proof: new Uint8Array([1]),
+  validators: [0, 1],
+  childrenFolded: [],
+  leftOut: [],
+  proveMs: 100,
+};
+const work = groupOfRaws("work", 2);
+const replacing = { shouldReplace: true };
+
+function oneLane(): TestScheduler {
+  const scheduler = new TestScheduler(["a"]);
+  scheduler.announceIdle("a", 1);
+  return scheduler;
+}
+
+test("the same work again joins what runs, but only so often: the node does not fill the service", () => {
+  const scheduler = oneLane();
+  const answers = Array.from({ length: 20 }, () => scheduler.submit("node", work, replacing));
+  const accepted = answers.filter(({ kind }) => kind === "accepted");
+  expect(accepted).toHaveLength(limits.begunSessionsMax);
+  expect(answers.at(-1)).toMatchObject({ reason: "in_flight", inFlightRequestId: "3" });
+  expect(scheduler.admission.listSessions()).toHaveLength(limits.begunSessionsMax);
+  // Nobody else is in its way, nor its own work of another class or kind.
+  expect(scheduler.submit("other", work, replacing).kind).toBe("accepted");
+  expect(scheduler.submit("node", work, { ...replacing, priority: 1 }).kind).toBe("accepted");
+  const merge = groupOfMerge("merge", { raws: 0, proofs: 1 });
+  expect(scheduler.submit("node", merge, replacing).kind).toBe("accepted");
+  scheduler.hear("a", { kind: "ended", attempt: 1, result: proved });
+  expect(scheduler.submit("node", work, replacing).kind).toBe("accepted");
+});
+
+test("what waits is replaced however often, beside two that have begun", () => {
+  const scheduler = oneLane();
+  for (let at = 1; at < limits.begunSessionsMax; at++) scheduler.submit("node", work, replacing);
+  for (let at = 1; at <= 20; at++) {
+    const next = groupOfRaws(`next ${at}`, 1);
+    expect(scheduler.submit("node", next, replacing).kind).toBe("accepted");
+  }
+  expect(scheduler.admission.listSessions()).toHaveLength(limits.begunSessionsMax);
+  const outcomes = scheduler.outcomes("node");
+  expect(outcomes).toHaveLength(19);
+  for (const { status, reason } of outcomes) {
+    expect(status).toBe(OutcomeStatus.NOT_STARTED);
+    expect(reason).toBe(OutcomeReason.SUPERSEDED);
+  }
+});
