@@ -28,10 +28,12 @@ until the fence, as the adapter asks for by default.
 For each number of lanes it shows cores, memory (provers, standbys, service),
 the share of votes in proofs that are ready by then, what a thousand votes cost,
 and how busy a lane is. The answer is the smallest row that reaches --share.
+Where the default memory of a prover is too little for the largest proof, it
+names the --prover-memory-mb to give to 'serve'.
 
 Costs are taken from the first of these:
   --costs FILE  of 'tune --out' (each layout is tried), or of --state-dir
-  --server      what a service has learned, as 'info' shows it
+  --server      what a service has learned of the lowest rate, as 'info' shows it
   --state-dir   what was learned on this host
   otherwise     the table of this version, of 2 cores of one server
 

@@ -3,7 +3,9 @@
  * model. A lane takes the next group when it is free and proves the part that is worth most, chosen
  * by the service's own rule. Pure: the same input gives the same answer.
  */
+import { limits } from "../../server/limits.js";
 import { lowDiscrepancy } from "../../server/low-discrepancy.js";
+import { proverCeilingBytes } from "../../server/prover/device/device.js";
 import type { CostModel } from "../../server/work/costs/cost-model.js";
 import { durationOf, LOGISTIC } from "../../server/work/costs/cost-model.js";
 import { GroupParts } from "../../server/work/parts.js";
@@ -23,21 +25,30 @@ const RUNS = 60;
 const ROUND_MS = 10;
 /** Memory of the service itself, in bytes. */
 const SERVICE_BYTES = 500e6;
+/** A standby that waits: it has been set up, and has proved nothing. */
+const STANDBY_BYTES = 0.3e9;
+/** Memory is rounded up to this, as it is printed. */
+const ROUND_BYTES = 0.1e9;
 
 /** Equal lanes: provers with so many cores each. */
 export interface LaneKind {
   name: string;
   cores: number;
   costs: CostModel;
-  /** Bytes of its provers, the standby included, when they make proofs of up to this shape. */
-  bytesOf(shape: Shape): number;
+  /** Most bytes that its prover holds when it makes proofs of up to this shape. */
+  proverBytesOf(shape: Shape): number;
 }
 
 export interface PlanRow {
   lanes: number;
   cores: number;
-  /** Of all provers and the service, for the largest part that is proved. */
+  /**
+   * Of all provers, their standbys and the service, and at least so much that the service starts the
+   * largest part that is proved.
+   */
   memoryBytes: number;
+  /** The `--prover-memory-mb` with which it does; undefined where the default suffices. */
+  proverMemoryMb?: number;
   /** Share of votes, 0 to 1, in proofs that are ready by each of the network's steps. */
   readyBy: readonly [number, number, number];
   /** Of all cores, for a thousand votes in proofs before the fence; Infinity without any. */
@@ -63,12 +74,27 @@ export function planOf(network: Network, kind: LaneKind, laneCounts: readonly nu
       return {
         lanes,
         cores: lanes * kind.cores,
-        memoryBytes: SERVICE_BYTES + lanes * kind.bytesOf(largest),
+        ...memoryFor(lanes, kind.proverBytesOf(largest)),
         readyBy: best,
         coreSecondsPer1000: votes === 0 ? Infinity : (busyMs * kind.cores) / votes,
         busy: Math.min(1, busyMs / (lanes * spanMs)),
       };
     });
+}
+
+/** What a host needs so that each of its lanes may have a prover that holds so many bytes. */
+function memoryFor(
+  lanes: number,
+  proverBytes: number,
+): Pick<PlanRow, "memoryBytes" | "proverMemoryMb"> {
+  const held = SERVICE_BYTES + lanes * (proverBytes + STANDBY_BYTES);
+  const ofCeiling = (lanes * proverBytes * 100) / limits.proverMemoryPercentMax;
+  const memoryBytes = Math.ceil(Math.max(held, ofCeiling) / ROUND_BYTES) * ROUND_BYTES;
+  const isDefaultEnough = proverCeilingBytes(memoryBytes, lanes) >= proverBytes;
+  return {
+    memoryBytes,
+    ...(!isDefaultEnough && { proverMemoryMb: Math.ceil(proverBytes / 1e6) }),
+  };
 }
 
 /** A part of a group, and what a proof of it takes. */

@@ -1,7 +1,7 @@
 /** Where `plan` takes costs from: a file, a service, the state folder, or the table of this version. */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Device } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import type { Device, LearnedCost } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fileReason } from "../../server/files/file-reason.js";
 import { readFileWithin } from "../../server/files/read-file.js";
@@ -9,8 +9,15 @@ import { valueIn } from "../../server/files/json-file.js";
 import { JsonError, parseJsonText } from "../../server/json/json-text.js";
 import { costsInFile } from "../../server/lane/costs/cost-file.js";
 import { limits } from "../../server/limits.js";
+import { costBounds } from "../../server/work/costs/cost-bounds.js";
 import type { CostModel } from "../../server/work/costs/cost-model.js";
-import { freshCostModel, learn } from "../../server/work/costs/cost-model.js";
+import {
+  freshCostModel,
+  learn,
+  OPTIMISTIC_AT,
+  PESSIMISTIC_AT,
+  predictMs,
+} from "../../server/work/costs/cost-model.js";
 import { peakBytes } from "../../server/work/costs/memory-model.js";
 import type { Shape } from "../../server/work/shape.js";
 import { usageError } from "../io/command.js";
@@ -19,13 +26,15 @@ import { tuneFileSchema } from "../tune/tune-file.js";
 import type { LaneKind } from "./plan.js";
 
 const COST_FILE = /^lean-aggregator-([a-z0-9-]{1,32})\.costs\.json$/;
-/** A standby that waits: it has been set up, and has proved nothing. */
-const STANDBY_BYTES = 0.3e9;
 /** Cores of a lane where nothing says how many: those of the table. */
 const CORES_DEFAULT = 2;
-/** Proofs of a shape that a median stands for, and the most of each shape that are learned from. */
-const TIMES = 12;
+/** Proofs of each shape that are learned from, at most. */
 const SAMPLES_MAX = 40;
+
+/** Variance above which a service's costs are less certain than refreshing keeps those of idle lanes. */
+const UNCERTAIN = 0.4 ** 2;
+const uncertainNote =
+  "these costs are uncertain, as the service has made few proofs lately: ask again while it proves";
 
 export interface Costs {
   /** Most raw signatures of a proof that was measured; undefined: not known. */
@@ -45,7 +54,7 @@ function oneKind(
   const cores = laneCores ?? CORES_DEFAULT;
   const assumed = `each lane is taken to have ${cores} cores: say --lane-cores where it has others`;
   return {
-    kinds: [{ name, cores, costs, bytesOf: (shape) => peakBytes([], shape) + STANDBY_BYTES }],
+    kinds: [{ name, cores, costs, proverBytesOf: (shape) => peakBytes([], shape) }],
     notes: [note, ...(laneCores === undefined ? [assumed] : [])],
   };
 }
@@ -90,22 +99,55 @@ export function stateCosts(folder: string, laneCores: number | undefined): Costs
   return fileCosts(join(folder, file), laneCores);
 }
 
-/** The costs that a service has learned of its first device. Throws a usage error without any. */
+/**
+ * The costs that a service has learned of the first device that has learned any, of the lowest rate.
+ * Throws a usage error without such a device.
+ */
 export function serviceCosts(
   devices: readonly Pick<Device, "id" | "learnedCosts">[],
   laneCores: number | undefined,
 ): Costs {
-  const device = devices.find(({ learnedCosts }) => learnedCosts.length > 0);
-  if (device === undefined) {
-    throw usageError("the service of --server has learned no costs yet", "try --costs");
+  const found = devices
+    .map(({ id, learnedCosts: costs }) => ({ id, folds: foldsOfLowestRate(costs) }))
+    .find(({ folds }) => !areOfTable(folds));
+  if (found === undefined) {
+    throw usageError(
+      "the service of --server has learned no costs yet",
+      "ask again after its first proofs, or name a file by --costs",
+    );
   }
-  const folds = device.learnedCosts.filter(({ kind }) => kind !== ProofKind.MERGE);
-  const samples = folds.map(({ rawSignatures: raws, children, proveMs }) => ({
-    shape: { raws, children },
-    tookMs: Array.from({ length: TIMES }, () => proveMs),
-  }));
-  const note = `costs: as the service of --server has learned them of device ${device.id}`;
-  return oneKind(device.id, learnedFrom(samples), laneCores, note);
+  const { id, folds } = found;
+  const samples = folds.map((cost) => ({ shape: shapeOf(cost), tookMs: [cost.proveMs] }));
+  const rate = folds[0]?.logInvRate ?? 0;
+  const ofRate = rate === 0 ? "" : `, at the rate ${rate}`;
+  const note = `costs: as the service of --server has learned them of device ${id}${ofRate}`;
+  const costs = { ...learnedFrom(samples), scatter: scatterOf(folds) };
+  const { kinds, notes } = oneKind(id, costs, laneCores, note);
+  return { kinds, notes: [...notes, ...(costs.scatter > UNCERTAIN ? [uncertainNote] : [])] };
+}
+
+const shapeOf = ({ rawSignatures: raws, children }: LearnedCost): Shape => ({ raws, children });
+
+function foldsOfLowestRate(costs: readonly LearnedCost[]): LearnedCost[] {
+  const folds = costs.filter(({ kind }) => kind !== ProofKind.MERGE);
+  const lowest = Math.min(...folds.map(({ logInvRate }) => logInvRate));
+  return folds.filter(({ logInvRate }) => logInvRate === lowest);
+}
+
+/** Whether these are the medians with which every device begins: a first proof changes them all. */
+function areOfTable(folds: readonly LearnedCost[]): boolean {
+  return folds.every(
+    (cost) => cost.proveMs === Math.round(predictMs(freshCostModel, shapeOf(cost))),
+  );
+}
+
+/** The variance by which proofs of the shape that is known best differ from their median. */
+function scatterOf(folds: readonly LearnedCost[]): number {
+  const deviations = folds.map(({ proveMsLow: low, proveMsHigh: high }) => {
+    return Math.log(Math.max(1, high) / Math.max(1, low)) / (PESSIMISTIC_AT - OPTIMISTIC_AT);
+  });
+  const { scatterMin, scatterMax } = costBounds;
+  return Math.max(scatterMin, Math.min(scatterMax, Math.min(...deviations) ** 2));
 }
 
 function isTuneFile(text: string): boolean {
@@ -135,7 +177,7 @@ function tuneCosts({ layouts, fake, processor, at }: TuneFile, path: string): Co
       name: `${lanes} x ${coresEach}${threads === 0 ? "" : `/${threads}`}`,
       cores: coresEach,
       costs: learnedFrom(samples),
-      bytesOf: (shape) => Math.max(held, peakBytes([], shape)) + STANDBY_BYTES,
+      proverBytesOf: (shape) => Math.max(held, peakBytes([], shape)),
     };
   });
   const fakeNote = fake ? ["FAKE: measured with simulated proofs"] : [];

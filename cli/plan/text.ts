@@ -28,20 +28,25 @@ export function planText(network: Network, rows: readonly KindRow[], answer: str
   const head =
     `${groups} ${groups === 1 ? "group" : "groups"} a slot, of ${subnetVotes(network)} votes${children}; ` +
     `interval ${third} starts ${first ?? 0} ms after the snapshots, ${fourth} after ${second ?? 0}, the fence is at ${fence ?? 0}\n`;
-  return `${head}\n${formatTable(columnsOf(network), rows)}\n${answer}\n`;
+  return `${head}\n${formatTable(columnsOf(network, rows), rows)}\n${answer}\n`;
 }
 
-function columnsOf(network: Network): Column<KindRow>[] {
+function columnsOf(network: Network, rows: readonly KindRow[]): Column<KindRow>[] {
   const [third, fourth] = intervalsOf(network);
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   const number = (title: string, cell: (row: KindRow) => string): Column<KindRow> => {
     return { title, align: "right", cell };
   };
+  const proverMemory = number("--prover-memory-mb", ({ proverMemoryMb }) =>
+    String(proverMemoryMb ?? "default"),
+  );
+  const isAnySet = rows.some(({ proverMemoryMb }) => proverMemoryMb !== undefined);
   return [
     { title: "costs of", cell: ({ kind }) => kind },
     number("lanes", ({ lanes }) => String(lanes)),
     number("cores", ({ cores }) => String(cores)),
     number("GB", ({ memoryBytes }) => (memoryBytes / 1e9).toFixed(1)),
+    ...(isAnySet ? [proverMemory] : []),
     number(`by interval ${third}`, ({ readyBy }) => percent(readyBy[0])),
     number(`by interval ${fourth}`, ({ readyBy }) => percent(readyBy[1])),
     number("by the fence", ({ readyBy }) => percent(readyBy[2])),
@@ -70,8 +75,10 @@ export function answerText(network: Network, rows: readonly KindRow[], target: T
   const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
   const found = answerOf(rows, target);
   if (found !== undefined) {
-    const { kind, lanes, cores, memoryBytes } = found;
-    const what = `${lanes} ${lanes === 1 ? "lane" : "lanes"}, ${cores} ${cores === 1 ? "core" : "cores"}, ${(memoryBytes / 1e9).toFixed(1)} GB`;
+    const { kind, lanes, cores, memoryBytes, proverMemoryMb } = found;
+    const setting =
+      proverMemoryMb === undefined ? "" : ` with --prover-memory-mb ${proverMemoryMb}`;
+    const what = `${lanes} ${lanes === 1 ? "lane" : "lanes"}, ${cores} ${cores === 1 ? "core" : "cores"}, ${(memoryBytes / 1e9).toFixed(1)} GB${setting}`;
     return `${what}: ${percent(shareOf(found, goal))} of the votes by interval ${interval} (${kind})`;
   }
   const most = Math.max(...rows.map((row) => shareOf(row, goal)));

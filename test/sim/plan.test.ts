@@ -55,7 +55,7 @@ function kindOfTruth() {
     name: "truth",
     cores: 2,
     costs: { ...costs, scatter: SCATTER ** 2 },
-    bytesOf: () => 1e9,
+    proverBytesOf: () => 1e9,
   };
 }
 

@@ -114,8 +114,9 @@ export class LearnedCosts {
   fitsInMemory(shape: Shape, ceilingBytes: number): boolean {
     const nowMs = this.modules.clock.nowMs();
     const isBelow = ({ bytes }: { bytes: number }) => bytes <= ceilingBytes;
+    if (nowMs >= this.highSinceMs + FORGET_PEAK_MS) this.peaks = this.peaks.filter(isBelow);
+    // The next high peak locks its shape out for ten minutes of its own.
     if (this.peaks.every(isBelow)) this.highSinceMs = Infinity;
-    else if (nowMs >= this.highSinceMs + FORGET_PEAK_MS) this.peaks = this.peaks.filter(isBelow);
     else this.highSinceMs = Math.min(this.highSinceMs, nowMs);
     return fitsInMemory(this.peaks, shape, ceilingBytes);
   }

@@ -2,7 +2,7 @@
  * What a cost model from elsewhere, a file or another host, has to keep so that each of its predictions
  * is a positive, finite number: the bounds of its values, and a covariance that is one.
  */
-import { freshCostModel } from "./cost-model.js";
+import { freshCostModel, SCATTER_MIN } from "./cost-model.js";
 
 export const costBounds = {
   coefficients: freshCostModel.logMs.length,
@@ -10,8 +10,8 @@ export const costBounds = {
   logMax: 20,
   /** Of the absolute value of an entry of the covariance: twice what it is before any proof. */
   covarianceMax: 1,
-  /** Far below any scatter that is learned, and far above its rounding error. */
-  scatterMin: 1e-6,
+  /** No model learns less. */
+  scatterMin: SCATTER_MIN,
   scatterMax: 1,
 } as const;
 

@@ -40,10 +40,10 @@ const MERGE_CHILD_SHARE = 0.7;
 const CHILD = 3;
 /** Variance of the logarithm of the durations of one shape: before any proof, and its bounds. */
 const SCATTER_AT_FIRST = 0.15 ** 2;
-const SCATTER_MIN = 0.05 ** 2;
+export const SCATTER_MIN = 0.05 ** 2;
 const SCATTER_MAX = 0.5 ** 2;
-/** Share by which `CostModel.scatter` moves towards a new sample. */
-const SCATTER_RATE = 0.05;
+/** Share by which `CostModel.scatter` moves towards what a new sample says of it. */
+const SCATTER_RATE = 0.1;
 /** Time constant in which learned certainty fades; from slot to slot it allows a drift of 3 %. */
 const FORGET_MS = 30 * 60_000;
 /** A sample counts as at most this many standard deviations from its prediction. */
@@ -143,7 +143,10 @@ export function learn(
   const surprise = Math.log(Math.max(tookMs, 1) / ms) / deviation;
   const used = Math.max(-SURPRISE_MAX, Math.min(SURPRISE_MAX, surprise));
   const rate = doubt === 0 ? SCATTER_RATE : 0;
-  const scatter = before.scatter + rate * (used ** 2 - 1) * variance;
+  // The expected square of the proof's own deviation, given the sample: after idle time most of a
+  // surprise is due to the uncertain costs, and says little of the scatter.
+  const ofScatter = before.scatter ** 2 / variance;
+  const scatter = before.scatter + rate * (used ** 2 - 1) * ofScatter;
   const covariance = before.covariance.map((values, row) =>
     values.map((value, column) => value - (at(pull, row) * at(pull, column)) / variance),
   );
@@ -239,6 +242,8 @@ export function quantileOf({ medianMs, deviation }: Duration, deviations: number
 
 /** Mean of those values of a standard normal variable that exceed z, accurate to a fifth. */
 function meanBeyond(z: number): number {
+  // Further out, the density becomes 0 and the exponential Infinity, whose product is NaN.
+  if (z > 8) return z;
   const density = Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
   return Math.max(z, density * (1 + Math.exp(LOGISTIC * z)));
 }

@@ -1,6 +1,7 @@
 /** What holds of the cost model whatever it was taught, and how good it is on devices that behave. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { costBounds } from "../../../server/work/costs/cost-bounds.js";
 import type { CostModel } from "../../../server/work/costs/cost-model.js";
 import {
   aged,
@@ -12,6 +13,7 @@ import {
   predictMs,
 } from "../../../server/work/costs/cost-model.js";
 import type { Shape } from "../../../server/work/shape.js";
+import { smallestShape } from "../../../server/work/shape.js";
 import { Random } from "../../../tools/sim/random.js";
 
 const shape = fc.record({ raws: fc.nat(4096), children: fc.nat(16) });
@@ -112,6 +114,10 @@ function normal(random: Random): number {
   return Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
 }
 
+/** What proofs of a device with this scatter take. */
+const tookMsOf = (random: Random, shape: Shape, scatter: number) =>
+  truthMs(shape) * Math.exp(scatter * normal(random));
+
 interface Run {
   model: CostModel;
   /** Of the proofs: took less than the optimistic, more than the pessimistic prediction. */
@@ -127,7 +133,7 @@ function prove(from: CostModel, proofs: number, slowness: (n: number) => number)
   let above = 0;
   for (let n = 0; n < proofs; n++) {
     const shape = random.pick(SHAPES);
-    const tookMs = truthMs(shape) * Math.exp(0.1 * normal(random)) * slowness(n);
+    const tookMs = tookMsOf(random, shape, 0.1) * slowness(n);
     model = aged(model, model.atMs + SLOT_MS);
     if (tookMs < optimisticMs(model, shape)) below++;
     if (tookMs > pessimisticMs(model, shape)) above++;
@@ -181,5 +187,65 @@ describe("on a device that proves with a scatter of a tenth", () => {
   test("after three in a row it is right again within 10 proofs", () => {
     const { model } = prove(settled, 13, (n) => (n < 3 ? 8 : 1));
     expect(Math.max(...ratios(model))).toBeLessThan(1.6);
+  });
+});
+
+describe("after an hour without proofs", () => {
+  const SETTLING = 100;
+  const PROOFS = 20;
+  const DEVICES = 300;
+  const HOUR_MS = 3_600_000;
+
+  /** Shares of the n-th proofs after the hour that took more than the pessimistic prediction. */
+  function aboveShares(scatter: number): number[] {
+    const above = Array.from({ length: PROOFS }, () => 0);
+    for (let seed = 1; seed <= DEVICES; seed++) {
+      const random = new Random(seed * 7919);
+      let model: CostModel = freshCostModel;
+      for (let n = -SETTLING; n < PROOFS; n++) {
+        const shape = random.pick(SHAPES);
+        const tookMs = tookMsOf(random, shape, scatter);
+        model = aged(model, model.atMs + (n === 0 ? HOUR_MS : SLOT_MS));
+        if (n >= 0 && tookMs > pessimisticMs(model, shape)) above[n] = (above[n] ?? 0) + 1;
+        model = learn(model, shape, tookMs, model.atMs);
+      }
+    }
+    return above.map((count) => count / DEVICES);
+  }
+
+  test.each([0.07, 0.15, 0.3])(
+    "no more take longer than the pessimistic time, with a scatter of %d",
+    (scatter) => {
+      const shares = aboveShares(scatter);
+      expect(Math.max(...shares)).toBeLessThan(0.06);
+      expect(shares.reduce((sum, share) => sum + share, 0) / PROOFS).toBeLessThan(0.027);
+    },
+  );
+});
+
+describe("at the bounds of what a cost file or another host may hold", () => {
+  const { coefficients, logMax, covarianceMax, scatterMin, scatterMax } = costBounds;
+  const models = [-logMax, 0, logMax].flatMap((log) =>
+    [0, covarianceMax].flatMap((variance) =>
+      [scatterMin, scatterMax].map((scatter) => {
+        const logMs = Array.from({ length: coefficients }, () => log);
+        const covariance = logMs.map((_, row) =>
+          logMs.map((__, at) => (at === row ? variance : 0)),
+        );
+        return { logMs, covariance, scatter, atMs: 0 };
+      }),
+    ),
+  );
+
+  test.each([0, 1, 6000, 1e9])("a proof or kill at %d ms leaves predictions finite", (ms) => {
+    for (const model of models) {
+      for (const teach of [learn, learnAtLeast]) {
+        const after = teach(model, smallestShape, ms, 0);
+        for (const seen of [optimisticMs, predictMs, pessimisticMs]) {
+          expect(seen(after, smallestShape)).toBeGreaterThan(0);
+          expect(seen(after, smallestShape)).toBeLessThan(Infinity);
+        }
+      }
+    }
   });
 });

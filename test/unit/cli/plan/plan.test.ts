@@ -9,9 +9,13 @@ import { stepsOf } from "../../../../cli/plan/network.js";
 import type { LaneKind } from "../../../../cli/plan/plan.js";
 import { planOf } from "../../../../cli/plan/plan.js";
 import { serviceCosts, stateCosts, tableCosts } from "../../../../cli/plan/sources.js";
-import { DeviceSchema, ProofKind } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { DeviceSchema } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { costFilePath } from "../../../../server/lane/costs/cost-file.js";
-import { freshCostModel, predictMs } from "../../../../server/work/costs/cost-model.js";
+import { bytesForStandby, proverCeilingBytes } from "../../../../server/prover/device/device.js";
+import { learnedCosts } from "../../../../server/rpc/messages/learned-costs-view.js";
+import type { CostModel } from "../../../../server/work/costs/cost-model.js";
+import { durationOf, freshCostModel } from "../../../../server/work/costs/cost-model.js";
+import type { Costs as ServiceCosts } from "../../../../server/work/costs/costs.js";
 import { peakBytes } from "../../../../server/work/costs/memory-model.js";
 import { commandInProcess } from "../../../helpers/command-line.js";
 import { temporaryFolder } from "../../../helpers/temporary-folder.js";
@@ -26,7 +30,7 @@ function constant(ms: number): LaneKind {
   const [tiny, none] = [Math.log(1e-5), freshCostModel.covariance.map((row) => row.map(() => 0))];
   const costs = { logMs: [Math.log(ms), tiny, tiny, tiny, tiny], covariance: none };
   const scatter = 1e-6;
-  return { name: "k", cores: 2, costs: { ...costs, scatter, atMs: 0 }, bytesOf: () => 1e9 };
+  return { name: "k", cores: 2, costs: { ...costs, scatter, atMs: 0 }, proverBytesOf: () => 0.7e9 };
 }
 
 test("the steps are the next two intervals and slot N+2, with five and with four intervals", () => {
@@ -97,25 +101,105 @@ test("more lanes never lower a share, and a share is between 0 and 1", () => {
 test("memory is that of the model of the lanes, and of a standby", () => {
   const [kind] = tableCosts(2).kinds;
   const shape = { raws: 512, children: 0 };
-  expect(kind?.bytesOf(shape)).toBe(peakBytes([], shape) + 0.3e9);
+  expect(kind?.proverBytesOf(shape)).toBe(peakBytes([], shape));
 });
 
-test("the costs of a service are those that it shows", () => {
-  const learnedCosts = [
-    { rawSignatures: 1, children: 0, proveMs: 300 },
-    { rawSignatures: 32, children: 0, proveMs: 500 },
-    { rawSignatures: 1, children: 1, proveMs: 1000 },
-  ];
-  // What merges cost says nothing of folds.
-  const merge = { kind: ProofKind.MERGE, children: 1, messages: 1, proveMs: 60_000 };
-  const device = create(DeviceSchema, { id: "gpu", learnedCosts: [...learnedCosts, merge] });
-  const [kind] = serviceCosts([device], 4).kinds;
+test("with the memory and the setting of a row, the service starts the largest proof", () => {
+  let most = 0;
+  const [kind] = tableCosts(2).kinds;
+  if (kind === undefined) throw new Error("the table has a kind");
+  const noting: LaneKind = {
+    ...kind,
+    proverBytesOf: (shape) => (most = kind.proverBytesOf(shape)),
+  };
+  for (const validators of [16, 800, 2000]) {
+    for (const children of [0, 4, 8]) {
+      for (const lanes of [1, 3, 8]) {
+        const large = { ...network, validators, children, slotMs: 60_000 };
+        const [row] = planOf(large, noting, [lanes]);
+        if (row === undefined) throw new Error("each number of lanes has a row");
+        const { memoryBytes, proverMemoryMb } = row;
+        const configured = proverMemoryMb === undefined ? undefined : proverMemoryMb * 1e6;
+        expect(proverCeilingBytes(memoryBytes, lanes, configured)).toBeGreaterThanOrEqual(most);
+        // All of it fits, with a standby beside each prover.
+        const ceiling = proverCeilingBytes(memoryBytes, lanes, most);
+        expect(bytesForStandby(memoryBytes, lanes, ceiling)).toBeGreaterThanOrEqual(0.3e9);
+        // The setting is only named where it is needed.
+        const isEnough = proverCeilingBytes(memoryBytes, lanes) >= most;
+        expect(proverMemoryMb === undefined).toBe(isEnough);
+      }
+    }
+  }
+});
+
+test("the answer names the memory of a prover where the default is too little", async () => {
+  const ran = await plan(
+    ..."--validators 32 --children 8 --slot-ms 200000 --costs".split(" "),
+    costFilePath(writtenState(), "cpu"),
+  );
+  expect(ran).toMatchObject({ code: 0, stderr: "" });
+  expect(ran.stdout).toMatch(/1 lane, 2 cores, \d\.\d GB with --prover-memory-mb 5\d\d\d: /);
+});
+
+const folds = [
+  [1, 0],
+  [32, 0],
+  [128, 0],
+  [1, 1],
+  [32, 2],
+] as const;
+
+/** What a service shows of a device with these models. */
+function deviceOf(id: string, costs: ServiceCosts) {
+  return create(DeviceSchema, { id, learnedCosts: learnedCosts({ costs, memory: [] }, folds) });
+}
+
+/** A model of a device that takes this multiple of the table's times, with this scatter. */
+function modelOf(slowness: number, scatter: number): CostModel {
+  const covariance = freshCostModel.covariance.map((row) => row.map(() => 0));
+  const logMs = freshCostModel.logMs.map((log) => log + Math.log(slowness));
+  return { logMs, covariance, scatter: scatter ** 2, atMs: 0 };
+}
+
+const foldsAt = (logInvRate: number, model: CostModel) =>
+  ({ kind: "fold", logInvRate, model }) as const;
+
+test("the costs of a service are those that it shows, of the lowest rate, with their scatter", () => {
+  const device = deviceOf("gpu", [
+    foldsAt(1, modelOf(0.5, 0.166)),
+    foldsAt(3, modelOf(2, 0.3)),
+    // What merges cost says nothing of folds.
+    { kind: "merge", logInvRate: 1, model: modelOf(9, 0.1) },
+  ]);
+  const { kinds, notes } = serviceCosts([device], 4);
+  const [kind] = kinds;
   const costs = kind?.costs ?? freshCostModel;
   expect(kind).toMatchObject({ name: "gpu", cores: 4 });
-  for (const { rawSignatures: raws, children, proveMs } of learnedCosts) {
-    expect(predictMs(costs, { raws, children }) / proveMs).toBeGreaterThan(0.85);
-    expect(predictMs(costs, { raws, children }) / proveMs).toBeLessThan(1.15);
+  expect(notes[0]).toContain("of device gpu, at the rate 1");
+  for (const [raws, children] of folds) {
+    const shape = { raws, children };
+    const learned = durationOf(modelOf(0.5, 0.166), shape);
+    const { medianMs, deviation } = durationOf(costs, shape);
+    expect(medianMs / learned.medianMs).toBeGreaterThan(0.9);
+    expect(medianMs / learned.medianMs).toBeLessThan(1.1);
+    expect(deviation).toBeGreaterThan(0.15);
+    expect(deviation).toBeLessThan(0.18);
   }
+});
+
+test("costs that the service itself holds for uncertain are marked", () => {
+  const notesOf = (scatter: number) =>
+    serviceCosts([deviceOf("a", [foldsAt(0, modelOf(2, scatter))])], 2).notes.join("\n");
+  expect(notesOf(0.7)).toContain("these costs are uncertain");
+  expect(notesOf(0.3)).not.toContain("uncertain");
+});
+
+test("a device that has learned nothing is left out, and a service of such devices is refused", () => {
+  const fresh = deviceOf("a", []);
+  const merged = deviceOf("b", [{ kind: "merge", logInvRate: 0, model: modelOf(2, 0.1) }]);
+  const learned = deviceOf("c", [foldsAt(0, modelOf(2, 0.1))]);
+  expect(serviceCosts([fresh, merged, learned], 2).kinds).toMatchObject([{ name: "c" }]);
+  expect(() => serviceCosts([fresh, merged], 2)).toThrow("has learned no costs yet");
 });
 
 const plan = (...flags: string[]) => commandInProcess(["plan", ...flags]);

@@ -235,6 +235,7 @@ describe("is not used, and the log says why", () => {
       "not a covariance matrix",
     ],
     ["a scatter of nothing", () => edit({ scatter: 0 }), "scatter"],
+    ["a scatter below what is ever learned", () => edit({ scatter: 1e-6 }), "scatter"],
     ["another proof system's", () => edit({ proofSystem: "scheme 2" }), "for scheme 2"],
     ["a file of many bytes", () => writeFileSync(path, " ".repeat(200_000)), "200000 bytes"],
     ["a folder", () => (rmSync(path), mkdirSync(path)), "not a regular file"],
