@@ -20,6 +20,11 @@ export const limits = {
   childrenMax: 64,
   /** Messages of a merge, even if the backend takes more: a block has 8 attestations and its root. */
   mergeMessagesMax: 16,
+  /**
+   * Keys of a merge that is proved, over all its messages. A proof of lean_pq lists each with its message,
+   * in 64 bytes: beside the 245 KB of the rest, more would pass `proofBytesMax`.
+   */
+  mergeKeysMax: 4096,
   /** One proof: the chain's limit of 512 KiB. A backend may have its own, lower limit. */
   proofBytesMax: 512 * 1024,
   /**
@@ -61,6 +66,14 @@ export const limits = {
   claimBytes: 1500,
   /** Share of `heldBytesMax` for answers: clients that do not read them must not fill it all. */
   answersPercentMax: 25,
+  /**
+   * Share of what is free of `heldBytesMax` for the requests of one connection: 100 MB, four of the
+   * largest snapshots. An honest node sends one or two at once; eight connections that fill their
+   * shares leave room for another's largest.
+   */
+  connectionPercentMax: 25,
+  /** Memory counted for a call while it is open: 37 KB measured over HTTP/2, 14 KB over HTTP/1.1. */
+  callBytes: 40 * 1024,
   /** Characters of a node id or request id: a UUID and more. Both are kept and logged. */
   idLengthMax: 64,
   /** Ended requests kept for each node: enough, since a client retries within seconds. */
@@ -72,6 +85,11 @@ export const limits = {
   proofsBeforeBacklog: 8,
   /** After votes were proved, a node has so long to replace a merge that waited: by one that has their proof. */
   replaceMs: 250,
+  /**
+   * Sessions of one node, priority, kind and proof system that have begun all their groups, so that no other
+   * replaces anything of them: as many merges as an adapter has in flight.
+   */
+  begunSessionsMax: 3,
   /** Proof systems of one lane host, so that no host takes all that a service may have. */
   hostSystemsMax: 4,
   /** Devices of one service: a machine with eight GPUs and a CPU has nine. */
@@ -142,6 +160,8 @@ export const limits = {
   verifyMsMax: 2000,
   /** Added to `verifyMsMax` for each signature of the request: one takes 0.1 ms. */
   verifyMsPerSignature: 2,
+  /** Signatures of one request: with 2 ms for each, it ends before its prover counts as silent. */
+  verifySignaturesMax: 1024,
   /** Time between two looks at the control group's limits, which an operator may change. */
   machinePollMs: 5000,
   /** Share of the machine's or container's memory for the proving processes of all devices. */
@@ -175,7 +195,7 @@ export const limits = {
   backendFileBytesMax: 64 * 1024,
   /** A calibration: 4096 votes of 2.4 KB in hexadecimal make 20 MB. */
   calibrationBytesMax: 24 * 1024 * 1024,
-  /** Requests that wait to be recorded; one that finds no room is left out of the recording. */
+  /** Records that wait to be written; one that finds no room is left out of the recording. */
   recordPendingBytesMax: 64 * 1024 * 1024,
   /** Slots that wait for their fence to be counted; one that finds no room is not. */
   slotsCountedMax: 16_384,
@@ -183,6 +203,8 @@ export const limits = {
   slotsCountedOfNodeMax: 64,
   /** Lines of the audit record that wait to be written; one that finds no room is lost, and counted. */
   auditPendingBytesMax: 4 * 1024 * 1024,
+  /** Time at the end for a disk to take what waits for it: a stuck one delays the end so. */
+  diskTakeMsMax: 2000,
   /** An answer of `StreamActivity` in a recording: 512 activities, and 64 devices with their costs. */
   recordedAnswerBytesMax: 1024 * 1024,
   /** A file of a recording, which is read as a whole. */
@@ -214,8 +236,11 @@ export const limits = {
   callsPerMinuteMax: 1_000_000,
   /** An operator's request: it carries at most two short names. */
   adminRequestBytesMax: 4096,
-  /** VerifyAggregate calls at once: each takes up to 0.1 s of the one process that verifies. */
-  verifyCallsMax: 8,
+  /**
+   * VerifyAggregate calls at once: they are verified one after the other, each in up to 0.1 s. A caller
+   * gets no more than it leaves free, so one alone has half of them.
+   */
+  verifyCallsMax: 16,
   /** Longest `wait_ms` of GetSession and DrainDevice: a client that waits longer calls again. */
   waitMsMax: 60_000,
   /** A request without snapshot or proof: it has ids, or group indices. */
@@ -296,8 +321,9 @@ export const limits = {
   /** Flow-control window of a connection and of a stream: today's snapshots fit in it. */
   receiveWindowBytes: 1024 * 1024,
   /**
-   * Open calls of one HTTP/2 connection: a node has a stream or two and a few unary calls. A call
-   * takes 0.1 ms of the event loop to start and 0.1 ms to reset, which delays all connections.
+   * Open calls of one connection: a node has a stream or two and a few unary calls. A call takes
+   * 0.1 ms of the event loop to start and 0.1 ms to reset, which delays all connections. Over
+   * HTTP/1.1, those that wait for the answer to the one before.
    */
   callsPerConnectionMax: 32,
   /**
@@ -323,7 +349,7 @@ export const limits = {
   heldProofsMax: 4,
   /** Least time between two answers to a door with one held proof of 512 KiB. */
   heldAnswerEveryMs: 200,
-  /** Proofs that a lane host verifies at once: each takes up to 0.1 s of a standby. */
+  /** Proofs of others that a lane host fetches and verifies: each takes up to 0.1 s of a standby. */
   hostVerificationsMax: 4,
   /** Commands of doors that wait for a lane: people give them. */
   laneCommandsMax: 16,

@@ -75,10 +75,14 @@ static uint64_t digest_of_keys(const lp_claim *claim, uint64_t sum) {
 
 /* A proof: the number of its claims, their digests in ascending order, and a digest of all that. */
 static size_t encode(lp_claims claims, uint8_t *bytes) {
-  uint64_t digests[CLAIMS_MAX];
+  uint64_t digests[CLAIMS_MAX], pooled = 0;
+  for (size_t i = 0; i < claims.count && TOY_MUTANT == 13; i++) {
+    pooled = digest_of_keys(&claims.items[i], pooled);
+  }
   for (size_t i = 0; i < claims.count; i++) {
     const lp_claim *claim = &claims.items[i];
-    const uint64_t keys = TOY_MUTANT == 3 ? 0 : digest_of_keys(claim, 0);
+    const uint64_t own = TOY_MUTANT == 3 ? 0 : digest_of_keys(claim, 0);
+    const uint64_t keys = TOY_MUTANT == 13 ? pooled : own;
     uint64_t digest = mix(mix(3, claim->root, LP_ROOT_BYTES), &claim->slot, sizeof claim->slot);
     digest = mix(digest, &keys, sizeof keys);
     size_t at = i;
@@ -334,6 +338,8 @@ static lp_status describe(lp_prover *prover, lp_about *about) {
                    .fold = limits,
                    .merge = limits};
   full.fold.claims_max = 1;
+  full.merge.keys_max = KEYS_MAX * CLAIMS_MAX;
+  if (TOY_MUTANT == 15) full.can &= ~(uint32_t)LP_RAWS_BESIDE_CHILDREN;
   const size_t known = TOY_MUTANT == 8 ? sizeof full : about->size;
   memcpy(about, &full, known < sizeof full ? known : sizeof full);
   return LP_OK;
@@ -372,13 +378,20 @@ static lp_status prove(lp_prover *prover, const lp_job *job, lp_buffer *made, lp
   if (status == LP_OK) status = check_wanted(&known, fault);
   if (status == LP_OK) status = check_inputs(&known, fault);
   if (status != LP_OK) return status;
+  if (TOY_MUTANT == 15 && known.kind == LP_FOLD && known.children_count > 0) {
+    return refuse(LP_UNSUPPORTED, LP_AT_CHILD, 0, 0, "a FOLD has no children", fault);
+  }
   for (size_t i = 0; i < known.raws_count; i++) work(known.raws[i].of.keys.count);
   made->bytes = malloc(PROOF_BYTES_MAX);
   if (made->bytes == NULL) {
     return refuse(LP_NO_MEMORY, LP_AT_NONE, 0, 0, "out of memory", fault);
   }
-  if (TOY_MUTANT == 10 && known.children_count > 0 && known.kind == LP_FOLD) {
+  const bool is_fold = known.kind == LP_FOLD;
+  if (TOY_MUTANT == 10 && is_fold && known.raws_count > 0 && known.children_count > 0) {
     known.wanted = (lp_claims){&known.raws[0].of, 1}; /* forgets its child */
+  }
+  if (TOY_MUTANT == 14 && is_fold && known.children_count > 1) {
+    known.wanted = known.children[0].claims; /* forgets all but its first child */
   }
   made->length = encode(known.wanted, made->bytes);
   return LP_OK;

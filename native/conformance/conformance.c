@@ -30,7 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FEW_RAWS = 4, BUSY_RAWS = 64, CANARY = 0xee, THREADS = 2, BUSY_MS = 20, PATH_BYTES = 4096 };
+enum { FEW_RAWS = 4, BUSY_RAWS = 64, MANY_KEYS = 4096, CANARY = 0xee, THREADS = 2 };
+enum { BUSY_MS = 20, PATH_BYTES = 4096 };
 
 static lp_fault fault;
 static int checks_failed;
@@ -252,16 +253,73 @@ static void check_proving(void) {
                 "refuses an input's key that is not wanted");
 }
 
-/* Two folds or more make a recursion: a proof that is a child of another one. */
-static void check_folding(void) {
-  const char *what = "folds a child into a proof with a raw signature beside it";
+/* The first signature by a key that is not in the child. */
+static lp_raws beside_child(void) {
   const size_t keys = inputs.child_claim.keys.count;
-  if (!can(LP_RAWS_BESIDE_CHILDREN)) return skip(what, "RAWS_BESIDE_CHILDREN");
-  lp_raws one = first_of(inputs.raws, 1); /* the first key that is not in the child */
+  lp_raws one = first_of(inputs.raws, 1);
   one.of.keys.packed += keys * inputs.key_bytes;
   one.signatures += keys * inputs.signature_bytes;
+  return one;
+}
+
+/* The child's keys and that one. */
+static lp_claim with_one_more(void) {
   lp_claim both = inputs.raws.of;
-  both.keys.count = keys + 1;
+  both.keys.count = inputs.child_claim.keys.count + 1;
+  return both;
+}
+
+/* The child claimed without its last key, and these keys with that of `one`; the caller frees them. */
+static lp_claim lying_claim(const lp_raws *one, lp_proof *lying, lp_claim *fewer) {
+  *fewer = inputs.child_claim;
+  fewer->keys.count--;
+  *lying = inputs.child;
+  lying->claims = one_claim(fewer);
+  lp_claim wanted = with_one_more();
+  uint8_t *packed = copy(wanted.keys.packed, wanted.keys.count * inputs.key_bytes);
+  memcpy(packed + fewer->keys.count * inputs.key_bytes, one->of.keys.packed, inputs.key_bytes);
+  wanted.keys = (lp_keys){packed, inputs.child_claim.keys.count};
+  return wanted;
+}
+
+/* Proofs of one message become one: whatever else it takes, the service needs that of a library. */
+static void check_folding_two(void) {
+  const char *what = "folds two children into one proof";
+  const lp_raws one = beside_child();
+  const lp_claim both = with_one_more();
+  lp_buffer first = {NULL, 0}, made = {NULL, 0};
+  lp_job job = fold(&one, NULL, &one.of);
+  if (library->prove(prover, &job, &first, &fault) != LP_OK) return check(false, what);
+  lp_proof children[] = {proof_of(LP_FOLD, first, &one.of), inputs.child};
+  job = fold(NULL, children, &both);
+  job.children_count = 2;
+  const bool is_made = library->prove(prover, &job, &made, &fault) == LP_OK && !is_empty(made);
+  check(is_made, what);
+  if (is_made) {
+    const lp_proof proof = proof_of(LP_FOLD, made, &both);
+    check(library->verify(prover, &proof, &fault) == LP_OK, "attests the keys of both children");
+    check_refused(verify_claims(&proof, &one.of, 1), LP_BAD_PROOF,
+                  "refuses that proof without the second child's keys");
+    check_refused(verify_claims(&proof, &inputs.child_claim, 1), LP_BAD_PROOF,
+                  "refuses that proof without the first child's key");
+  }
+  library->free_buffer(prover, &made);
+
+  lp_claim fewer;
+  const lp_claim wanted = lying_claim(&one, &children[1], &fewer);
+  job.wanted = one_claim(&wanted);
+  check_named(library->prove(prover, &job, &made, &fault), LP_BAD_PROOF, LP_AT_CHILD, 1, 0,
+              "does not fold a second child that attests other keys, and names it");
+  free((void *)wanted.keys.packed);
+  library->free_buffer(prover, &first);
+}
+
+/* Two folds or more make a recursion: a proof that is a child of another one. */
+static void check_folding_beside(void) {
+  const char *what = "folds a child into a proof with a raw signature beside it";
+  if (!can(LP_RAWS_BESIDE_CHILDREN)) return skip(what, "RAWS_BESIDE_CHILDREN");
+  const lp_raws one = beside_child();
+  const lp_claim both = with_one_more();
   lp_job job = fold(&one, &inputs.child, &both);
   lp_buffer made = {NULL, 0};
   const bool is_made = library->prove(prover, &job, &made, &fault) == LP_OK && !is_empty(made);
@@ -277,17 +335,28 @@ static void check_folding(void) {
   }
   library->free_buffer(prover, &made);
 
-  lp_claim fewer = inputs.child_claim;
-  fewer.keys.count--;
-  lp_proof lying = inputs.child;
-  lying.claims = one_claim(&fewer);
-  lp_claim wanted = both;
-  uint8_t *packed = copy(both.keys.packed, both.keys.count * inputs.key_bytes);
-  memcpy(packed + fewer.keys.count * inputs.key_bytes, one.of.keys.packed, inputs.key_bytes);
-  wanted.keys = (lp_keys){packed, keys};
+  lp_proof lying;
+  lp_claim fewer;
+  const lp_claim wanted = lying_claim(&one, &lying, &fewer);
   job = fold(&one, &lying, &wanted);
   check_named(library->prove(prover, &job, &made, &fault), LP_BAD_PROOF, LP_AT_CHILD, 0, 0,
               "does not prove over a child that attests other keys, and names it");
+  free((void *)wanted.keys.packed);
+}
+
+/* The service has whatever somebody calls a merged proof verified, of up to 4096 keys a message. */
+static void check_many_keys(const lp_proof *merged) {
+  uint8_t *packed = allocate(MANY_KEYS * (size_t)inputs.key_bytes);
+  for (size_t i = 0; i < MANY_KEYS; i++) {
+    uint8_t *key = packed + i * inputs.key_bytes;
+    memcpy(key, inputs.raws.of.keys.packed, inputs.key_bytes);
+    key[0] ^= (uint8_t)i;
+    key[1] ^= (uint8_t)(i >> 8);
+  }
+  lp_claim many[] = {merged->claims.items[0], merged->claims.items[1]};
+  many[0].keys = many[1].keys = (lp_keys){packed, MANY_KEYS};
+  check_refused(verify_claims(merged, many, 2), LP_BAD_PROOF,
+                "refuses a merged proof for 4096 keys of each message");
   free(packed);
 }
 
@@ -297,9 +366,15 @@ static void check_merging(void) {
   if ((about.kinds & LP_MERGE) == 0) return skip(what, "MERGE");
   if (!can(LP_MERGE_RAWS)) return skip(what, "MERGE_RAWS");
   if (inputs.other.of.keys.count == 0) return skip(what, "inputs of another message");
-  const lp_claim claims[] = {inputs.child_claim, inputs.other.of};
-  const lp_claim swapped[] = {inputs.other.of, inputs.child_claim};
-  lp_job job = fold(&inputs.other, &inputs.child, claims);
+  /* Fewer keys than the child has, so that the two claims are of other keys. */
+  const size_t keys = inputs.other.of.keys.count, most = inputs.child_claim.keys.count - 1;
+  const lp_raws other = first_of(inputs.other, keys < most ? keys : most);
+  const lp_claim claims[] = {inputs.child_claim, other.of};
+  const lp_claim swapped[] = {other.of, inputs.child_claim};
+  lp_claim crossed[] = {inputs.child_claim, other.of};
+  crossed[0].keys = other.of.keys;
+  crossed[1].keys = inputs.child_claim.keys;
+  lp_job job = fold(&other, &inputs.child, claims);
   job.kind = LP_MERGE;
   job.wanted.count = 2;
   lp_buffer made = {NULL, 0};
@@ -310,6 +385,9 @@ static void check_merging(void) {
     check(library->verify(prover, &merged, &fault) == LP_OK, "attests both messages");
     check_refused(verify_claims(&merged, claims, 1), LP_BAD_PROOF,
                   "refuses a merged proof with one message left out");
+    check_refused(verify_claims(&merged, crossed, 2), LP_BAD_PROOF,
+                  "refuses a merged proof with the keys of its messages exchanged");
+    check_many_keys(&merged);
     check((verify_claims(&merged, swapped, 2) == LP_OK) == !can(LP_CLAIM_ORDER),
           "verifies claims in another order, or says CLAIM_ORDER");
   }
@@ -529,7 +607,8 @@ int main(int argc, char **argv) {
     check_signatures();
     check_child();
     check_proving();
-    check_folding();
+    check_folding_two();
+    check_folding_beside();
     check_merging();
     check_verifies_while_proving();
     library->close(prover);

@@ -146,8 +146,8 @@ typedef struct lp_about {
   uint32_t rates;            /* bit n set: log_inv_rate n is offered; 0: the default rate only */
   uint32_t rate_default;     /* the log_inv_rate that 0 stands for; 0: not said */
   uint32_t setup_ms;         /* of open, on two cores; 0: not said */
-  lp_limits fold;            /* the service needs 2 among the arities, if any are named */
-  lp_limits merge;
+  lp_limits fold;            /* the service needs 2 among the arities, if any, and 4096 keys */
+  lp_limits merge;           /* the service needs 4096 signatures, and 4096 keys for each claim */
   uint64_t idle_bytes;       /* resident once open; 0: not said, the service measures it */
   uint64_t peak_bytes;       /* resident during the largest job; 0: not said */
 } lp_about;
@@ -211,8 +211,9 @@ typedef struct lp_api {
   /* Fills *about as far as about->size allows. */
   lp_status (*describe)(lp_prover *prover, lp_about *about);
 
-  /* Verifies the signatures of one message, each by itself, and sets verdicts[i], an lp_verdict, for
-   * each key. A bad signature does not fail the call: it returns LP_OK. */
+  /* Verifies the signatures of one message, at most as many as raws_max of a FOLD, each by itself, and
+   * sets verdicts[i], an lp_verdict, for each key. A bad signature does not fail the call: it returns
+   * LP_OK. */
   lp_status (*verify_signatures)(lp_prover *prover, const lp_raws *raws, uint8_t *verdicts,
                                  lp_fault *fault);
 

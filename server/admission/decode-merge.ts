@@ -23,6 +23,7 @@ import { bitsToIndices, encodeBitlist } from "../../proto/bitlist.js";
 import type { SszBitlist } from "../../proto/bitlist.js";
 import { sha256 } from "../bytes.js";
 import { invalid } from "../errors.js";
+import { limits } from "../limits.js";
 import type { ComponentWork, DecodedGroup, LeftOut, MergeWork } from "../work/group.js";
 import { noVotesLeftOut } from "../work/group.js";
 import { inputDigest } from "../work/input-digest.js";
@@ -55,9 +56,11 @@ export function decodeMerges(
   const checked = groups.map(({ components }, at) => {
     const field = `snapshot.groups[${at}].components`;
     if (components.length === 0) throw invalid(field, "is empty: a MERGE has 1 component or more");
-    return components.map((component, nth) =>
+    const own = components.map((component, nth) =>
       checkComponent(component, `${field}[${nth}]`, context),
     );
+    checkKeys(own, field);
+    return own;
   });
   const lists = checked.flat().flatMap(({ from }) => (from.kind === "proof" ? [from.list] : []));
   const sszLength = longestOf(lists, context);
@@ -102,6 +105,13 @@ function checkComponent(
   if (signatures.length === 0) throw invalid(`${field}.raws.signatures`, "is empty");
   checkOnce(signatures, `${field}.raws.signatures`);
   return { field, signed, role, from: { kind: "raws", signatures }, votes: signatures.length };
+}
+
+/** Throws a `Refusal` when the proof would have more keys than any proof can. */
+function checkKeys(components: readonly Checked[], field: string): void {
+  const keys = components.reduce((sum, { votes }) => sum + votes, 0);
+  if (keys <= limits.mergeKeysMax) return;
+  throw invalid(field, `have ${keys} votes, at most ${limits.mergeKeysMax} in one proof`);
 }
 
 /** Throws a `Refusal` when a validator is there twice: nothing of a merge is left out. */

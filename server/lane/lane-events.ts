@@ -59,15 +59,19 @@ export type LaneEvent =
   | { kind: "ready"; prover: number; residentBytes: number }
   /**
    * The prover's process has ended; `why` is for people. `isRefused`: the service cannot use the
-   * library, so that another prover would end in the same way.
+   * library, so that another prover would end in the same way. `isOutOfMemory`: the kernel killed it for
+   * memory, by default not.
    */
-  | { kind: "exited"; prover: number; why: string; isRefused: boolean }
+  | { kind: "exited"; prover: number; why: string; isRefused: boolean; isOutOfMemory?: boolean }
   | { kind: "assign"; lease: number; attempt: number }
   | { kind: "kill"; lease: number; attempt: number; reason: StopReason }
   /** The attempt's proof begins; after the instant `overrunAtMs` its prover counts as hung. */
   | { kind: "proof_started"; attempt: number; overrunAtMs: number }
-  /** The attempt has a result. `residentBytes`: memory of its prover. */
-  | { kind: "ended"; attempt: number; residentBytes: number }
+  /**
+   * The attempt has a result. `residentBytes`: memory of its prover. `isWedged`: that prover died or hung
+   * in the attempt, by default not.
+   */
+  | { kind: "ended"; attempt: number; residentBytes: number; isWedged?: boolean }
   /**
    * Sent every half second. Silences are milliseconds since the prover's last message; -Infinity
    * where no prover is set up. `residentBytes`: memory of the active prover. `isRefreshDue`: the
@@ -93,8 +97,11 @@ export type LaneEffect =
   | { kind: "refresh" }
   /** Send the result of the attempt to the scheduler. */
   | { kind: "report"; attempt: number }
-  /** Report to the scheduler that the attempt has failed because its prover died. */
-  | { kind: "report_death"; attempt: number; why: string }
+  /**
+   * Report to the scheduler that the attempt has failed because its prover died. `lesson`: what is learned of
+   * its proof: that it takes at least so long, or more memory than there is. Default: nothing.
+   */
+  | { kind: "report_death"; attempt: number; why: string; lesson?: "duration" | "memory" }
   | { kind: "announce" };
 
 export interface LaneOptions {

@@ -212,16 +212,14 @@ function idle(state: LaneState, nowMs: number): Step {
 
 function attemptEnded(
   state: LaneState,
-  { attempt, residentBytes }: Extract<LaneEvent, { kind: "ended" }>,
+  { attempt, residentBytes, isWedged = false }: Extract<LaneEvent, { kind: "ended" }>,
   { residentBytesMax }: LaneOptions,
 ): Step {
   const next: LaneState = { ...state, lease: state.lease + 1, phase: { kind: "idle" } };
   const report: LaneEffect = { kind: "report", attempt };
-  const cause = state.isRestartDue
-    ? "restart"
-    : residentBytes > residentBytesMax
-      ? "memory"
-      : undefined;
+  const kept = residentBytes > residentBytesMax ? "memory" : undefined;
+  // The attempt is tried again: a prover that did not answer would end that try too.
+  const cause = isWedged ? "wedged" : state.isRestartDue ? "restart" : kept;
   if (cause === undefined) return { state: next, effects: [report, announce] };
   const killed = killActive(next, cause);
   return { state: killed.state, effects: [report, ...killed.effects] };
@@ -235,7 +233,7 @@ function activeExited(state: LaneState, exited: Exited, nowMs: number): Step {
   if (phase.kind === "handing_over") return handedOver(state, phase.attempt, exited, nowMs);
   const isProving = phase.kind === "proving";
   const effects: LaneEffect[] = isProving
-    ? [{ kind: "report_death", attempt: phase.attempt, why: exited.why }]
+    ? [deathOf(phase.attempt, exited.why, exited.isOutOfMemory === true ? "memory" : undefined)]
     : [];
   const next: LaneState = {
     ...state,
@@ -246,6 +244,10 @@ function activeExited(state: LaneState, exited: Exited, nowMs: number): Step {
   };
   const succeeded = succeed(next, exited, nowMs);
   return { state: succeeded.state, effects: [...effects, ...succeeded.effects] };
+}
+
+function deathOf(attempt: number, why: string, lesson?: "duration" | "memory"): LaneEffect {
+  return { kind: "report_death", attempt, why, ...(lesson && { lesson }) };
 }
 
 /** The standby proves the attempt; where it has gone too, the attempt is lost with its lease. */
@@ -345,7 +347,7 @@ function judgeActive(
   const what = isSilent ? "it sent no heartbeat" : "its proof took far longer than predicted";
   const killed = killActive({ ...state, lease: state.lease + 1 }, "wedged");
   const why = `the prover was wedged: ${what}`;
-  const death: LaneEffect = { kind: "report_death", attempt: phase.attempt, why };
+  const death = deathOf(phase.attempt, why, isSilent ? undefined : "duration");
   return { state: killed.state, effects: [death, ...killed.effects] };
 }
 

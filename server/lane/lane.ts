@@ -40,6 +40,8 @@ export interface LaneModules {
   emit(message: FromLane): void;
 }
 
+type DeathReport = Extract<LaneEffect, { kind: "report_death" }>;
+
 export class Lane {
   private machine: LaneState = freshLane;
   /** Provers are timed by it; the state machine runs on it. */
@@ -69,8 +71,11 @@ export class Lane {
       metrics,
       refusal: (number, description) => this.refusal(number, description),
       onReady: (number, prover) => this.proverReady(number, prover),
-      onExited: (number, why, isRefused) =>
-        this.step({ kind: "exited", prover: number, why, isRefused }),
+      onExited: (number, why, cause) =>
+        this.step({
+          ...{ kind: "exited", prover: number, why },
+          ...{ isRefused: cause === "refused", isOutOfMemory: cause === "killed_for_memory" },
+        }),
       roleOf: (number) => (this.machine.standby?.prover === number ? "standby" : "active"),
     });
     this.beat = new Beat(clock, this.awake, () => this.onBeat());
@@ -151,7 +156,7 @@ export class Lane {
       case "report":
         return this.report(effect.attempt);
       case "report_death":
-        return this.reportDeath(effect.attempt, effect.why);
+        return this.reportDeath(effect);
       case "announce":
         return this.announce();
       default:
@@ -185,7 +190,9 @@ export class Lane {
       throw new Error(`lane ${this.device.id} cannot run attempt ${number}`);
     }
     await attempt.run(prover);
-    this.step({ kind: "ended", attempt: number, residentBytes: prover.residentBytes() });
+    const residentBytes = prover.residentBytes();
+    const { isWedged } = attempt;
+    this.step({ kind: "ended", attempt: number, residentBytes, isWedged });
   }
 
   /** The lane waits for work while it is idle; a wait that ends with an attempt is a gap. */
@@ -221,10 +228,13 @@ export class Lane {
     this.modules.emit({ kind: "ended", attempt: number, result: attempt.result });
   }
 
-  private reportDeath(number: number, detail: string): void {
-    const deaths = 1 + (this.attempt?.number === number ? this.attempt.deaths : 0);
+  private reportDeath({ attempt: number, why, lesson }: DeathReport): void {
+    const attempt = this.attempt?.number === number ? this.attempt : undefined;
+    const deaths = 1 + (attempt?.deaths ?? 0);
+    if (lesson === "duration") attempt?.abandon();
+    if (lesson === "memory") attempt?.ranOutOfMemory();
     this.attempt = undefined;
-    const result = { kind: "failed", reason: "prover_died", detail, deaths } as const;
+    const result = { kind: "failed", reason: "prover_died", detail: why, deaths } as const;
     this.modules.emit({ kind: "ended", attempt: number, result });
   }
 

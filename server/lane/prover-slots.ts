@@ -18,6 +18,9 @@ interface Slot {
   refusal: string | undefined;
 }
 
+/** Why a prover process has ended: the lane's reason to kill it, or else its own. */
+type EndCause = ProverExit["cause"] | KillCause | "refresh";
+
 const roles = ["active", "standby"] as const;
 
 export interface ProverSlotsModules {
@@ -28,10 +31,10 @@ export interface ProverSlotsModules {
   /** Called when a prover is set up and not refused. */
   onReady(number: number, prover: Prover): void;
   /**
-   * Called when a prover process has ended; `why` is for people. `isRefused`: another one of this
-   * library would end in the same way.
+   * Called when a prover process has ended; `why` is for people. `refused`: another one of this library
+   * would end in the same way.
    */
-  onExited(number: number, why: string, isRefused: boolean): void;
+  onExited(number: number, why: string, cause: EndCause): void;
   roleOf(number: number): LaneRole;
 }
 
@@ -127,7 +130,7 @@ export class ProverSlots {
     const { killCause, refusal } = slot ?? {};
     // A kill of ours without a cause of the lane follows a refusal.
     const own = exit.cause === "killed_by_us" ? "refused" : exit.cause;
-    const cause = killCause ?? own;
+    const cause: EndCause = killCause ?? own;
     const detail = refusal ?? exit.detail;
     const role = roleOf(number);
     this.slots.delete(number);
@@ -141,6 +144,6 @@ export class ProverSlots {
     };
     log[isOurs ? "info" : "error"](line, "prover ended");
     if (cause !== "closed") metrics.proverRestarts.inc({ cause });
-    onExited(number, detail, cause === "refused");
+    onExited(number, detail, cause);
   }
 }

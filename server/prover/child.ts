@@ -27,7 +27,7 @@ import {
   type FromChild,
   type ToChild,
 } from "./messages.js";
-import { peakResidentBytes, resetPeak } from "./peak-memory.js";
+import { PeakMemory } from "./peak-memory.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 
 const EXIT_START_FAILED = 1;
@@ -118,10 +118,11 @@ function serveRequests(): void {
   const addon = loadAddon();
   addon.dieWithParent();
   const pipe = openPipe();
+  const peak = new PeakMemory();
   const send = (message: FromChild) => writeMessage(pipe, message);
   const sendHeartbeat = () => {
     const residentBytes = process.memoryUsage.rss();
-    send({ kind: "heartbeat", residentBytes, peakBytes: peakResidentBytes() });
+    send({ kind: "heartbeat", residentBytes, peakBytes: peak.bytes() });
   };
 
   async function start(message: ChildStart): Promise<void> {
@@ -144,7 +145,7 @@ function serveRequests(): void {
     if (state.kind !== "serving") throw new Error("garbled message: a request before ready");
     const serving = state;
     const run = async () => {
-      if (message.kind === "prove") resetPeak();
+      if (message.kind === "prove") peak.reset();
       const reply = await replyTo(serving.prover, message);
       // Sent before the reply: by this memory the lane decides whether to replace the process.
       if (message.kind === "prove") sendHeartbeat();

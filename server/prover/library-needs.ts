@@ -55,6 +55,8 @@ export function unmetNeed(library: string, description: BackendDescription): str
       `the service needs bit 2, or 0 for any number`
     );
   }
+  const low = tooLowLimit(description);
+  if (low !== undefined) return `library ${library} has ${low}`;
   if (rates > 0 && (rates & DEFAULT_RATE) === 0) {
     return (
       `library ${library} has rates 0x${rates.toString(16)} without its default; ` +
@@ -67,12 +69,33 @@ export function unmetNeed(library: string, description: BackendDescription): str
 /** Messages that a merge may have; 0 unless the library merges raw signatures and proofs. */
 export function messagesMaxOf({ kinds, can, merge }: BackendDescription): number {
   if ((kinds & MERGE) === 0 || (can & MERGE_RAWS) === 0) return 0;
-  return Math.min(merge.claimsMax || Infinity, limits.mergeMessagesMax);
+  const { claimsMax, childrenMax } = merge;
+  return Math.min(claimsMax || Infinity, childrenMax || Infinity, limits.mergeMessagesMax);
 }
 
 /** Whether a fold of the library takes raw signatures or children, and never both at once. */
 export function separatesRaws({ can }: BackendDescription): boolean {
   return (can & RAWS_BESIDE) === 0;
+}
+
+/**
+ * A limit that is below what the service folds, merges or has verified. It verifies what anybody calls a
+ * merged proof, of as many keys as its messages may have; the raw signatures of a merge are among its keys.
+ */
+function tooLowLimit(description: BackendDescription): string | undefined {
+  const { fold, merge } = description;
+  const { validatorsMax, mergeKeysMax } = limits;
+  const ofMerges = [
+    ["merge.keys_max", merge.keysMax, messagesMaxOf(description) * validatorsMax],
+    ["merge.raws_max", merge.rawsMax, mergeKeysMax],
+    ["merge.raws_beside_max", merge.rawsBesideMax, mergeKeysMax],
+  ] as const;
+  const needs = [
+    ["fold.keys_max", fold.keysMax, validatorsMax] as const,
+    ...(messagesMaxOf(description) > 0 ? ofMerges : []),
+  ];
+  const low = needs.find(([, own, least]) => own !== 0 && own < least);
+  return low && `${low[0]} ${low[1]}; the service needs at least ${low[2]}, or 0 for no limit`;
 }
 
 function unusableName(description: BackendDescription): string | undefined {

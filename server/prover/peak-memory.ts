@@ -1,26 +1,44 @@
 /**
  * Peak resident memory of this process since the last reset. On Linux the kernel keeps it (VmHWM) and
- * resets it on request (/proc/self/clear_refs); elsewhere it is that of the whole life.
+ * resets it on request (/proc/self/clear_refs). Where it cannot be reset it is not known: the peak of
+ * the whole life would be learned for every later proof.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { openSync, readFileSync, writeSync } from "node:fs";
 
-/** Makes the peak that of now. Without the kernel's help, the peak goes on from before. */
-export function resetPeak(): void {
-  try {
-    writeFileSync("/proc/self/clear_refs", "5");
-  } catch {
-    // Another system, or a process that may not: its peak is then too high, never too low.
-  }
-}
+/** "The peak is that of now", to the kernel. */
+const RESET = "5";
 
-/** The peak in bytes. */
-export function peakResidentBytes(): number {
-  try {
-    const status = readFileSync("/proc/self/status", "utf8");
-    const kib = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
-    if (kib !== undefined) return Number(kib) * 1024;
-  } catch {
-    // Another system.
+export class PeakMemory {
+  /** The kernel's file for resets; undefined: the peak is not known. */
+  private descriptor: number | undefined;
+
+  /** Make it before the process forbids its inspection: from then on only root may open the file. */
+  constructor() {
+    try {
+      this.descriptor = openSync("/proc/self/clear_refs", "w");
+    } catch {
+      // Another system, or one without this file.
+    }
   }
-  return process.resourceUsage().maxRSS * 1024;
+
+  /** Makes the peak that of now. */
+  reset(): void {
+    if (this.descriptor === undefined) return;
+    try {
+      writeSync(this.descriptor, RESET);
+    } catch {
+      this.descriptor = undefined;
+    }
+  }
+
+  /** The peak in bytes; 0: not known. */
+  bytes(): number {
+    if (this.descriptor === undefined) return 0;
+    try {
+      const status = readFileSync("/proc/self/status", "utf8");
+      return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+    } catch {
+      return 0; // The library has opened all files that this process may.
+    }
+  }
 }

@@ -61,7 +61,7 @@ export interface Prover {
   readonly description: ProverDescription;
   /** Process id, for logs; undefined for the fake. */
   readonly pid: number | undefined;
-  /** Resolves to one verdict for each key, in the order of the keys. */
+  /** Resolves to one verdict for each key, in the order of the keys. Refuses more than `rawsMax`. */
   verifySignatures(raws: SignedRaws): Promise<SignatureVerdict[]>;
   /** Resolves to true when the proof verifies and attests exactly its claims. */
   verify(proof: ClaimedProof): Promise<boolean>;

@@ -6,8 +6,8 @@
  * config is a folder. Before each call (prove, verify_signatures, verify) a file there of the call's
  * name orders one fault and is used up; `CALL.SLOT` orders it for every message of that slot, and
  * stays. A file holds one word: abort, segfault, illegal, exit, quit, hang, print, garbage, close,
- * leak, internal, lie or slow, which takes two seconds more. The calls open and describe take orders
- * too, with slot 0.
+ * leak, swell (a leak that it frees at once), internal, lie or slow, which takes two seconds more. The
+ * calls open and describe take orders too, with slot 0.
  *
  * Further definitions: FAULTY_SCHEME, the scheme's name; FAULTY_API, the version that it offers;
  * FAULTY_RESIDENT, bytes that it holds once open; FAULTY_LACKS_VERIFY, when its table has no verify;
@@ -73,10 +73,11 @@ static void send_garbage(void) {
   if (write(CHANNEL, garbage, sizeof garbage) < 0) abort();
 }
 
-static void hold(size_t bytes) {
+static void *hold(size_t bytes) {
   volatile char *memory = malloc(bytes);
   if (memory == NULL) abort();
   for (size_t at = 0; at < bytes; at += 4096) memory[at] = 1;
+  return (void *)memory;
 }
 
 /* What a call is to do after `go_wrong`: its work, its work wrongly, or to return INTERNAL. */
@@ -94,6 +95,7 @@ static int go_wrong(lp_prover *prover, const char *call, uint32_t slot) {
   if (strcmp(order, "garbage") == 0) send_garbage();
   if (strcmp(order, "close") == 0) close(CHANNEL);
   if (strcmp(order, "leak") == 0) hold(LEAK_BYTES);
+  if (strcmp(order, "swell") == 0) free(hold(LEAK_BYTES));
   if (strcmp(order, "illegal") == 0) raise(SIGILL);
   if (strcmp(order, "exit") == 0) exit(0);
   if (strcmp(order, "slow") == 0) sleep(2);

@@ -169,7 +169,7 @@ describe("a prover", () => {
       rateDefault: 0,
       setupMs: 5000,
       fold: { ...LIMITS, claimsMax: 1 },
-      merge: LIMITS,
+      merge: { ...LIMITS, keysMax: 64 * LIMITS.keysMax },
       idleBytes: 0,
       peakBytes: 0,
     });

@@ -54,6 +54,9 @@ it.each([
   [9, "leaves a stale buffer", /no proof behind where it refuses one/],
   [10, "forgets its child", /attests the child's keys/],
   [12, "looks into a proof of any length", /longer than proof_bytes_max/],
+  [13, "pools the keys of all messages", /the keys of its messages exchanged/],
+  [14, "forgets its second child", /attests the keys of both children/],
+  [15, "folds no children at all", /folds two children into one proof/],
   [11, "logs at a level of its own", /lines of the levels that the header names/],
 ])("fault %i is found: a backend that %s", (mutant, _what, sentence) => {
   const { failed, status, stdout } = conformance(

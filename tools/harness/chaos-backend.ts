@@ -17,6 +17,7 @@ export type Fault =
   | "garbage"
   | "close"
   | "leak"
+  | "swell"
   | "internal"
   | "lie"
   | "slow";

@@ -73,6 +73,8 @@ lp_about about() {
   about.merge = lp_limits{kKeysMax, kKeysMax, kChildrenMax, 0, kClaimsMax, kKeysMax};
   about.fold = about.merge;
   about.fold.claims_max = 1;
+  // To verify: at 64 bytes a key, no proof of many more than 4096 is within proof_bytes_max.
+  about.merge.keys_max = kKeysMax * kClaimsMax;
   return about;
 }
 

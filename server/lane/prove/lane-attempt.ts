@@ -7,6 +7,7 @@ import type { Clock } from "../../clock.js";
 import type { Metrics } from "../../metrics/metrics.js";
 import type { ProofJob, Prover } from "../../prover/prover.js";
 import { durationOf, overrunMs, predictMs } from "../../work/costs/cost-model.js";
+import { isSmallest } from "../../work/costs/memory-model.js";
 import type { FoldLimits } from "../../work/fold-limits.js";
 import { fitsOneJob } from "../../work/fold-limits.js";
 import type {
@@ -54,6 +55,8 @@ export class LaneAttempt {
   /** When the proof began, on the clock `awake`. */
   private proofAwakeAtMs = 0;
   private hasProcess = false;
+  /** The prover that makes the proof; undefined before it begins, and once it is made. */
+  private proving: Prover | undefined;
   /** How the attempt ended; undefined until `run` resolves. */
   result: ProofResult | undefined;
 
@@ -66,6 +69,14 @@ export class LaneAttempt {
   /** Number of provers that died or hung while they verified for this attempt. */
   get deaths(): number {
     return this.modules.verifier.deaths;
+  }
+
+  /**
+   * Whether the attempt ended because its prover died or hung: that one is asked for a verification when
+   * no other has answered.
+   */
+  get isWedged(): boolean {
+    return this.result?.kind === "failed" && this.result.reason === "prover_died";
   }
 
   /** Makes the attempt; resolves once `result` is set, also when the attempt failed. */
@@ -82,12 +93,27 @@ export class LaneAttempt {
     });
   }
 
-  /** Call it when the prover is killed: learns that the proof takes at least as long as it ran. */
+  /** Call it when the prover is killed, but for silence: learns that the proof takes at least as long as it ran. */
   abandon(): void {
     if (this.proof === null) return;
     const { awake, costs } = this.modules;
     // While the service stood still, the prover may have proved or not: it ran at least this long.
     costs.learnAtLeast(this.proof.shape, awake.nowMs() - this.proofAwakeAtMs);
+  }
+
+  /**
+   * Call it when the kernel has killed the prover for memory: learns that its proof takes more than the
+   * ceiling, or it would be started and killed again each slot. The smallest proof is tried once more first:
+   * there is none below it, and one death may have another cause.
+   */
+  ranOutOfMemory(): void {
+    const { proof, proving } = this;
+    if (proof === null || proving === undefined) return;
+    if (isSmallest(proof.shape) && !this.assignment.isRetry) return;
+    const { costs, ceilingBytes } = this.modules;
+    const ceiling = ceilingBytes();
+    const bytes = Math.max(proving.peakBytes(), Number.isFinite(ceiling) ? ceiling + 1 : 0);
+    costs.learnPeak(proof.shape, bytes, { bytes: 0, setupBytes: 0 });
   }
 
   private choosePart(raws: Raws, children: readonly ChildWork[]): Part | NotStartedReason {
@@ -155,7 +181,9 @@ export class LaneAttempt {
     const { stoodStillMs } = awake;
     const wasDisturbed = isStandbyStarting();
     const bytes = prover.residentBytes();
+    this.proving = prover;
     const proof = await prover.prove(job);
+    this.proving = undefined;
     const proveMs = clock.nowMs() - startedAtMs;
     // A prover that has kept more than the ceiling has leaked, and is replaced: no need of the shape.
     if (prover.residentBytes() <= this.modules.ceilingBytes()) {

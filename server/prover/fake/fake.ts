@@ -209,6 +209,10 @@ class FakeProver implements Prover {
 
   async verifySignatures(raws: SignedRaws): Promise<SignatureVerdict[]> {
     this.assertAlive();
+    const { rawsMax = 0 } = this.description;
+    if (rawsMax > 0 && this.signersOf([raws]) > rawsMax) {
+      throw new ProverError("refused", `more signatures than raws_max, ${rawsMax}`);
+    }
     return this.verdicts(raws);
   }
 

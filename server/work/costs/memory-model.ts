@@ -65,8 +65,12 @@ export function peakBytes(model: MemoryModel, shape: Shape): number {
  */
 export function fitsInMemory(model: MemoryModel, shape: Shape, ceilingBytes: number): boolean {
   if (peakBytes(model, shape) <= ceilingBytes) return true;
-  const isSmallest = hasChildren(shape) ? shape.children <= 2 && shape.raws <= 1 : shape.raws <= 1;
-  return isSmallest && !model.some((peak) => areAlike(peak.shape, shape));
+  return isSmallest(shape) && !model.some((peak) => areAlike(peak.shape, shape));
+}
+
+/** Whether no proof of its sort takes less. */
+export function isSmallest({ raws, children }: Shape): boolean {
+  return raws <= 1 && children <= 2;
 }
 
 /** Returns the model after a proof of this shape whose peak was so high. */

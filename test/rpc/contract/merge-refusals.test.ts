@@ -177,6 +177,21 @@ describe("of a prover that merges", () => {
     ]);
   });
 
+  test("a merge of more keys than a proof has room for is refused, and one of as many is not", async () => {
+    const half = limits.mergeKeysMax / 2;
+    const of = (votes: number) => {
+      const validators = Array.from({ length: votes }, (_, validator) => validator);
+      return mergeOf(proofComponent(0, PROOF, validators), proofComponent(1, PROOF, validators));
+    };
+    const error = await refusalOf(client.submitSnapshot(submitted([mergeOf(own), of(half + 1)])));
+    expect([error.code, error.rawMessage]).toEqual([
+      Code.InvalidArgument,
+      "snapshot.groups[1].components: have 4098 votes, at most 4096 in one proof",
+    ]);
+    const { result } = await client.submitSnapshot(submitted([of(half)]));
+    expect(result.case).toBe("accepted");
+  });
+
   test("at priority PROPOSAL a proposer's root of another slot is refused", async () => {
     const groups = [mergeOf(rawsComponent(1), rootComponent(101))];
     const change = { priority: Priority.PROPOSAL };

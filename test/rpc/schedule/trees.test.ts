@@ -23,6 +23,8 @@ import { startTestService } from "../../helpers/start-service.js";
 const node = { nodeId: "trees", nodeEpoch: 1n };
 const limits: FakeLimits = { rawsMax: 2, separatesRaws: true, arities: 0b10100 };
 const range = (count: number, from = 0) => Array.from({ length: count }, (_, at) => from + at);
+/** Leaves time for one job, by the cost that is assumed of a prover, and for no tree. */
+const TIGHT_FENCE_MS = 2500;
 const sleepNot = () => Promise.resolve();
 
 let service: Service;
@@ -49,13 +51,14 @@ async function serve({ devices = ["a"], failureOf, ...rest }: Serving = {}): Pro
 }
 afterEach(() => service.close());
 
-const submit = (group: Partial<GroupInit>) => submitGroups([{ data: inventedData(0), ...group }]);
+const submit = (group: Partial<GroupInit>, fenceMs?: number) =>
+  submitGroups([{ data: inventedData(0), ...group }], fenceMs);
 
-async function submitGroups(groups: GroupInit[]): Promise<string> {
+async function submitGroups(groups: GroupInit[], fenceMs = 60_000): Promise<string> {
   const asked = {
     snapshot: snapshot(100, groups, keyTable(20)),
-    deadlineMs: 30_000,
-    fenceMs: 60_000,
+    deadlineMs: fenceMs / 2,
+    fenceMs,
   };
   const { result } = await client.submitSnapshot({ node, ...asked });
   if (result.case !== "accepted")
@@ -64,8 +67,8 @@ async function submitGroups(groups: GroupInit[]): Promise<string> {
 }
 
 /** The one outcome of the group. */
-async function prove(group: Partial<GroupInit>): Promise<Outcome> {
-  const requestId = await submit(group);
+async function prove(group: Partial<GroupInit>, fenceMs?: number): Promise<Outcome> {
+  const requestId = await submit(group, fenceMs);
   const { session } = await client.getSession({ node, requestId, waitMs: 20_000 });
   const [outcome, ...others] = session?.outcomes ?? [];
   expect(others).toEqual([]);
@@ -201,4 +204,12 @@ test("the operator's limit counts where it is lower than the prover's", async ()
   await expectVerified(await prove({ rawSignatures: raws(range(7)) }), range(7));
   expect(await jobs("leaf", "proved")).toBe(3);
   expect(await jobs("fold", "proved")).toBe(1);
+});
+
+test("of a group over the limits, the best part may fit one job, and is then proved by one", async () => {
+  await serve({ foldLimits: { rawsMax: 8 } });
+  const outcome = await prove({ rawSignatures: raws(range(18)) }, TIGHT_FENCE_MS);
+  expect(outcome.status).toBe(OutcomeStatus.PROVED);
+  expect(outcome.leftOut.map(({ reason }) => reason)).toContain(LeftOutReason.SHED);
+  expect(await jobs("leaf", "proved")).toBe(0);
 });

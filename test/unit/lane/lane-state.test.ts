@@ -208,6 +208,16 @@ const restart = order({ kind: "restart", role: "active" });
 const restartStandby = order({ kind: "restart", role: "standby" });
 const drain = order({ kind: "drain", isDrained: true });
 
+test("a prover that did not answer in an attempt is killed with the attempt's end", () => {
+  const ended: LaneEvent = { kind: "ended", attempt: 7, residentBytes: 1, isWedged: true };
+  const { state, effects } = run([...up, assign, restart, ended]);
+  expect(effects.slice(-2)).toEqual([
+    { kind: "report", attempt: 7 },
+    { kind: "kill_prover", prover: 1, cause: "wedged" },
+  ]);
+  expect(run([exited(1)], state).state).toMatchObject({ phase: { kind: "idle" }, lease: 2 });
+});
+
 test("an operator's restart waits for the proof at hand; a drained lane takes nothing", () => {
   const proving = run([...up, assign, restart]);
   expect(proving.state.phase.kind).toBe("proving");
@@ -302,7 +312,12 @@ test("over any events: one attempt at a time, each ended once, two provers at mo
       attempt: small,
       reason: fc.constant("fence" as const),
     }),
-    fc.record({ kind: fc.constant("ended" as const), attempt: small, residentBytes: fc.nat(2000) }),
+    fc.record({
+      kind: fc.constant("ended" as const),
+      attempt: small,
+      residentBytes: fc.nat(2000),
+      isWedged: fc.boolean(),
+    }),
     fc.record({
       kind: fc.constant("beat" as const),
       activeSilentMs: fc.nat(9000),

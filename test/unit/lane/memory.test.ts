@@ -6,8 +6,7 @@ import type { FromLane } from "../../../server/lane/lane-messages.js";
 import { createLog } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
 import { fakeSignature, startFakeProver } from "../../../server/prover/fake/fake.js";
-import { peakResidentBytes, resetPeak } from "../../../server/prover/peak-memory.js";
-import type { Prover } from "../../../server/prover/prover.js";
+import type { Prover, ProverExit } from "../../../server/prover/prover.js";
 import type { ProofResult } from "../../../server/work/group.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
 
@@ -23,10 +22,13 @@ let heard: FromLane[];
 let bytesOf: (raws: number) => number;
 let shapes: number[];
 let attempts: number;
+/** Whether the kernel kills a prover for memory in a proof of so many. */
+let isTooMuch: (raws: number) => boolean;
 
 beforeEach(() => {
   clock = new VirtualClock();
   [heard, shapes, attempts] = [[], [], 0];
+  isTooMuch = () => false;
   bytesOf = (raws) => 0.8e9 + 6.3e6 * raws;
 });
 
@@ -37,14 +39,20 @@ async function run(ms: number): Promise<void> {
 
 /** A process that holds what it held after its setup, but while it proves. */
 function startProver(): Prover {
-  let peak = 0;
+  let [peak, isKilled] = [0, false];
   const proveMs = ({ raws }: { raws: number }) => {
     shapes.push(raws);
     peak = bytesOf(raws);
+    isKilled = isTooMuch(raws);
     return 100;
   };
-  const prover = startFakeProver({ proveMs, sleep: (ms) => clock.sleep(ms) });
-  return Object.assign(prover, { residentBytes: () => SETUP_BYTES, peakBytes: () => peak });
+  const failure = () => (isKilled ? "death" : undefined);
+  const prover = startFakeProver({ proveMs, failure, sleep: (ms) => clock.sleep(ms) });
+  const exited = prover.exited.then((exit): ProverExit => {
+    return isKilled ? { ...exit, cause: "killed_for_memory" } : exit;
+  });
+  const own = { residentBytes: () => SETUP_BYTES, peakBytes: () => peak, exited };
+  return Object.assign(prover, own);
 }
 
 async function open(ceilingBytes: number): Promise<void> {
@@ -60,7 +68,11 @@ async function open(ceilingBytes: number): Promise<void> {
 }
 
 /** The result of a group of so many raw signatures. */
-async function prove(raws: number, mayShed = true): Promise<ProofResult | undefined> {
+async function prove(
+  raws: number,
+  mayShed = true,
+  isRetry = false,
+): Promise<ProofResult | undefined> {
   const validators = Array.from({ length: raws }, (_, at) => at);
   const attempt = ++attempts;
   const announced = heard.findLast((each) => each.kind === "announce");
@@ -90,7 +102,7 @@ async function prove(raws: number, mayShed = true): Promise<ProofResult | undefi
       mayShed,
       minInputs: 1,
       rotation: 0,
-      isRetry: false,
+      isRetry,
     },
   });
   await run(1000);
@@ -141,9 +153,48 @@ test("forgets after ten minutes that a proof took more than the ceiling", async 
   expect(shapes.at(-1)).toBe(64);
 });
 
-test("peaks are those of the process since the last reset", () => {
-  resetPeak();
-  const before = peakResidentBytes();
-  const bytes = Buffer.alloc(64e6, 1);
-  expect(peakResidentBytes() - before).toBeGreaterThan(0.8 * bytes.length);
+test("and starts one proof each ten minutes where its shape still takes more", async () => {
+  bytesOf = (raws) => (raws === 64 ? 1.5e9 : 0.3e9);
+  await open(1e9);
+  for (let slot = 0; slot < 3; slot++) await prove(64);
+  const starts = () => shapes.filter((raws) => raws === 64).length;
+  expect(starts()).toBe(1);
+  for (const expected of [2, 3]) {
+    await run(600_000);
+    for (let slot = 0; slot < 3; slot++) await prove(64, false);
+    expect(starts()).toBe(expected);
+  }
+});
+
+test("starts no proof again in ten minutes in which the kernel killed its prover for memory", async () => {
+  bytesOf = () => 0.3e9;
+  await open(1e9);
+  for (let slot = 0; slot < 2; slot++) await prove(64);
+  isTooMuch = (raws) => raws >= 64;
+  expect(await prove(64)).toMatchObject({ kind: "failed", reason: "prover_died", deaths: 1 });
+  expect(shapes).toEqual([31, 64, 64]);
+  for (let slot = 0; slot < 3; slot++) expect(await prove(64)).toMatchObject({ kind: "proved" });
+  expect(Math.max(...shapes.slice(3))).toBeLessThan(64);
+  isTooMuch = () => false;
+  await run(600_000);
+  await prove(64);
+  expect(shapes.at(-1)).toBe(64);
+});
+
+test("after such a death tries the smallest proof once more, since there is none below it", async () => {
+  bytesOf = () => 0.3e9;
+  await open(1e9);
+  isTooMuch = () => true;
+  expect(await prove(1)).toMatchObject({ kind: "failed", reason: "prover_died" });
+  expect(await prove(1, true, true)).toMatchObject({ kind: "failed", reason: "prover_died" });
+  expect(await prove(1)).toMatchObject({ kind: "not_started", reason: "memory" });
+  expect(shapes).toEqual([1, 1]);
+});
+
+test("without a ceiling the death of a prover for memory teaches what it held", async () => {
+  await open(Infinity);
+  isTooMuch = () => true;
+  await prove(64);
+  const announced = heard.findLast((each) => each.kind === "announce");
+  expect(announced).toMatchObject({ memory: [{ bytes: bytesOf(64) }] });
 });

@@ -2,10 +2,13 @@
 import { beforeEach, expect, test } from "vitest";
 import { Lane } from "../../../server/lane/lane.js";
 import type { Assignment, FromLane, LaneReport } from "../../../server/lane/lane-messages.js";
+import { limits } from "../../../server/limits.js";
 import { createLog } from "../../../server/log/log.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
 import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Prover } from "../../../server/prover/prover.js";
+import { overrunMs, predictMs } from "../../../server/work/costs/cost-model.js";
+import { modelOf } from "../../../server/work/costs/costs.js";
 import type { ProofResult } from "../../../server/work/group.js";
 import { inputDigest } from "../../../server/work/input-digest.js";
 import { fakeMerge } from "../../../tools/harness/fake-merge.js";
@@ -20,12 +23,15 @@ let heard: FromLane[];
 /** Resident bytes of the prover after its setup, and the peak of its proofs; 0: they do not count. */
 let bytes: { setup: number; peak: number };
 let provers: number;
+/** Whether proofs never end, and heartbeats neither come. */
+let hangs: boolean;
+let isSilent: boolean;
 
 beforeEach(() => {
   clock = new VirtualClock();
   heard = [];
   bytes = { setup: 0, peak: 0 };
-  provers = 0;
+  [provers, hangs, isSilent] = [0, false, false];
 });
 
 async function run(ms: number): Promise<void> {
@@ -35,10 +41,11 @@ async function run(ms: number): Promise<void> {
 
 function startProver(): Prover {
   provers++;
-  const proveMs = () => PROVE_MS;
+  const proveMs = () => (hangs ? 1e9 : PROVE_MS);
   const prover = startFakeProver({ proveMs, sleep: (ms) => clock.sleep(ms) });
   const { setup, peak } = bytes;
-  return Object.assign(prover, { residentBytes: () => setup, peakBytes: () => peak });
+  const heardAtMs = () => (isSilent ? 0 : Infinity);
+  return Object.assign(prover, { residentBytes: () => setup, peakBytes: () => peak, heardAtMs });
 }
 
 async function open(ceilingBytes = Infinity): Promise<void> {
@@ -110,6 +117,29 @@ test("a merge that is killed teaches that merges take at least as long", async (
   expect(report().costs.map(({ kind }) => kind)).toEqual(["merge"]);
   expect(result()).toBeUndefined();
   expect(provers).toBe(2);
+});
+
+test("one that is killed as too long teaches the same, and one whose prover is silent nothing", async () => {
+  hangs = true;
+  await open();
+  await assign({}, 2);
+  const { costs } = report();
+  isSilent = true;
+  await run(limits.proverSilenceMsMax + 2000);
+  expect(result()).toMatchObject({ kind: "failed", reason: "prover_died" });
+  expect(report().costs).toEqual(costs);
+
+  isSilent = false;
+  heard = heard.filter(({ kind }) => kind === "announce");
+  await run(1000);
+  const before = predictMs(modelOf(report().costs, SHAPE), SHAPE);
+  await assign({}, 2);
+  await run(overrunMs(modelOf(report().costs, SHAPE), SHAPE) + 1000);
+  expect(result()).toMatchObject({
+    kind: "failed",
+    detail: "the prover was wedged: its proof took far longer than predicted",
+  });
+  expect(predictMs(modelOf(report().costs, SHAPE), SHAPE)).toBeGreaterThan(before);
 });
 
 test("a merge that misses with its whole is not cut, but may be explored", async () => {

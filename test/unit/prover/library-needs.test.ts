@@ -1,7 +1,7 @@
 /** What the service needs of a library, each need with the value that it names. */
 import { expect, test } from "vitest";
 import type { BackendDescription } from "../../../native/addon.js";
-import { unmetNeed } from "../../../server/prover/library-needs.js";
+import { messagesMaxOf, unmetNeed } from "../../../server/prover/library-needs.js";
 
 const noLimits = {
   ...{ rawsMax: 0, rawsBesideMax: 0, childrenMax: 0 },
@@ -35,6 +35,15 @@ test("a library with enough of everything can be used", () => {
   }
 });
 
+test("a merge of it has no more messages than it takes children or claims", () => {
+  const merging = { ...usable, kinds: 3, can: 256 + 8 };
+  const messages = (merge: object) =>
+    messagesMaxOf({ ...merging, merge: { ...noLimits, ...merge } });
+  expect([messages({}), messages({ claimsMax: 9 }), messages({ childrenMax: 4 })]).toEqual([
+    16, 9, 4,
+  ]);
+});
+
 test("each need that is not met is one sentence with library, value and need", () => {
   expect(fault({ fold: { ...noLimits, childrenMax: 1 } })).toBe(
     "library /lib/x.so has fold.children_max 1; " +
@@ -44,6 +53,23 @@ test("each need that is not met is one sentence with library, value and need", (
     "library /lib/x.so has fold.arities 0x18 without 2 children; " +
       "the service needs bit 2, or 0 for any number",
   );
+  expect(fault({ fold: { ...noLimits, keysMax: 4095 } })).toBe(
+    "library /lib/x.so has fold.keys_max 4095; the service needs at least 4096, or 0 for no limit",
+  );
+  for (const [limit, name, least] of [
+    ["keysMax", "keys_max", 16 * 4096],
+    ["rawsMax", "raws_max", 4096],
+    ["rawsBesideMax", "raws_beside_max", 4096],
+  ] as const) {
+    const merge = { ...noLimits, [limit]: 100 };
+    const text = `the service needs at least ${least}, or 0 for no limit`;
+    expect(fault({ merge })).toBeUndefined();
+    expect(fault({ kinds: 3, can: 256 + 8, merge })).toBe(
+      `library /lib/x.so has merge.${name} 100; ${text}`,
+    );
+    const enough = { ...merge, [limit]: least };
+    expect(fault({ kinds: 3, can: 256 + 8, merge: enough })).toBeUndefined();
+  }
   expect(fault({ rates: 0x80000002 })).toBe(
     "library /lib/x.so has rates 0x80000002 without its default; " +
       "the service needs bit 0, or 0 for a single rate",
