@@ -83,12 +83,12 @@ export class ActivityModel {
     for (const activity of answer.activities.slice(known)) this.takeActivity(activity);
     this.sent = from + answer.activities.length;
     this.next = Math.max(this.next, this.sent);
-    if (answer.devices !== undefined) {
-      this.devices = answer.devices;
-      for (const { id, costs } of answer.devices) if (costs.length > 0) this.costs.set(id, costs);
-      this.nodes = answer.nodes;
-    }
     this.forgetBefore(answer.nowMs - KEPT_MS);
+    if (answer.devices === undefined) return;
+    this.devices = answer.devices;
+    for (const { id, costs } of answer.devices) if (costs.length > 0) this.costs.set(id, costs);
+    this.nodes = answer.nodes;
+    this.forgetGone(answer.nowMs);
   }
 
   /** The attempt that the lane's bar is of; undefined when it is not known, and without one. */
@@ -220,6 +220,19 @@ export class ActivityModel {
     const young = this.skips.findIndex((skip) => skip.atMs >= atMs);
     const old = young < 0 ? this.skips.length : young;
     this.skips.splice(0, Math.max(old, this.skips.length - SKIPS_MAX));
+  }
+
+  /** What a gone device did is kept as long as any work; its costs are not. */
+  private forgetGone(nowMs: number): void {
+    const ids = new Set(this.devices.map(({ id }) => id));
+    for (const id of this.costs.keys()) if (!ids.has(id)) this.costs.delete(id);
+    for (const [id, bars] of this.lanes) {
+      if (ids.has(id)) continue;
+      const last = bars.at(-1);
+      if (last === undefined) this.lanes.delete(id);
+      // The activity that ends it was missed.
+      else last.endAtMs ??= nowMs;
+    }
   }
 
   private forgetAll(): void {

@@ -114,7 +114,7 @@ export interface Answer {
   missed: number;
   activities: Activity[];
   groupsWaiting: number;
-  /** Undefined while activities are still to come. */
+  /** Every device; undefined while activities are still to come. */
   devices: Device[] | undefined;
   nodes: Node[];
 }
@@ -154,7 +154,8 @@ export function answerOf(json: unknown): Answer {
     missed: number(from["missed"]),
     activities: list(from["activities"]).flatMap(activityOf),
     groupsWaiting: number(from["groupsWaiting"]),
-    devices: devices.length > 0 ? devices : undefined,
+    // A service or recording of an older version does not say `complete`.
+    devices: from["complete"] === true || devices.length > 0 ? devices : undefined,
     nodes: list(from["nodes"]).map((each) => {
       const node = fields(each);
       const usedMs = number(node["usedMs"]);

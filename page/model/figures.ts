@@ -3,6 +3,9 @@ import type { ActivityModel, LaneBar, Skip } from "./activity-model.js";
 import type { Group } from "./group.js";
 import type { Device, Size, VoteFates } from "./answer.js";
 
+/** The shortest time over which figures are taken, in milliseconds. */
+export const FIGURES_MS = 60_000;
+
 /** What a group looks like at an instant. */
 export const looks = [
   "waiting",
@@ -88,6 +91,15 @@ export function acceptedIn(model: ActivityModel, fromMs: number, toMs: number): 
   );
 }
 
+/** The time over which figures are taken: what is shown of the past, and at least a minute. */
+export function figuresTime(span: { fromMs: number; toMs: number; nowMs: number }): {
+  fromMs: number;
+  toMs: number;
+} {
+  const toMs = Math.min(span.toMs, span.nowMs);
+  return { fromMs: Math.min(span.fromMs, toMs - FIGURES_MS), toMs };
+}
+
 /** The items by key, in their order. */
 export function groupedBy<T>(items: Iterable<T>, keyOf: (item: T) => string): Map<string, T[]> {
   const grouped = new Map<string, T[]>();
@@ -114,6 +126,21 @@ export function busyShare(bars: readonly LaneBar[], fromMs: number, toMs: number
     busyMs += Math.max(0, Math.min(endAtMs, toMs) - Math.max(startAtMs, fromMs));
   }
   return toMs > fromMs ? Math.min(1, busyMs / (toMs - fromMs)) : 0;
+}
+
+/** Mean of `busyShare` over the devices, and those gone that worked in this time; undefined without any. */
+export function busyMean(
+  { devices, lanes }: ActivityModel,
+  fromMs: number,
+  toMs: number,
+): number | undefined {
+  const shares = new Map(devices.map(({ id }) => [id, 0]));
+  for (const [id, bars] of lanes) {
+    const share = busyShare(bars, fromMs, toMs);
+    if (share > 0) shares.set(id, share);
+  }
+  const sum = [...shares.values()].reduce((total, share) => total + share, 0);
+  return shares.size === 0 ? undefined : sum / shares.size;
 }
 
 /** The proof system of the device, such as `leanxmss 0.7.0`; empty until its first prover is up. */

@@ -8,10 +8,11 @@ import { drawDevices, drawFigures, drawLosses, drawNodes, item, legendItems } fr
 import { ShownTime, SPANS_MS } from "./clock.js";
 import type { CostAxis } from "./costs-chart.js";
 import { axisNames, drawCosts } from "./costs-chart.js";
-import { byId, html, svg } from "./dom.js";
+import { byId, html, isHeld, setText, svg } from "./dom.js";
 import { Player } from "./player.js";
 import { Selection } from "./pointer.js";
 import { answers, StreamError } from "./stream.js";
+import type { Span } from "./timeline.js";
 import { Timeline } from "./timeline.js";
 
 const RETRY_MS = 1000;
@@ -20,20 +21,33 @@ const DRAW_MS = 100;
 const CALM_DRAW_MS = 1000;
 /** Tables and curves are drawn this often: a number that changes faster cannot be read. */
 const CARDS_MS = 500;
+/** What stands in an HTTP header, without spaces. */
+const TOKEN = /^[\x21-\x7e]*$/;
+const CARDS = [
+  ["figures", drawFigures],
+  ["devices", drawDevices],
+  ["nodes", drawNodes],
+  ["losses", drawLosses],
+] as const;
 
 class App {
   private readonly live = new ActivityModel();
   /** Of a recording; empty when the page is live. */
-  private readonly playback = new Playback();
+  private playback = new Playback();
   /** Undefined until a recording is read. */
   private player: Player | undefined;
   private readonly time = new ShownTime();
   private readonly timeline = new Timeline(svgOf("chart"));
   private readonly selection: Selection;
   private token = "";
+  /** Called for each token that the user gives. */
+  private tokenGiven: () => void = () => undefined;
+  /** Undefined until the first stream has an answer or fails. */
+  private isConnected: boolean | undefined;
   private axis: CostAxis = "raws";
   private cardsAtMs = -Infinity;
-  private lastText = "";
+  /** False once what stands still is drawn. */
+  private areCardsGoing = true;
 
   constructor() {
     this.selection = new Selection({
@@ -45,6 +59,7 @@ class App {
     });
     byId("legend").append(...legendItems());
     this.addButtons();
+    this.addTokenForm();
     document.addEventListener("keydown", (event) => this.takeKey(event));
   }
 
@@ -56,22 +71,26 @@ class App {
     const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     void this.read();
     setInterval(() => this.draw(), isCalm ? CALM_DRAW_MS : DRAW_MS);
-    addEventListener("resize", () => this.draw());
+    addEventListener("resize", () => this.redraw());
   }
 
   /** Reads the stream for ever, or until a recording is read whole. */
   private async read(): Promise<void> {
     for (;;) {
       this.live.streamBegins();
+      // A recording is sent from its start each time.
+      this.playback = new Playback();
       try {
-        for await (const answer of answers(this.token, new AbortController().signal)) {
+        for await (const answer of answers(this.token)) {
           this.take(answer);
           byId("token-form").hidden = true;
           byId("notice").hidden = true;
         }
         if (!this.playback.isEmpty) return this.play();
+        this.lose();
         this.say("the service closed the stream, reconnecting");
       } catch (error) {
+        this.lose();
         const needsToken = error instanceof StreamError && isOfCaller(error.code);
         if (needsToken) await this.askToken(error.message);
         else this.say(`not connected, trying again: ${messageOf(error)}`);
@@ -83,6 +102,10 @@ class App {
 
   private take(answer: Answer): void {
     const { live, playback, time } = this;
+    if (this.isConnected !== true) {
+      this.isConnected = true;
+      this.drawState();
+    }
     if (answer.isRecorded) {
       playback.take(answer);
       return this.say("reading the recording");
@@ -91,6 +114,14 @@ class App {
     live.take(answer);
     time.take(answer);
     this.say("live");
+  }
+
+  private lose(): void {
+    if (this.isConnected === false) return;
+    this.isConnected = false;
+    this.time.lose();
+    this.drawState();
+    this.redraw();
   }
 
   private play(): void {
@@ -106,25 +137,29 @@ class App {
     const notice = byId("notice");
     notice.textContent = message;
     notice.hidden = false;
-    const form = byId("token-form");
+    byId("token-form").hidden = false;
+    byId("token").focus();
+    await new Promise<void>((resolve) => (this.tokenGiven = resolve));
+  }
+
+  private addTokenForm(): void {
     const input = byId("token");
-    form.hidden = false;
-    input.focus();
-    await new Promise<void>((resolve) => {
-      const submit = (event: Event) => {
-        event.preventDefault();
-        if (input instanceof HTMLInputElement) this.token = input.value.trim();
-        form.removeEventListener("submit", submit);
-        resolve();
-      };
-      form.addEventListener("submit", submit);
+    byId("token-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const token = input instanceof HTMLInputElement ? input.value.trim() : "";
+      if (!TOKEN.test(token)) {
+        byId("notice").hidden = false;
+        byId("notice").textContent =
+          "The token has a space or a character that is not ASCII. Copy the token alone.";
+        return;
+      }
+      this.token = token;
+      this.tokenGiven();
     });
   }
 
   private say(text: string): void {
-    if (text === this.lastText) return;
-    this.lastText = text;
-    byId("link").textContent = text;
+    setText(byId("link"), text);
   }
 
   private draw(): void {
@@ -143,31 +178,51 @@ class App {
     this.timeline.draw(model, span, this.selection.key);
     this.selection.show();
     if (performance.now() < this.cardsAtMs + CARDS_MS) return;
+    // What stands still is drawn once more, and after each act of the user.
+    const isAsked = this.cardsAtMs === -Infinity;
     this.cardsAtMs = performance.now();
     this.drawHead(isEmpty);
-    drawFigures(byId("figures"), model, span);
-    drawDevices(byId("devices"), model, span);
-    drawNodes(byId("nodes"), model, span);
-    drawLosses(byId("losses"), model, span);
-    this.drawCosts();
+    const { isGoing } = time;
+    if (isGoing || isAsked || this.areCardsGoing) this.drawCards(span);
+    this.areCardsGoing = isGoing;
+  }
+
+  private drawCards(span: Span): void {
+    for (const [id, drawCard] of CARDS) {
+      const element = byId(id);
+      if (!isHeld(element)) drawCard(element, this.model, span);
+    }
+    if (!isHeld(byId("cost-legend"))) this.drawCosts();
+  }
+
+  /** Says it also before the first answer. */
+  private drawState(): void {
+    const { last } = this.model;
+    const state = byId("state");
+    const [text, look, title] =
+      this.isConnected === false
+        ? ["no connection", "no_connection", ""]
+        : last === undefined
+          ? ["connecting", "", ""]
+          : [last.isRecorded ? "recording" : words(last.state), last.state, last.detail];
+    setText(state, text);
+    state.className = `pill ${look}`.trim();
+    state.title = title;
   }
 
   private drawHead(isEmpty: boolean): void {
     const { last, missed } = this.model;
     if (last === undefined) return;
-    const state = byId("state");
-    state.textContent = last.isRecorded ? "recording" : words(last.state);
-    state.className = `pill ${last.state}`;
-    state.title = last.detail;
+    this.drawState();
     const gaps = missed > 0 ? ` · ${missed} activities missed` : "";
-    byId("names").textContent = `${last.service} · ${last.version} · run ${last.run}${gaps}`;
+    setText(byId("names"), `${last.service} · ${last.version} · run ${last.run}${gaps}`);
     const pause = byId("pause");
     const { isGoing } = this.time;
-    pause.textContent = isGoing ? "Pause" : last.isRecorded ? "Play" : "Go live";
+    setText(pause, isGoing ? "Pause" : last.isRecorded ? "Play" : "Go live");
     pause.setAttribute("aria-pressed", String(!isGoing));
     if (!isEmpty) return;
-    byId("empty-command").textContent = "lean-aggregator example | lean-aggregator submit -";
-    byId("empty-detail").textContent = last.detail === "" ? "" : `Not ready: ${last.detail}`;
+    setText(byId("empty-command"), "lean-aggregator example | lean-aggregator submit -");
+    setText(byId("empty-detail"), last.detail === "" ? "" : `Not ready: ${last.detail}`);
   }
 
   private drawCosts(): void {
@@ -231,7 +286,7 @@ class App {
     for (const button of byId("spans").querySelectorAll("button")) {
       button.ariaPressed = String(button.dataset["ms"] === String(ms));
     }
-    this.draw();
+    this.redraw();
   }
 
   private togglePause(): void {

@@ -3,9 +3,12 @@ import type { ActivityModel } from "../model/activity-model.js";
 import type { Device } from "../model/answer.js";
 import {
   acceptedIn,
+  busyMean,
   busyShare,
   bytesText,
   count,
+  FIGURES_MS,
+  figuresTime,
   groupedBy,
   lookNames,
   looks,
@@ -20,18 +23,14 @@ import {
 import type { Span } from "./timeline.js";
 import { html, svg } from "./dom.js";
 
-/** The time over which figures are taken, in milliseconds. */
-const FIGURES_MS = 60_000;
 /** Of the nodes those are shown that used most. */
 const ROWS_MAX = 64;
 
 export function drawFigures(element: HTMLElement, model: ActivityModel, span: Span): void {
-  const { toMs } = span;
-  const fromMs = Math.min(span.fromMs, toMs - FIGURES_MS);
+  const { fromMs, toMs } = figuresTime(span);
   const { total, proved, late, lost, open } = sumVotes(acceptedIn(model, fromMs, toMs));
   const of = (votes: number) => (total === 0 ? "" : percentText(votes / total));
-  const lanes = [...model.lanes.values()];
-  const busy = lanes.reduce((sum, bars) => sum + busyShare(bars, fromMs, toMs), 0);
+  const busy = busyMean(model, fromMs, toMs);
   const waiting = model.last?.groupsWaiting ?? 0;
   const figures: [name: string, value: string | number, note: string, look: string][] = [
     ["votes in", total, lastText(toMs - fromMs), ""],
@@ -40,7 +39,7 @@ export function drawFigures(element: HTMLElement, model: ActivityModel, span: Sp
     ["in no proof", lost, of(lost), lost > 0 ? "lost" : ""],
     ["under way", open, open > 0 ? of(open) : "", ""],
     ["groups waiting", waiting, "now", ""],
-    ["devices busy", lanes.length === 0 ? "–" : percentText(busy / lanes.length), "", ""],
+    ["devices busy", busy === undefined ? "–" : percentText(busy), "", ""],
   ];
   element.replaceChildren(
     ...figures.map(([name, value, note, look]) => {
@@ -55,7 +54,8 @@ export function drawFigures(element: HTMLElement, model: ActivityModel, span: Sp
   );
 }
 
-const lastText = (ms: number) => (ms === FIGURES_MS ? "last minute" : `last ${msText(ms)}`);
+const lastText = (ms: number) =>
+  Math.round(ms) === FIGURES_MS ? "last minute" : `last ${msText(ms)}`;
 
 export function legendItems(): Element[] {
   const shown = looks.map((look) =>
@@ -149,7 +149,8 @@ function progressOf({ running }: Device): Element {
 
 export function drawNodes(element: HTMLElement, model: ActivityModel, span: Span): void {
   const { nodes } = model;
-  const groups = acceptedIn(model, Math.min(span.fromMs, span.toMs - FIGURES_MS), span.toMs);
+  const { fromMs, toMs } = figuresTime(span);
+  const groups = acceptedIn(model, fromMs, toMs);
   const names = new Set([
     ...nodes.map(({ id }) => id),
     ...groups.map(({ session }) => session.node),
@@ -180,8 +181,7 @@ export function drawNodes(element: HTMLElement, model: ActivityModel, span: Span
 }
 
 export function drawLosses(element: HTMLElement, model: ActivityModel, span: Span): void {
-  const { toMs } = span;
-  const fromMs = Math.min(span.fromMs, toMs - FIGURES_MS);
+  const { fromMs, toMs } = figuresTime(span);
   const skips = model.skips.filter(({ atMs }) => atMs >= fromMs && atMs < toMs);
   const lost = lostByReason(acceptedIn(model, fromMs, toMs));
   const rows = [

@@ -1,5 +1,6 @@
 /** Which stretch of time the page shows: the newest, live, or one that the user has stopped at. */
 import type { Answer } from "../model/answer.js";
+import { ClockOffset } from "../model/clock-offset.js";
 import type { PlayClock } from "../model/play-clock.js";
 import type { Span } from "./timeline.js";
 
@@ -14,8 +15,11 @@ export class ShownTime {
   recording: PlayClock | undefined;
   /** Undefined while live. */
   private stoppedAtMs: number | undefined;
-  /** The browser's clock less the service's: the least that was seen, which had the least delay. */
-  private offsetMs = Infinity;
+  private readonly offset = new ClockOffset();
+  /** The instant of the newest answer. */
+  private answeredAtMs = -Infinity;
+  /** False while nothing is known of the service: the time shown stands still. */
+  private isConnected = false;
   private unixOffsetMs = 0;
 
   /** Whether what is shown goes on. */
@@ -24,18 +28,29 @@ export class ShownTime {
   }
 
   take({ nowMs, nowUnixMs }: Answer): void {
-    this.offsetMs = Math.min(this.offsetMs, performance.now() - nowMs);
+    if (!this.isConnected) this.offset.reset();
+    this.isConnected = true;
+    this.answeredAtMs = nowMs;
+    this.offset.take(performance.now(), nowMs);
     this.unixOffsetMs = nowUnixMs - nowMs;
+  }
+
+  /** The stream is lost: no time passes until the next answer. */
+  lose(): void {
+    this.isConnected = false;
   }
 
   /** Another run of the service has another clock. */
   reset(): void {
-    this.offsetMs = Infinity;
+    this.offset.reset();
     this.stoppedAtMs = undefined;
   }
 
   nowMs(): number {
-    return this.recording?.at(performance.now()) ?? performance.now() - this.offsetMs;
+    const browserMs = performance.now();
+    // What would have happened since the last answer is not known.
+    const liveMs = this.isConnected ? browserMs - this.offset.ms : this.answeredAtMs;
+    return this.recording?.at(browserMs) ?? liveMs;
   }
 
   span(): Span {

@@ -27,6 +27,19 @@ function filled<E extends Element>(element: E, attributes: Attributes, children:
   return element;
 }
 
+/** Sets the text where it differs: the same text again is read aloud again, and ends a selection in it. */
+export function setText(element: Element, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Whether the user selects text of the element: it is not to be replaced meanwhile. */
+export function isHeld(element: Element): boolean {
+  const selection = getSelection();
+  const isSelected = selection !== null && !selection.isCollapsed;
+  if (isSelected && selection.getRangeAt(0).intersectsNode(element)) return true;
+  return element.matches(":active");
+}
+
 /** The element of the page with this id. Throws when the page has none. */
 export function byId(id: string): HTMLElement {
   const element = document.getElementById(id);

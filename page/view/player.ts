@@ -1,7 +1,7 @@
 /** The controls of a recording: play, speed, position and slot, by pointer and by key. */
 import { PlayClock, SPEEDS } from "../model/play-clock.js";
 import type { Playback } from "../model/playback.js";
-import { byId, html } from "./dom.js";
+import { byId, html, setText } from "./dom.js";
 
 /** Steps of the position's control. */
 const POSITIONS = 1000;
@@ -49,7 +49,7 @@ export class Player {
     }
     const slot = this.slotAt(atMs);
     const text = `${timeText(atMs)} of ${timeText(endMs)}${slot === "" ? "" : `, slot ${slot}`}`;
-    byId("position-text").textContent = text;
+    setText(byId("position-text"), text);
     this.position.setAttribute("aria-valuetext", text);
     for (const [each, button] of this.speeds) button.ariaPressed = String(each === speed);
   }

@@ -9,6 +9,11 @@ const PATH = "/lean.aggregator.admin.v1.AdminService/StreamActivity";
 const HEAD_BYTES = 5;
 /** Flag of the last envelope. */
 const END = 2;
+/**
+ * A service answers at least each second. After this time without a byte it hangs, or the connection is
+ * dead, which a browser does not notice by itself.
+ */
+const SILENCE_MS_MAX = 5000;
 /** An answer has at most 512 activities; more than this is not one. */
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -25,14 +30,41 @@ export class StreamError extends Error {
 }
 
 /**
- * Yields the answers until the service ends the stream or `signal` aborts. Throws `StreamError` when the
- * service refuses or fails, and the browser's error when it cannot be reached.
+ * Yields the answers until the service ends the stream. Throws `StreamError` when the service refuses,
+ * fails or falls silent, and the browser's error when it cannot be reached.
  *
  * @param token the caller's token; empty: the call has no token
  */
 export async function* answers(
   token: string,
-  signal: AbortSignal,
+  silenceMsMax = SILENCE_MS_MAX,
+): AsyncGenerator<Answer, void, undefined> {
+  const silent = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => silent.abort(), silenceMsMax);
+  };
+  heard();
+  try {
+    yield* read(token, { signal: silent.signal, heard });
+  } catch (error) {
+    if (!silent.signal.aborted) throw error;
+    throw new StreamError("unavailable", `no answer for ${silenceMsMax / 1000} s`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Listening {
+  signal: AbortSignal;
+  /** To be called for all that comes. */
+  heard(): void;
+}
+
+async function* read(
+  token: string,
+  { signal, heard }: Listening,
 ): AsyncGenerator<Answer, void, undefined> {
   const response = await fetch(PATH, {
     method: "POST",
@@ -47,7 +79,7 @@ export async function* answers(
   if (!response.ok || response.body === null) {
     throw new StreamError(`http ${response.status}`, await response.text());
   }
-  for await (const { flags, text } of envelopes(response.body.getReader())) {
+  for await (const { flags, text } of envelopes(response.body.getReader(), heard)) {
     const json: unknown = JSON.parse(text);
     if (flags !== END) yield answerOf(json);
     else throwIfFailed(json);
@@ -70,12 +102,13 @@ function envelope(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-async function* envelopes(reader: ReadableStreamDefaultReader<Uint8Array>) {
+async function* envelopes(reader: ReadableStreamDefaultReader<Uint8Array>, heard: () => void) {
   let bytes = new Uint8Array(0);
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
+      heard();
       const joined = new Uint8Array(bytes.length + value.length);
       joined.set(bytes);
       joined.set(value, bytes.length);

@@ -105,7 +105,7 @@ function stateOf(
   { admission, schedules, cores }: StreamActivityModules,
   nowMs: number,
   hasCosts: boolean,
-): Pick<Answer, "groupsWaiting" | "devices" | "nodes"> {
+): Pick<Answer, "groupsWaiting" | "devices" | "nodes" | "complete"> {
   const sessions = admission.listSessions();
   const wholeOf = (number: number) => schedules.wholeOf(number);
   const ofDevice = ({
@@ -124,5 +124,6 @@ function stateOf(
       .sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1))
       .map(ofDevice),
     nodes: admission.nodesInUse(),
+    complete: true,
   };
 }

@@ -39,7 +39,7 @@ export async function openFedPage(browser: Browser): Promise<FedPage> {
   return { page, complaints, close, feed: (answers) => (fed = answers) };
 }
 
-function envelope(flags: number, json: object): Buffer {
+export function envelope(flags: number, json: object): Buffer {
   const body = Buffer.from(JSON.stringify(json));
   const head = Buffer.alloc(5);
   head.writeUInt8(flags, 0);

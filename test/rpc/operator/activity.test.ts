@@ -123,12 +123,27 @@ test("without following, the answer has devices, their costs and nodes, and the 
   const [answer] = answers;
   expect(answer?.serviceId).toBe("test-service");
   expect(answer?.missed).toBe(0n);
+  expect(answer?.complete).toBe(true);
   expect(answer?.devices.map(({ status }) => status?.deviceId)).toEqual(["cpu"]);
   const [device] = answer?.devices ?? [];
   const { proveMs = 0, proveMsLow = 0, proveMsHigh = 0 } = device?.learnedCosts[0] ?? {};
   expect(proveMsLow).toBeLessThanOrEqual(proveMs);
   expect(proveMsHigh).toBeGreaterThanOrEqual(proveMs);
   expect(answer?.nodes).toMatchObject([{ nodeId: "node-1", sessionsInFlight: 1 }]);
+});
+
+test("an answer says when all activities are sent, and only then has the devices", async () => {
+  await submit("one");
+  await prover.untilProofs(1);
+  // Each is skipped: the node has a session in flight.
+  for (let at = 0; at < limits.activitiesPerAnswerMax; at++) await submit(`more-${at}`);
+  const answers: StreamActivityResponse[] = [];
+  for await (const answer of stream(true)) answers.push(answer);
+  const seen = answers.map(({ complete, devices }) => [complete, devices.length]);
+  expect(seen).toEqual([
+    [false, 0],
+    [true, 1],
+  ]);
 });
 
 test("all activities that are kept take less than a megabyte on the wire", async () => {

@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from "vitest";
 import { ActivityModel } from "../../../page/model/activity-model.js";
 import { answerOf } from "../../../page/model/answer.js";
 import { describeGroup, describeLane } from "../../../page/model/describe.js";
-import { jobKind, systemsOf } from "../../../page/model/figures.js";
+import { busyMean, figuresTime, jobKind, systemsOf } from "../../../page/model/figures.js";
 import { relatedTo } from "../../../page/model/related.js";
 
 let model: ActivityModel;
@@ -182,6 +182,64 @@ test("an attempt is forgotten with its last group", () => {
   take(1400 + 11 * 60_000, []);
   expect(model.groups.size).toBe(0);
   expect(model.attemptOf(bar)).toBeUndefined();
+});
+
+const listed = (...ids: string[]) => ({
+  complete: true,
+  devices: ids.map((deviceId) => ({
+    status: { deviceId, state: "DEVICE_STATE_PROVING" },
+    learnedCosts: [{ rawSignatures: 1, proveMs: 5 }],
+  })),
+});
+
+test("without a device the list is empty, and only a complete answer says so", () => {
+  take(1100, [proving("a", 1, { rawSignatures: 8 }, 1000)], listed("a"));
+  take(1200, []);
+  expect(model.devices.map(({ id, state }) => [id, state])).toEqual([["a", "proving"]]);
+  take(1300, [], listed());
+  expect(model.devices).toEqual([]);
+  expect(model.costs.size).toBe(0);
+  expect(barsOf("a").map(({ endAtMs }) => endAtMs)).toEqual([1300]);
+});
+
+test("of devices that have gone, lanes are forgotten with their work and costs at once", () => {
+  for (let host = 0; host < 100; host++) {
+    const atMs = 1000 + 10 * host;
+    const name = `host-${host}`;
+    take(atMs + 5, [proving(name, host, undefined, atMs)], listed("a", name));
+  }
+  take(2100, [idle("a", 2050)], listed("a"));
+  expect([...model.costs.keys()]).toEqual(["a"]);
+  expect(model.lanes.size).toBe(101);
+  take(2100 + 11 * 60_000, [], listed("a"));
+  expect([...model.lanes.keys()]).toEqual(["a"]);
+});
+
+test("busy is the mean of the devices, and of those gone that worked in this time", () => {
+  expect(busyMean(model, 1000, 2000)).toBeUndefined();
+  take(
+    2000,
+    [
+      ...[proving("a", 1, undefined, 1000), idle("a", 1500)],
+      ...[proving("gone", 2, undefined, 1000), idle("gone", 2000)],
+    ],
+    listed("a", "b"),
+  );
+  expect(busyMean(model, 1000, 2000)).toBeCloseTo(0.5);
+  expect(busyMean(model, 2000, 3000)).toBe(0);
+  take(2100, [proving("a", 3, undefined, 2000)], listed("a"));
+  expect(busyMean(model, 2000, 3000)).toBe(1);
+});
+
+test("figures are of the past, also while the timeline shows what is to come", () => {
+  const nowMs = 100_000;
+  const ahead = { fromMs: nowMs - 26_400, toMs: nowMs + 3600, nowMs };
+  expect(figuresTime(ahead)).toEqual({ fromMs: nowMs - 60_000, toMs: nowMs });
+  take(nowMs, [proving("a", 1, undefined, 1000)], listed("a"));
+  const { fromMs, toMs } = figuresTime({ ...ahead, fromMs: nowMs - 264_000, toMs: nowMs + 36_000 });
+  expect([fromMs, toMs]).toEqual([nowMs - 264_000, nowMs]);
+  const past = { fromMs: 5000, toMs: 80_000, nowMs };
+  expect(figuresTime(past)).toEqual({ fromMs: 5000, toMs: 80_000 });
 });
 
 test("a job of an attempt that is not known is left out", () => {
