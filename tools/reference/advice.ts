@@ -58,7 +58,7 @@ const kinds: Readonly<Record<RefusalKind, MeaningAndTodo>> = {
 };
 
 const skips: Readonly<Record<Uppercase<SkipReason>, string>> = {
-  IN_FLIGHT: "Nothing: submit in the next slot, or ask to replace (`busy_policy`)",
+  IN_FLIGHT: "Nothing: submit in the next slot, or ask to replace what waits (`busy_policy`)",
   PREDICTED_MISS:
     "Submit earlier, with fewer groups, or a later deadline. If it lasts, the network needs [more lanes](../operate/lanes.md)",
   DRAINING: "Name a second service to the node: adapters go on to it",

@@ -898,7 +898,7 @@ pub enum ProofKind {
     /// Folds raw signatures and children of one message into one proof.
     Aggregate = 1,
     /// Merges signatures and proofs of several messages into one proof, with all of them or none:
-    /// `partial_policy` and `min_inputs` do not apply.
+    /// `partial_policy` and `min_inputs` do not apply. At most 4096 votes in all its messages together.
     Merge = 2,
 }
 impl ProofKind {
@@ -968,7 +968,8 @@ pub enum BusyPolicy {
     /// Skip the new snapshot with reason IN_FLIGHT. Default.
     Skip = 1,
     /// End what waits of those sessions as SUPERSEDED and accept the new snapshot. What is being proved goes
-    /// on, and so do those sessions when the snapshot is skipped.
+    /// on, and so do those sessions when the snapshot is skipped. Skipped as IN_FLIGHT while three of those
+    /// sessions have nothing that waits.
     Replace = 2,
 }
 impl BusyPolicy {

@@ -2195,7 +2195,7 @@ export enum ProofKind {
 
   /**
    * Merges signatures and proofs of several messages into one proof, with all of them or none:
-   * `partial_policy` and `min_inputs` do not apply.
+   * `partial_policy` and `min_inputs` do not apply. At most 4096 votes in all its messages together.
    *
    * @generated from enum value: PROOF_KIND_MERGE = 2;
    */
@@ -2268,7 +2268,8 @@ export enum BusyPolicy {
 
   /**
    * End what waits of those sessions as SUPERSEDED and accept the new snapshot. What is being proved goes
-   * on, and so do those sessions when the snapshot is skipped.
+   * on, and so do those sessions when the snapshot is skipped. Skipped as IN_FLIGHT while three of those
+   * sessions have nothing that waits.
    *
    * @generated from enum value: BUSY_POLICY_REPLACE = 2;
    */

@@ -86,7 +86,7 @@ const (
 	// Folds raw signatures and children of one message into one proof.
 	ProofKind_PROOF_KIND_AGGREGATE ProofKind = 1
 	// Merges signatures and proofs of several messages into one proof, with all of them or none:
-	// `partial_policy` and `min_inputs` do not apply.
+	// `partial_policy` and `min_inputs` do not apply. At most 4096 votes in all its messages together.
 	ProofKind_PROOF_KIND_MERGE ProofKind = 2
 )
 
@@ -196,7 +196,8 @@ const (
 	// Skip the new snapshot with reason IN_FLIGHT. Default.
 	BusyPolicy_BUSY_POLICY_SKIP BusyPolicy = 1
 	// End what waits of those sessions as SUPERSEDED and accept the new snapshot. What is being proved goes
-	// on, and so do those sessions when the snapshot is skipped.
+	// on, and so do those sessions when the snapshot is skipped. Skipped as IN_FLIGHT while three of those
+	// sessions have nothing that waits.
 	BusyPolicy_BUSY_POLICY_REPLACE BusyPolicy = 2
 )
 
