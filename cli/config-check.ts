@@ -1,7 +1,9 @@
 /** `lean-aggregator config check`: are the settings valid, and which would be in force? */
 import type { Command } from "commander";
 import type { Config } from "../server/config/config.js";
-import { checkTls } from "./doctor/file-checks.js";
+import { checkAudit, checkTls } from "./doctor/file-checks.js";
+import type { Finding } from "./doctor/finding.js";
+import { checkRecordFolder } from "./doctor/folder-checks.js";
 import type { CommandModules, Terminal } from "./io/command.js";
 import { addCommand, ending, exitCodes, usageError } from "./io/command.js";
 import { formatTable } from "./io/table.js";
@@ -22,8 +24,10 @@ const checkHelp = `
 Takes the flags of 'serve', its variables and the file of --config, as 'serve'
 would, and prints each setting with its value and where that comes from. Each
 wrong value is named, with what was expected. The policy and the certificates
-that the settings name are read too. It starts nothing and leaves no file behind;
-'lean-aggregator doctor' checks the machine, too.
+that the settings name are read too, and the places of --audit and --record must
+be such that this user can write there: run it as the user of the service. It
+starts nothing and leaves no file behind; 'lean-aggregator doctor' checks the
+machine, too.
 
 'config check prove' does the same for a lane host, with the flags of 'prove'.
 
@@ -69,18 +73,32 @@ export function addConfigCommands(program: Command, modules: ConfigModules): voi
   addProveOptions(prove.description("check the settings of a lane host"))
     .addHelpText("after", proveHelp)
     .action(
-      ending(modules, (options: Record<string, unknown>) =>
-        print(readWithOrigins(proveSettings, sourcesOf(options, env)).inForce, terminal),
-      ),
+      ending(modules, (options: Record<string, unknown>) => {
+        const { config, inForce } = readWithOrigins(proveSettings, sourcesOf(options, env));
+        checkPlace("--audit", config.audit === undefined ? undefined : checkAudit(config.audit));
+        return print(inForce, terminal);
+      }),
     );
 }
 
-/** Throws `CommandError` when the policy or a certificate that the settings name is wrong. */
+/** Throws `CommandError` when a file or folder that the settings name is wrong. */
 async function checkFiles(config: Config): Promise<void> {
-  if (config.policy !== undefined) readPolicy(config.policy);
-  if (config.tlsCertificate === undefined) return;
-  const { level, text } = await checkTls(config, Date.now());
-  if (level === "fail") throw usageError(`invalid certificates: ${text}`, "fix the files");
+  const { policy, audit, record, recordMb } = config;
+  if (policy !== undefined) readPolicy(policy);
+  if (config.tlsCertificate !== undefined) {
+    const { level, text } = await checkTls(config, Date.now());
+    if (level === "fail") throw usageError(`invalid certificates: ${text}`, "fix the files");
+  }
+  checkPlace("--audit", audit === undefined ? undefined : checkAudit(audit));
+  checkPlace("--record", record === undefined ? undefined : checkRecordFolder(record, recordMb));
+}
+
+function checkPlace(flag: string, finding: Finding | undefined): void {
+  if (finding?.level !== "fail") return;
+  throw usageError(
+    `cannot write ${flag} ${finding.text}`,
+    "or run this as the user of the service",
+  );
 }
 
 function print(inForce: readonly SettingInForce[], terminal: Pick<Terminal, "out">): number {

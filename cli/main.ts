@@ -27,9 +27,13 @@ async function load() {
   return { manifest, dropEmptyVariables, readStdin, output, screenOf, runProgram };
 }
 
-function interrupted(): AbortSignal {
+function interrupted(names: readonly NodeJS.Signals[] = ["SIGINT"]): AbortSignal {
   const abort = new AbortController();
-  process.once("SIGINT", () => abort.abort());
+  const end = () => {
+    for (const name of names) process.off(name, end);
+    abort.abort();
+  };
+  for (const name of names) process.on(name, end);
   return abort.signal;
 }
 
@@ -45,6 +49,8 @@ async function main(): Promise<void> {
       outUntil: output.writeOutUntil,
       err: (text) => errors.write(text),
       isErrTty: isatty(2),
+      // A terminal may say 0 when it does not know.
+      errColumns: () => process.stderr.columns || undefined,
       screen: () => screenOf(process.stdout, process.stdin),
       readStdin: () => readStdin(process.stdin, limits.inputFileBytesMax),
     },

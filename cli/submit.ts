@@ -131,10 +131,12 @@ export async function submitCommand(
     terminal.out(json ? jsonLine : text);
   };
   const client = connect(options);
+  let isEnded = false;
   try {
     const answer = await client.submitSnapshot(request, { timeoutMs: CALL_TIMEOUT_MS });
     const { result } = answer;
     print(answerJsonLine(answer), answerLine(result));
+    isEnded = result.case !== "accepted";
     if (result.case !== "accepted") return exitCodes.skipped;
     const outcomes: Outcome[] = [];
     const { requestId, fenceMs } = result.value;
@@ -163,13 +165,14 @@ export async function submitCommand(
     }).finally(() => progress.stop());
     const table = `\n${outcomeTable(outcomes)}\n${summaryLine(summary)}\n`;
     print(eventJsonLine({ case: "summary", value: summary }), table);
+    isEnded = true;
     terminal.err(adviceOn(outcomes, request));
     return isComplete(summary) ? exitCodes.ok : exitCodes.notAll;
   } catch (error) {
     throw await callError(error, options);
   } finally {
     client.close();
-    await lines?.close();
+    await lines?.close(isEnded);
   }
 }
 

@@ -1,9 +1,14 @@
 /** `lean-aggregator admin top`: what the live page shows, in a terminal. */
+import { setTimeout as delay } from "node:timers/promises";
 import { toJson } from "@bufbuild/protobuf";
 import type { Command } from "commander";
+import { AggregatorError, isFinal } from "../../client/errors.js";
 import { streamActivity } from "../../client/rpc/operator-client.js";
+import { Silence } from "../../client/rpc/silence.js";
+import type { TokenSource } from "../../client/rpc/token.js";
 import { ActivityModel } from "../../page/model/activity-model.js";
 import { answerOf } from "../../page/model/answer.js";
+import type { StreamActivityResponse } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { StreamActivityResponseSchema } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { callError } from "../io/call-error.js";
 import { addCommand, ending, exitCodes } from "../io/command.js";
@@ -14,8 +19,9 @@ import { serverOption } from "./ask.js";
 import { topLines } from "./top-text.js";
 
 const help = `
-Redraws the screen while things happen; q or Ctrl-C ends it. Without a terminal,
-and with --once, it prints the state of the moment once.
+Redraws the screen while things happen; q or Ctrl-C ends it. After a broken
+connection, or 5 s of silence, its first line says so, and it reconnects. Without a
+terminal, and with --once, it prints the state of the moment once.
 
 'busy' is the share of the last minute in which a device worked. 'share' is a node's
 part of the prover time used lately: the node that has used less comes first.
@@ -33,8 +39,13 @@ Exit codes:
 `;
 
 const WIDTH_WITHOUT_SCREEN = 100;
+/** The service answers at least each second; after this it hangs, or the connection is dead. */
+const SILENCE_MS = 5000;
+const RECONNECT_MS = 1000;
 const [ENTER, LEAVE] = ["\u001b[?1049h\u001b[?25l", "\u001b[?25h\u001b[?1049l"];
 const [HOME, CLEAR_LINE, CLEAR_REST] = ["\u001b[H", "\u001b[K", "\u001b[J"];
+
+type Output = Pick<AdminModules["terminal"], "out">;
 
 interface TopOptions {
   server: string;
@@ -57,28 +68,78 @@ async function topCommand(options: TopOptions, modules: AdminModules): Promise<n
   const ended = new AbortController();
   modules.interrupted().addEventListener("abort", () => ended.abort());
   const token = tokenOf(options.tokenFile);
-  const model = new ActivityModel();
-  const stream = streamActivity(options.server, {
-    ...(token !== undefined && { token }),
-    noFollow: screen === undefined,
-    signal: ended.signal,
-  });
+  const source = { server: options.server, ...(token && { token }), signal: ended.signal };
   const leave = screen === undefined ? () => undefined : enter(screen, ended, terminal);
   try {
-    for await (const answer of stream) {
-      model.take(answerOf(toJson(StreamActivityResponseSchema, answer)));
-      if (screen !== undefined) terminal.out(frameOf(model, answer.nowMs, screen));
-    }
+    if (screen === undefined) await printOnce(source, terminal);
+    else await redraw(source, screen, terminal);
+    return exitCodes.ok;
   } catch (error) {
     throw await callError(error, { server: options.server }, "operator");
   } finally {
     leave();
   }
-  if (screen === undefined) {
-    const lines = topLines(model, model.last?.nowMs ?? 0, WIDTH_WITHOUT_SCREEN);
-    terminal.out(`${lines.join("\n")}\n`);
+}
+
+interface Source {
+  server: string;
+  token?: TokenSource;
+  signal: AbortSignal;
+}
+
+async function printOnce({ server, ...options }: Source, terminal: Output): Promise<void> {
+  const model = new ActivityModel();
+  for await (const answer of streamActivity(server, { ...options, noFollow: true }))
+    model.take(answerOf(toJson(StreamActivityResponseSchema, answer)));
+  const lines = topLines(model, model.last?.nowMs ?? 0, WIDTH_WITHOUT_SCREEN);
+  terminal.out(`${lines.join("\n")}\n`);
+}
+
+/**
+ * Draws each answer until `signal` aborts. Rejects when the first connection fails, or the service
+ * refuses the call; after another break it says so on the screen and reconnects, for ever.
+ */
+async function redraw(source: Source, screen: Screen, terminal: Output): Promise<void> {
+  const { server, signal } = source;
+  const model = new ActivityModel();
+  const take = (answer: StreamActivityResponse) => {
+    model.take(answerOf(toJson(StreamActivityResponseSchema, answer)));
+    terminal.out(frameOf(model, screen));
+  };
+  while (!signal.aborted) {
+    model.streamBegins();
+    const { error, isSilent } = await breakOf(source, take);
+    if (signal.aborted) return;
+    if (model.last === undefined || isFinal(error.kind)) throw error;
+    const silent = `nothing has come from ${server} for ${SILENCE_MS / 1000} s`;
+    const problem = isSilent ? silent : `connection to ${server} lost`;
+    terminal.out(frameOf(model, screen, `${problem}, reconnecting`));
+    await delay(RECONNECT_MS, undefined, { signal }).catch(() => undefined);
   }
-  return exitCodes.ok;
+}
+
+/** Takes the answers of one stream. Resolves with what ended it; `isSilent`: nothing came any more. */
+async function breakOf(
+  { server, signal, ...options }: Source,
+  take: (answer: StreamActivityResponse) => void,
+): Promise<{ error: AggregatorError; isSilent: boolean }> {
+  const silence = new Silence();
+  try {
+    const either = AbortSignal.any([signal, silence.signal]);
+    silence.start(SILENCE_MS);
+    for await (const answer of streamActivity(server, { ...options, signal: either })) {
+      silence.start(SILENCE_MS);
+      take(answer);
+    }
+  } catch (cause) {
+    if (!(cause instanceof AggregatorError)) throw cause;
+    return { error: cause, isSilent: false };
+  } finally {
+    silence.stop();
+  }
+  const isSilent = silence.signal.aborted;
+  const why = isSilent ? "the service does not answer" : "the service has ended the stream";
+  return { error: new AggregatorError("unavailable", why), isSilent };
 }
 
 /** Shows an empty screen, and ends the command at a key; returns what brings back the old screen. */
@@ -97,9 +158,17 @@ function enter(
   };
 }
 
-/** Writes over the frame before, line by line: a cleared screen would flicker. */
-function frameOf(model: ActivityModel, nowMs: number, screen: Screen): string {
+/**
+ * Writes over the frame before, line by line: a cleared screen would flicker.
+ *
+ * @param problem why the state is not that of now; empty: it is
+ */
+function frameOf(model: ActivityModel, screen: Screen, problem = ""): string {
   const { columns, rows } = screen.size();
-  const lines = topLines(model, nowMs, columns).slice(0, rows - 1);
+  const state = topLines(model, model.last?.nowMs ?? 0, columns);
+  const lines = [...(problem === "" ? [] : [problem.slice(0, columns), ""]), ...state].slice(
+    0,
+    rows - 1,
+  );
   return HOME + lines.map((line) => `${line}${CLEAR_LINE}\r\n`).join("") + CLEAR_REST;
 }

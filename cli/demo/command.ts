@@ -45,7 +45,8 @@ Examples:
 
 Exit codes:
   0  every proof is verified, and there is one
-  1  a proof is not valid, none was made, or the service cannot prove
+  1  a proof is not valid, none was made, the service cannot prove, or Ctrl-C,
+     SIGTERM or SIGHUP ended the demo, and its service with it
   2  a flag is wrong
 `;
 
@@ -84,7 +85,8 @@ async function demoCommand(
     if (code !== exitCodes.ok) return code;
   }
   introduce(say);
-  const signal = interrupted();
+  // Each of them would end this process alone: the service has a process group of its own.
+  const signal = interrupted(["SIGINT", "SIGTERM", "SIGHUP"]);
   const flags = [...(keep ? [] : FREE_PORTS), ...(prover === "fake" ? FAKE : [])];
   const service = await orInterrupted(startDemoService(flags, signal), signal);
   try {
@@ -100,7 +102,10 @@ async function demoCommand(
     const keyOf = (index: number) =>
       prover === "fake" ? sha256(votes.publicKey(index)) : votes.publicKey(index);
     say("verifying every proof in another prover process ...");
-    const good = await verifyAll(proved, keyOf, () => startVerifier(prover, env));
+    const good = await orInterrupted(
+      verifyAll(proved, keyOf, { start: () => startVerifier(prover, env), signal }),
+      signal,
+    );
     say(`verified ${good} of ${proved.length} proofs`);
     if (proved.length === 0) say(`no proof was made: the table says why; ${machineLoad()}`);
     if (keep) sayHowToGoOn(service, terminal);
@@ -112,7 +117,7 @@ async function demoCommand(
   }
 }
 
-/** What the promise gives; where Ctrl-C ended it, an error that says so. */
+/** What the promise gives; where a signal ended it, an error that says so. */
 async function orInterrupted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   try {
     return await promise;
@@ -190,23 +195,30 @@ function startVerifier(name: ProverName, env: CommandModules["env"]): Prover | P
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest();
 
-/** How many of the proofs are valid, by a prover process of our own and the participants' keys. */
+/**
+ * How many of the proofs are valid, by a prover process of our own and the participants' keys.
+ * Rejects when `signal` aborts.
+ */
 async function verifyAll(
   outcomes: readonly Outcome[],
   keyOf: (validator: number) => Uint8Array,
-  start: () => Prover | Promise<Prover>,
+  { start, signal }: { start: () => Prover | Promise<Prover>; signal: AbortSignal },
 ): Promise<number> {
   const prover = await start();
   let good = 0;
-  for (const { message, slot, data, participants, proof } of outcomes) {
-    const keys = bitsToIndices(participants).map(keyOf);
-    const claim = { proof, keys: new Uint8Array(Buffer.concat(keys)) };
-    const signed = { root: message, slot: Number(data?.slot ?? slot) };
-    if (await prover.verify(foldedProof(signed, claim))) good++;
+  try {
+    for (const { message, slot, data, participants, proof } of outcomes) {
+      signal.throwIfAborted();
+      const keys = bitsToIndices(participants).map(keyOf);
+      const claim = { proof, keys: new Uint8Array(Buffer.concat(keys)) };
+      const signed = { root: message, slot: Number(data?.slot ?? slot) };
+      if (await prover.verify(foldedProof(signed, claim))) good++;
+    }
+    return good;
+  } finally {
+    prover.kill();
+    await prover.exited;
   }
-  prover.kill();
-  await prover.exited;
-  return good;
 }
 
 function sayHowToGoOn({ pid, nodes, probes, operator, folder }: DemoService, terminal: Terminal) {

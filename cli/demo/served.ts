@@ -48,7 +48,15 @@ export async function startDemoService(
   // In a process group of its own: a Ctrl-C is for the demo, which then ends it.
   const child = spawn(process.execPath, args, { stdio: ["ignore", log, log], detached: true });
   closeSync(log);
-  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  let end: { code: number | null; why: string } | undefined;
+  const ended = new Promise<number | null>((resolve) => {
+    const note = (code: number | null, why: string) => {
+      end = { code, why };
+      resolve(code);
+    };
+    child.once("exit", (code, name) => note(code, `it ended with ${name ?? `code ${code}`}`));
+    child.once("error", ({ message }) => note(null, message));
+  });
   const stop = async () => {
     child.kill("SIGTERM");
     const code = await ended;
@@ -61,10 +69,11 @@ export async function startDemoService(
       const { nodes: [nodes] = [], probes, operator } = lines.find((each) => each.nodes) ?? {};
       const failed = lines.find(({ msg }) => msg === "prover did not start");
       if (failed !== undefined) throw cannotProve(failed.cause ?? "");
-      if (child.exitCode !== null) throw cannotProve(lastLine(logPath));
+      if (end !== undefined) throw cannotProve(endText(end, logPath));
       if (nodes !== undefined && probes !== undefined && operator !== undefined) {
-        const { status } = await fetch(`http://${probes}/readyz`, { signal });
-        if (status === 200 && child.pid !== undefined)
+        // No answer when it has just ended; the next look finds out why.
+        const answer = await fetch(`http://${probes}/readyz`, { signal }).catch(() => undefined);
+        if (answer?.status === 200 && child.pid !== undefined)
           return { pid: child.pid, nodes, probes, operator, folder, stop };
       }
       await delay(LOOK_MS, undefined, { signal });
@@ -84,7 +93,11 @@ function parsed(text: string): z.infer<typeof line> {
   }
 }
 
-const lastLine = (path: string) => readFileSync(path, "utf8").trim().split("\n").at(-1) ?? "";
+/** The log's last line says why the service gave up, but nothing of a signal. */
+function endText({ code, why }: { code: number | null; why: string }, logPath: string): string {
+  const lastLine = readFileSync(logPath, "utf8").trim().split("\n").at(-1) ?? "";
+  return code === null || lastLine === "" ? why : lastLine;
+}
 
 function cannotProve(why: string): CommandError {
   return new CommandError(`the service cannot prove: ${why}`, "run 'lean-aggregator doctor'");

@@ -11,8 +11,8 @@ check:
   ok    nothing to do
   WARN  the service works, but slower or with less
   FAIL  the service cannot start, or cannot prove
-A line that is not ok says what to do. The library of each device is set up in a
-process of its own, which takes seconds; not while a service holds the device.
+The library of each device is set up in a process of its own, which takes seconds;
+not while a service holds the device.
 A line that is not ok says what to do. Run it as the user of the service, whose
 folders and permissions it checks. It leaves no file behind.
 

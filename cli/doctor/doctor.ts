@@ -33,7 +33,7 @@ import { standbyBytesMax, threadsText, usesLeanPq } from "../../server/machine-w
 import { missingCores, proverThreads } from "../../server/prover/device/cores.js";
 import { packageRoot } from "../io/package-root.js";
 import { runtimeFolderOf, stateFolderOf } from "../run/folders.js";
-import { checkPolicy, checkTls } from "./file-checks.js";
+import { checkAudit, checkPolicy, checkTls } from "./file-checks.js";
 import { checkRecordFolder, checkRuntimeFolder, checkStateFolder } from "./folder-checks.js";
 import { checkLibrary, checkProofSystems } from "./library-check.js";
 import type { LibraryCheck } from "./library-check.js";
@@ -56,6 +56,7 @@ export async function doctor(
   ];
   if (config.policy !== undefined) checks.push(["policy", checkPolicy(config.policy, config)]);
   if (config.tlsCertificate !== undefined) checks.push(["TLS", await checkTls(config, Date.now())]);
+  if (config.audit !== undefined) checks.push(["audit", checkAudit(config.audit)]);
   if (config.record !== undefined) {
     checks.push(["recording", checkRecordFolder(config.record, config.recordMb)]);
   }

@@ -1,10 +1,14 @@
-/** `doctor`'s checks of the files that settings name: certificates and policy. */
+/** `doctor`'s checks of the files that settings name: certificates, policy and audit record. */
+import { accessSync, constants, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { PolicyError } from "../../server/access/policy-file.js";
 import { loadPolicy } from "../../server/access/policy-watch.js";
 import { ConfigError } from "../../server/config/config-error.js";
+import { fileReason } from "../../server/files/file-reason.js";
 import { checkTlsFiles, readTlsFiles } from "../../server/net/tls-files.js";
 import type { TlsSettings } from "../../server/net/tls-files.js";
 import { socketsNotServed } from "../policy.js";
+import { AUDIT_ADVICE } from "../run/open-audit.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
 
@@ -38,5 +42,19 @@ export function checkPolicy(
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error;
     return fail(`${path} is invalid: ${error.message.replaceAll("\n", "; ")}`);
+  }
+}
+
+/** Fails if the service could not append there, as it would not start. Looks only: makes no file. */
+export function checkAudit(path: string): Finding {
+  try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found?.isDirectory() === true) return fail(`${path}: it is a folder: ${AUDIT_ADVICE}`);
+    if (found !== undefined) accessSync(path, constants.W_OK);
+    // With the dot, a file in the folder's place is reported as that.
+    else accessSync(`${dirname(path)}/.`, constants.W_OK | constants.X_OK);
+    return ok(`${path}: one line for each session, skip and act of an operator`);
+  } catch (error) {
+    return fail(`${path}: ${fileReason(error, path)}: ${AUDIT_ADVICE}`);
   }
 }

@@ -27,12 +27,18 @@ export const NODE_DEFAULT = "cli";
 
 /** Where a command reads and prints: the process's own streams, or a test's. */
 export interface Terminal {
+  /** Prints; what a reader that has gone would read is dropped. */
   out(text: string): void;
-  /** Prints, too, but an abort of `signal` ends the wait for a reader; the rest is lost then. */
+  /**
+   * Prints, too, but an abort of `signal` ends the wait for a reader; the rest is lost then. Rejects
+   * with an error that ends the command when the reader has gone.
+   */
   outUntil(text: string, signal: AbortSignal): Promise<void>;
   err(text: string): void;
   /** Whether `err` is a terminal, where a line may be rewritten. */
   isErrTty: boolean;
+  /** The width of that terminal, in characters; undefined when unknown. Default: undefined. */
+  errColumns?(): number | undefined;
   /** The screen to redraw; undefined without one, as in a pipe. Default: undefined. */
   screen?(): Screen | undefined;
   /** All of standard input. */
@@ -46,8 +52,11 @@ export interface CommandModules {
   version: string;
   /** The `engines.node` of package.json, such as `>=20.19`. */
   nodeRange: string;
-  /** Returns a signal that aborts at the first SIGINT, which then does not end the process; a second does. */
-  interrupted: () => AbortSignal;
+  /**
+   * Returns a signal that aborts at the first of these, which then does not end the process; the next
+   * does. Default: SIGINT alone.
+   */
+  interrupted: (names?: readonly NodeJS.Signals[]) => AbortSignal;
   /** The signals of `serve`. */
   signals: Pick<ServiceSignals, "listen">;
   /** Ends the process with this code once everything printed has been written. */

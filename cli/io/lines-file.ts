@@ -1,4 +1,4 @@
-/** The file of `submit --out`: lines of JSON, written as a whole at the end. */
+/** A file that a command writes, such as that of `submit --out`: as a whole, at the end. */
 import {
   accessSync,
   closeSync,
@@ -17,36 +17,59 @@ import { CommandError, usageError } from "./command.js";
 /** Takes the lines; `close` is called once. */
 export interface LinesFile {
   write(line: string): void;
-  /** Rejects with `CommandError` when the lines cannot be written. */
-  close(): Promise<void>;
+  /**
+   * Rejects with `CommandError` when the lines cannot be written.
+   *
+   * @param areAll false when the lines are cut off: they do not replace a file that is there
+   */
+  close(areAll: boolean): Promise<void>;
+}
+
+/** How errors name the file and the command. */
+export interface FileNames {
+  /** Default: `--out`. */
+  flag?: string;
+  /** What to do again after an error. Default: `submit again`. */
+  again?: string;
 }
 
 /**
- * Opens the file of `--out`. Call it before anything is sent, so that a wrong name is reported first.
+ * Opens the file of a flag. Call it before anything is sent or measured, so that a wrong name is
+ * reported first.
  * A file keeps its old content, mode and owner until `close` replaces it, through links too. A pipe
  * or device gets each line at once. Throws `CommandError` with exit code 2 for a file that cannot be
  * written.
  */
-export function openLinesFile(path: string): LinesFile {
+export function openLinesFile(
+  path: string,
+  { flag = "--out", again = "submit again" }: FileNames = {},
+): LinesFile {
+  const named = { name: `${flag} ${path}`, again };
   try {
     const found = statSync(path, { throwIfNoEntry: false });
-    if (found?.isFile() === false) return new DeviceLines(path, openSync(path, "w"));
+    if (found?.isFile() === false) return new DeviceLines(path, named, openSync(path, "w"));
     if (found !== undefined) accessSync(path, constants.W_OK);
     const target = found === undefined ? path : realpathSync(path);
     accessSync(dirname(target), constants.W_OK | constants.X_OK);
-    return new ReplacedLines(path, target, found);
+    return new ReplacedLines(target, named, found);
   } catch (cause) {
     throw usageError(
-      `cannot write --out ${path}: ${fileReason(cause, path)}`,
+      `cannot write ${named.name}: ${fileReason(cause, path)}`,
       "name another file",
       cause,
     );
   }
 }
 
+interface Named {
+  name: string;
+  again: string;
+}
+
 class DeviceLines implements LinesFile {
   constructor(
     private readonly path: string,
+    private readonly named: Named,
     private readonly descriptor: number,
   ) {}
 
@@ -55,8 +78,9 @@ class DeviceLines implements LinesFile {
     try {
       writeSync(this.descriptor, line);
     } catch (cause) {
-      const problem = `cannot write --out ${this.path}: ${fileReason(cause, this.path)}`;
-      throw new CommandError(problem, "name another file, and submit again", { cause });
+      const { name, again } = this.named;
+      const problem = `cannot write ${name}: ${fileReason(cause, this.path)}`;
+      throw new CommandError(problem, `name another file, and ${again}`, { cause });
     }
   }
 
@@ -70,8 +94,8 @@ class ReplacedLines implements LinesFile {
   private readonly lines: string[] = [];
 
   constructor(
-    private readonly path: string,
     private readonly target: string,
+    private readonly named: Named,
     private readonly replaced: Stats | undefined,
   ) {}
 
@@ -79,9 +103,10 @@ class ReplacedLines implements LinesFile {
     this.lines.push(line);
   }
 
-  async close(): Promise<void> {
+  async close(areAll: boolean): Promise<void> {
+    const { target, named, replaced } = this;
     if (this.lines.length === 0) return; // a request that was refused replaces nothing
-    const { path, target, replaced } = this;
+    if (!areAll && replaced !== undefined) return;
     const kept =
       replaced === undefined
         ? {}
@@ -89,10 +114,9 @@ class ReplacedLines implements LinesFile {
     try {
       await replaceFile(target, this.lines.join(""), kept);
     } catch (cause) {
-      const problem = `cannot write --out ${path}: ${fileReason(cause, target)}`;
-      throw new CommandError(problem, "its old content is kept: free disk space and submit again", {
-        cause,
-      });
+      const problem = `cannot write ${named.name}: ${fileReason(cause, target)}`;
+      const todo = `its old content is kept: free disk space and ${named.again}`;
+      throw new CommandError(problem, todo, { cause });
     }
   }
 }

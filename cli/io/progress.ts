@@ -11,17 +11,22 @@ export class Progress {
   /** @param text returns the line to show, given the milliseconds since the start */
   constructor(
     text: (elapsedMs: number) => string,
-    private readonly terminal: Pick<Terminal, "err" | "isErrTty">,
+    private readonly terminal: Pick<Terminal, "err" | "isErrTty" | "errColumns">,
   ) {
     const startedMs = performance.now();
     const { isErrTty } = terminal;
     this.#timer = setInterval(
       () => {
         const line = text(performance.now() - startedMs);
-        terminal.err(isErrTty ? `${CLEAR_LINE}${line}` : `${line}\n`);
+        terminal.err(isErrTty ? `${CLEAR_LINE}${this.cut(line)}` : `${line}\n`);
       },
       isErrTty ? REWRITE_MS : LINE_MS,
     );
+  }
+
+  /** A line that wraps would leave its first rows behind, as only the last is cleared. */
+  private cut(line: string): string {
+    return line.slice(0, (this.terminal.errColumns?.() ?? Infinity) - 1);
   }
 
   /** Clears the line before other output; it comes back within 250 ms. */

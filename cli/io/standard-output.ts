@@ -1,7 +1,8 @@
 /**
  * Writes to the process's standard output. Each text is written as a whole before `write` returns, so
  * that nothing is lost when the process ends, and one that cannot be written ends the command: a
- * script must not take an empty or cut-off output for a result.
+ * script must not take an empty or cut-off output for a result. Where the reader has gone, such as
+ * `head`, nobody is misled: the command goes on, and its exit code says what it says with a reader.
  */
 import { writeSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
@@ -14,7 +15,7 @@ import { CommandError, exitCodes } from "./command.js";
 const RETRY_MS = 5;
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
-/** Ends the command without a message: who reads its output, such as `head`, has read enough. */
+/** Ends a command that only prints, and has no end of its own, without a message. */
 export class ReaderGone extends CommandError {
   constructor(cause: unknown) {
     super("nobody reads the output any more", "keep its reader running", {
@@ -24,7 +25,7 @@ export class ReaderGone extends CommandError {
   }
 }
 
-/** Writes to standard output. Throws `ReaderGone`, or `CommandError` when it cannot be written. */
+/** Drops the text when the reader has gone. Throws `CommandError` when it cannot be written. */
 export function writeOut(text: string): void {
   writeAll(1, text, Infinity);
 }
@@ -35,8 +36,8 @@ export function writeOutBounded(text: string): void {
 }
 
 /**
- * The same, but this process can do other things while nobody reads. An abort of `signal` ends the
- * wait; the rest of the text is lost then.
+ * Writes, too, but this process can do other things while nobody reads. An abort of `signal` ends
+ * the wait; the rest of the text is lost then. Rejects with `ReaderGone` when the reader has gone.
  */
 export async function writeOutUntil(text: string, signal: AbortSignal): Promise<void> {
   let rest: Uint8Array = Buffer.from(text);
@@ -53,7 +54,12 @@ const ownStdout = () => (stdoutFd ??= openNonBlocking(1));
 function writeAll(fd: number, text: string, boundMs: number): void {
   let rest: Uint8Array = Buffer.from(text);
   for (let leftMs = boundMs; ; leftMs -= RETRY_MS) {
-    rest = writeSome(fd, rest);
+    try {
+      rest = writeSome(fd, rest);
+    } catch (error) {
+      if (error instanceof ReaderGone) return;
+      throw error;
+    }
     if (rest.length === 0) return;
     if (leftMs <= 0) throw outputError("nobody reads it");
     Atomics.wait(sleeper, 0, 0, RETRY_MS);

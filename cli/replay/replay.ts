@@ -96,7 +96,10 @@ async function replayCommand(
   }
 }
 
-/** Resolves with the errors of snapshots that the service refused, once all others have ended. */
+/**
+ * Resolves with the errors of snapshots that the service refused, once all others have ended. Rejects
+ * with `CommandError` when the user interrupts.
+ */
 async function submitAll(
   folder: string,
   factor: number,
@@ -113,8 +116,7 @@ async function submitAll(
     firstAtMs ??= each.atMs;
     const waitMs = startedMs + (each.atMs - firstAtMs) / factor - performance.now();
     if (waitMs > 0) await delay(waitMs, undefined, { signal: interrupted }).catch(() => undefined);
-    if (interrupted.aborted)
-      throw new CommandError("interrupted", "replay again for the whole table");
+    throwIfInterrupted(interrupted);
     const note = (error: unknown) => {
       tally.answered("refused");
       refusals.push(AggregatorError.from(error));
@@ -122,7 +124,12 @@ async function submitAll(
     open.push(resubmit(each, `replay-${run}-${++nth}`, modules).catch(note));
   }
   await Promise.all(open);
+  throwIfInterrupted(interrupted);
   return refusals;
+}
+
+function throwIfInterrupted({ aborted }: AbortSignal): void {
+  if (aborted) throw new CommandError("interrupted", "replay again for the whole table");
 }
 
 function progressText(

@@ -31,7 +31,7 @@ export interface ResubmitModules {
 /**
  * Under the recorded node, with the budgets that were in force, and a request id of its own: the
  * recorded one may be known to the service. Rejects with `AggregatorError` when the service refuses
- * it or cannot be reached.
+ * it or cannot be reached, and at once when `interrupted` aborts.
  */
 export async function resubmit(
   { node: nodeId, request, deadlineMs, fenceMs }: RecordedSubmission,
@@ -42,7 +42,7 @@ export async function resubmit(
   const budgets = { deadlineMs: Math.round(deadlineMs), fenceMs: Math.round(fenceMs) };
   const { result } = await client.submitSnapshot(
     { ...request, ...budgets, node, requestId },
-    { timeoutMs: CALL_TIMEOUT_MS },
+    { timeoutMs: CALL_TIMEOUT_MS, signal: interrupted },
   );
   tally.answered(answerText(result));
   if (result.case !== "accepted") return;
@@ -51,9 +51,10 @@ export async function resubmit(
   for (;;) {
     const waitMs = Math.min(limits.waitMsMax, Math.max(1, Math.ceil(endAtMs - performance.now())));
     const timeoutMs = waitMs + CALL_TIMEOUT_MS;
-    const { session } = await client.getSession({ node, requestId, waitMs }, { timeoutMs });
+    const request = { node, requestId, waitMs };
+    const { session } = await client.getSession(request, { timeoutMs, signal: interrupted });
     const isOver = session?.summary !== undefined || performance.now() >= endAtMs;
-    if (!isOver && !interrupted.aborted) continue;
+    if (!isOver) continue;
     for (const end of endsOf(session, groups)) tally.ended(end);
     return;
   }

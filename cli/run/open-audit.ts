@@ -5,6 +5,8 @@ import { fileReason } from "../../server/files/file-reason.js";
 import type { Logger } from "../../server/log/log.js";
 import { usageError } from "../io/command.js";
 
+export const AUDIT_ADVICE = "name a file in --audit that this user may write to";
+
 /** Undefined without an audit record. Throws `CommandError` when its file cannot be written. */
 export function openAudit(path: string | undefined, log: Logger): AuditLog | undefined {
   if (path === undefined) return undefined;
@@ -12,6 +14,6 @@ export function openAudit(path: string | undefined, log: Logger): AuditLog | und
     return new AuditLog(path, { clock: systemClock, log });
   } catch (cause) {
     const problem = `cannot write --audit ${path}: ${fileReason(cause, path)}`;
-    throw usageError(problem, "name a file that this user may write to", cause);
+    throw usageError(problem, AUDIT_ADVICE, cause);
   }
 }

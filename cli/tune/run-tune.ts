@@ -3,8 +3,6 @@ import { cpus } from "node:os";
 import { readMachine } from "../../server/machine/machine.js";
 import { readText } from "../../server/machine/control-group.js";
 import { limits } from "../../server/limits.js";
-import { fileReason } from "../../server/files/file-reason.js";
-import { replaceFile } from "../../server/files/write-file.js";
 import type { Prover } from "../../server/prover/prover.js";
 import type { CommandModules } from "../io/command.js";
 import { CommandError, exitCodes, usageError } from "../io/command.js";
@@ -21,10 +19,9 @@ import { openTuneProvers } from "./provers.js";
 import { reportText, shapeName } from "./report.js";
 import type { TuneSettings } from "./settings.js";
 import { mergedSettings } from "./settings-file.js";
-import { layoutsSvg } from "./svg.js";
 import { TimeLeft } from "./time-left.js";
 import { coreList, inOrder, readTopology } from "./topology.js";
-import { tuneFileOf } from "./tune-file.js";
+import { TuneOutputs } from "./tune-outputs.js";
 import type { Shape } from "../../server/work/shape.js";
 
 export interface TuneOptions {
@@ -59,6 +56,7 @@ export async function runTune(
   const layouts = chosenLayouts(host, options);
   const existing = options.write === undefined ? {} : mergedSettings(options.write);
   const isFake = config.prover === "fake";
+  const outputs = new TuneOutputs(options);
   for (const text of warnings(host, isFake)) terminal.err(`${text}\n`);
   const run = new TuneRun(layouts, options, modules);
   const provers = await openTuneProvers(config, base, modules.env);
@@ -72,8 +70,8 @@ export async function runTune(
   terminal.err(`\n${reportText(measured, isFake)}`);
   const best = bestFor(options.goal, measured);
   if (run.isInterrupted) throw new CommandError("interrupted", "what was measured is above");
-  await writeFiles(options, measured, { ...host, isFake });
   if (best === undefined) {
+    await outputs.write(measured, { ...host, isFake });
     const why = measured.find(({ problem }) => problem !== undefined)?.problem ?? "no time";
     const doctor = "run 'lean-aggregator doctor' with the same settings, or give it more --minutes";
     throw new CommandError(`no layout was measured: ${why}`, doctor);
@@ -82,8 +80,12 @@ export async function runTune(
   terminal.err(
     `\n${isFake ? "FAKE: " : ""}devices for --goal ${options.goal}: ${nameOf(best.layout)}\n`,
   );
+  // First of all: they took minutes, and a file may fail.
   if (options.write === undefined) terminal.out(`${JSON.stringify(devices)}\n`);
-  else await written(options.write, { ...existing, devices }, "--write", terminal);
+  await outputs.write(measured, { ...host, isFake }, { ...existing, devices });
+  const { write } = options;
+  if (write !== undefined)
+    terminal.err(`written to ${write}, for 'lean-aggregator serve --config ${write}'\n`);
   return exitCodes.ok;
 }
 
@@ -273,37 +275,4 @@ function brief({ shapes, problem }: LayoutFigures): string {
 function peakBytes(pid: number): number {
   const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readText(`/proc/${pid}/status`))?.[1];
   return 1024 * Number(kilobytes ?? 0);
-}
-
-async function writeFiles(
-  { out, svg }: TuneOptions,
-  measured: readonly LayoutFigures[],
-  host: Host & { isFake: boolean },
-): Promise<void> {
-  const { at, processor, cores, memoryBytes, isFake } = host;
-  const file = tuneFileOf(measured, { at, processor, cores, memoryBytes, isFake });
-  const title = `${isFake ? "FAKE: " : ""}${processor}, ${cores} cores, lanes x cores`;
-  if (out !== undefined) await replace(out, `${JSON.stringify(file, null, 1)}\n`, "--out");
-  if (svg !== undefined) await replace(svg, layoutsSvg(measured, title), "--svg");
-}
-
-async function written(
-  path: string,
-  settings: Readonly<Record<string, unknown>>,
-  flag: string,
-  terminal: CommandModules["terminal"],
-): Promise<void> {
-  await replace(path, `${JSON.stringify(settings, null, 2)}\n`, flag);
-  terminal.err(`written to ${path}, for 'lean-aggregator serve --config ${path}'\n`);
-}
-
-async function replace(path: string, text: string, flag: string): Promise<void> {
-  try {
-    await replaceFile(path, text);
-  } catch (cause) {
-    const problem = `cannot write ${flag} ${path}: ${fileReason(cause, path)}`;
-    throw new CommandError(problem, "name a file in a folder that this user can write to", {
-      cause,
-    });
-  }
 }

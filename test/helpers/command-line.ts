@@ -18,7 +18,11 @@ export function commandLine(args: readonly string[], options: RunOptions = {}): 
 }
 
 /** Runs `lean-aggregator` to its end inside this process, which takes milliseconds. */
-export async function commandInProcess(args: readonly string[], stdin = ""): Promise<Ran> {
+export async function commandInProcess(
+  args: readonly string[],
+  stdin = "",
+  interrupted: AbortSignal = new AbortController().signal,
+): Promise<Ran> {
   const terminal = fakeTerminal(false, stdin);
   const code = await new Promise<number>((resolve) => {
     void runProgram(args, {
@@ -26,7 +30,7 @@ export async function commandInProcess(args: readonly string[], stdin = ""): Pro
       terminal,
       version: "test",
       nodeRange: ">=20.19",
-      interrupted: () => new AbortController().signal,
+      interrupted: () => interrupted,
       signals: { listen: () => undefined },
       exit: resolve,
     });

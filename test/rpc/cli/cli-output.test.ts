@@ -11,7 +11,9 @@ import {
 } from "node:fs";
 import { chmodSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import { freshPath, MAIN } from "../../helpers/command-line.js";
@@ -23,6 +25,7 @@ import { run } from "../../interop/interop-tools.js";
 const snapshotFile = jsonFile(submitSnapshotJson("cli-output"));
 const policyFile = join(process.cwd(), "deploy/policy.json");
 const NO_LISTENERS = ["--listen", "127.0.0.1:0", "--probes", "off", "--admin", "off"];
+const doctor = ["doctor", "--prover", "fake", ...NO_LISTENERS];
 
 let service: Service;
 let env: Record<string, string>;
@@ -45,7 +48,7 @@ const commands: (() => string[])[] = [
   () => ["token"],
   () => ["completion", "bash"],
   () => ["policy", "check", policyFile],
-  () => ["doctor", "--prover", "fake", ...NO_LISTENERS],
+  () => doctor,
   () => ["health"],
   () => ["info"],
   () => ["info", "--json"],
@@ -72,6 +75,25 @@ test.runIf(existsSync("/dev/full")).each(named)(
 test.each(named)("command %d whose reader has gone ends quietly with 0", async (_at, args) => {
   const { code, stderr } = await inShell('"$0" "$@" | true; exit "${PIPESTATUS[0]}"', args());
   expect([code, stderr]).toEqual([0, ""]);
+});
+
+const denied = ["--principal", "node-1", "--call", "VerifyAggregate"];
+const submission = SubmitSnapshotRequestSchema;
+const unproved = () => {
+  const request = fromJsonString(submission, readFileSync(snapshotFile, "utf8"));
+  for (const group of request.snapshot?.groups ?? [])
+    for (const each of group.rawSignatures) each.signature = each.signature.fill(1);
+  return jsonFile(toJsonString(submission, request));
+};
+
+test.each<[string, () => string[], number]>([
+  ["submit", () => ["submit", unproved()], 3],
+  ["submit --json", () => ["submit", unproved(), "--json"], 3],
+  ["doctor", () => [...doctor, "--record", "/dev/null"], 1],
+  ["policy check", () => ["policy", "check", policyFile, ...denied], 3],
+])("%s whose reader has gone ends with the code of its verdict", async (_name, args, expected) => {
+  const { code } = await inShell('"$0" "$@" | true; exit "${PIPESTATUS[0]}"', args());
+  expect(code).toBe(expected);
 });
 
 test("output that fits in part only is an error too", async () => {

@@ -1,11 +1,12 @@
 /** submit and watch when the connection breaks, the service restarts, or does not come back. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { submitCommand } from "../../../cli/submit.js";
 import { watchCommand } from "../../../cli/watch.js";
 import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import type { Terminal } from "../../../cli/io/command.js";
-import { commandInProcess, fakeTerminal } from "../../helpers/command-line.js";
+import { commandInProcess, fakeTerminal, freshPath } from "../../helpers/command-line.js";
 import { jsonFile, submitSnapshotJson } from "../../helpers/interop-json.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { startTcpProxy } from "../tcp-proxy.js";
@@ -53,6 +54,20 @@ test("submit has every outcome once although its connection was cut", async () =
   expect(await ended).toBe(0);
   expect(terminal.stderr).toContain(`connection to ${proxy.address} lost, reconnecting\n`);
   expect(terminal.stdout.match(/ proved FAKE /g)).toHaveLength(1);
+});
+
+test("an interrupted submit --out keeps a file that is there", async () => {
+  const [out, abort] = [freshPath("out.jsonl"), new AbortController()];
+  writeFileSync(out, "old");
+  const terminal = fakeTerminal();
+  const options = { server: proxy.address, fenceMs: 60_000, out };
+  const ended = submitCommand(snapshotFile, options, modules(terminal, abort.signal)).catch(
+    (error: unknown) => error,
+  );
+  await vi.waitFor(() => expect(terminal.stdout).toContain("accepted"), WAIT);
+  abort.abort();
+  expect(await ended).toMatchObject({ message: expect.stringMatching(/^interrupted: /) });
+  expect(readFileSync(out, "utf8")).toBe("old");
 });
 
 test("submit says that the session is lost when the service has restarted", async () => {

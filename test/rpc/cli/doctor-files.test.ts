@@ -43,6 +43,8 @@ test.each([
   ],
   ["with a folder to record in", ["--prover", "fake", "--record", at("recording")], 0],
   ["with a file to record in", ["--prover", "fake", "--record", "/dev/null"], 1],
+  ["with an audit file", ["--prover", "fake", "--audit", at("audit.jsonl")], 0],
+  ["with an audit file that cannot be", ["--prover", "fake", "--audit", at("no/audit.jsonl")], 1],
   [
     "with a socket's folder that is missing",
     ["--prover", "fake", "--admin", `unix:${at("x/y")}`],

@@ -7,6 +7,8 @@ import type { Service } from "../../../server/service.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
 import { commandInProcess } from "../../helpers/command-line.js";
 import { startTestService } from "../../helpers/start-service.js";
+import { until } from "../serve/served.js";
+import { startTcpProxy } from "../tcp-proxy.js";
 
 let service: Service;
 let client: AggregatorClient;
@@ -34,29 +36,27 @@ test("without a terminal it prints once: devices, slots and nodes", async () => 
   expect(stdout).toMatch(/^node-1 /m);
 });
 
-test("on a screen it stays within its size, and q brings back the old screen", async () => {
-  let printed = "";
+/** `admin top` on a screen, with all that it printed and the frame that it shows. */
+function topOnScreen(server: string) {
   let press: (key: string) => void = () => undefined;
-  const screen = {
-    size: () => ({ columns: 60, rows: 12 }),
-    onKey: (pressed: (key: string) => void) => {
-      press = pressed;
-      return () => undefined;
-    },
+  const onKey = (pressed: (key: string) => void) => {
+    press = pressed;
+    return () => undefined;
   };
-  const code = await new Promise<number>((resolve) => {
-    const out = (text: string) => {
-      printed += text;
-      if (text.includes("ready")) press("q");
-    };
-    void runProgram(["admin", "top", "--server", service.operatorAddress ?? ""], {
+  const shown = { printed: "", frame: "" };
+  const out = (text: string) => {
+    shown.printed += text;
+    shown.frame = text;
+  };
+  const ended = new Promise<number>((resolve) => {
+    void runProgram(["admin", "top", "--server", server], {
       env: {},
       terminal: {
         out,
         outUntil: () => Promise.resolve(),
         err: out,
         isErrTty: true,
-        screen: () => screen,
+        screen: () => ({ size: () => ({ columns: 60, rows: 12 }), onKey }),
         readStdin: () => Promise.resolve(new Uint8Array()),
       },
       version: "test",
@@ -66,9 +66,36 @@ test("on a screen it stays within its size, and q brings back the old screen", a
       exit: resolve,
     });
   });
-  expect(code).toBe(0);
+  return { shown, press: (key: string) => press(key), ended };
+}
+
+test("on a screen it stays within its size, and q brings back the old screen", async () => {
+  const { shown, press, ended } = topOnScreen(service.operatorAddress ?? "");
+  await until("a frame is shown", () => shown.frame.includes("ready"));
+  press("q");
+  expect(await ended).toBe(0);
+  const { printed } = shown;
   expect(printed.startsWith("\u001b[?1049h")).toBe(true);
   expect(printed.endsWith("\u001b[?1049l")).toBe(true);
   const lines = printed.split("\r\n").map((line) => line.replace(/\u001b\[[?\d]*[A-Za-z]/g, ""));
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60);
 });
+
+test("a service that hangs or ends is named on the screen until it is back", async () => {
+  const proxy = await startTcpProxy(service.operatorAddress ?? "");
+  const { shown, press, ended } = topOnScreen(proxy.address);
+  await until("a frame is shown", () => shown.frame.includes("ready"));
+  proxy.hold();
+  const silent = `nothing has come from ${proxy.address}`;
+  await until("it says that nothing comes", () => shown.frame.includes(silent));
+  expect(shown.frame).toContain("ready");
+  proxy.cut();
+  const lost = `connection to ${proxy.address} lost, reconnecting`;
+  await until("it says that the service is gone", () => shown.frame.includes(lost));
+  proxy.cut(service.operatorAddress ?? "");
+  await until("it is back", () => !shown.frame.includes("reconnecting"));
+  expect(shown.frame).toContain("votes of the last minute: 4 in, 4 proved");
+  press("q");
+  expect(await ended).toBe(0);
+  await proxy.close();
+}, 30_000);

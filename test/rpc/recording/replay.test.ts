@@ -3,10 +3,13 @@ import { appendFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
+import { callAdmin } from "../../../client/rpc/operator-client.js";
+import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import { readRecording } from "../../../server/recording/read-recording.js";
 import { fakeSnapshot } from "../../../tools/harness/fake-snapshots.js";
 import { ServiceProcess } from "../../../tools/harness/processes/service-process.js";
 import { commandInProcess, MAIN, runUntil } from "../../helpers/command-line.js";
+import { startTestService } from "../../helpers/start-service.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 import { ServedPlace, until } from "../serve/served.js";
 
@@ -111,6 +114,33 @@ test("fewer votes in proofs than then are an exit code of their own", async () =
   const { code, stdout } = await commandInProcess(args);
   expect(stdout).toMatch(/groups failed: prover_error +0 +\d/);
   expect(code).toBe(3);
+});
+
+test("Ctrl-C after the last submission ends a replay at once", async () => {
+  const folder = join(temporaryFolder(), "recording");
+  await submitTwo(await serve("--record", folder));
+  await service?.kill();
+  let openGate: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (openGate = resolve));
+  const slow = await startTestService(() =>
+    startFakeProver({ proveMs: () => 1, sleep: () => gate }),
+  );
+  const abort = new AbortController();
+  const args = ["replay", folder, "--server", slow.addresses[0] ?? "", "--speed", "100"];
+  const replayed = commandInProcess(args, "", abort.signal);
+  await until("both are submitted", async () => {
+    const { sessions } = await callAdmin(slow.operatorAddress ?? "", "listSessions", {});
+    return sessions.length === 2;
+  });
+  const startedMs = performance.now();
+  abort.abort();
+  expect(await replayed).toMatchObject({
+    ...{ code: 1, stdout: "" },
+    stderr: "lean-aggregator: interrupted; replay again for the whole table\n",
+  });
+  expect(performance.now() - startedMs).toBeLessThan(2000);
+  openGate();
+  await slow.close();
 });
 
 test("shapes have no bytes of keys and signatures, and no service to go to", async () => {

@@ -1,5 +1,5 @@
 /** `config check` reads flags, variables and the file as `serve` and `prove` do, and starts nothing. */
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { afterEach, expect, test, vi } from "vitest";
 import { settingKeys } from "../../../server/config/config.js";
 import { commandInProcess, freshPath } from "../../helpers/command-line.js";
@@ -61,11 +61,33 @@ test("a policy or certificate that the settings name is read too", async () => {
   expect(stderr).toContain("invalid certificates: ");
 });
 
+const engine = ["--engine", "nats://127.0.0.1:4222", "--host-id", "host-0"];
+
+test.each<[string, string[], string]>([
+  ["an audit file whose folder is missing", ["--audit", "/no/such/audit.jsonl"], "does not exist"],
+  ["a folder as audit file", ["--audit", "/"], "it is a folder"],
+  ["an audit file below a file", ["--audit", "/etc/passwd/audit.jsonl"], "a part of the path"],
+  ["a file to record in", ["--record", "/etc/passwd"], "it is a file, not a folder"],
+  ["an audit file of a lane host", ["prove", ...engine, "--audit", "/"], "it is a folder"],
+])("%s is refused, as 'serve' or 'prove' would", async (_what, args, why) => {
+  const { code, stdout, stderr } = await commandInProcess(["config", "check", ...args]);
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toContain(`cannot write ${args.at(-2)} ${args.at(-1)}: `);
+  expect(stderr).toContain(why);
+});
+
+test("places that can be written pass, and nothing is made there", async () => {
+  const [audit, record] = [freshPath("audit.jsonl"), freshPath("recording")];
+  const flags = ["--audit", audit, "--record", record];
+  const { code, stderr } = await commandInProcess(["config", "check", ...flags]);
+  expect([code, stderr]).toEqual([0, ""]);
+  expect([existsSync(audit), existsSync(record)]).toEqual([false, false]);
+});
+
 test("of a lane host, with the flags of prove", async () => {
   const missing = await commandInProcess(["config", "check", "prove"]);
   expect(missing.code).toBe(2);
   expect(missing.stderr).toContain("--engine is not given");
-  const engine = ["--engine", "nats://127.0.0.1:4222", "--host-id", "host-0"];
   const { code, stdout } = await commandInProcess(["config", "check", "prove", ...engine]);
   expect(code).toBe(0);
   expect(rowOf(stdout, "hostId")).toEqual(["hostId", "host-0", "--host-id"]);

@@ -164,6 +164,16 @@ describe("info", () => {
 });
 
 describe("progress", () => {
+  test("a line is cut to the width of a narrow terminal, where it would wrap", () => {
+    const terminal = { ...fakeTerminal(true), errColumns: () => 20 };
+    let printed = "";
+    terminal.err = (text) => void (printed += text);
+    const progress = new Progress(() => "0123456789".repeat(4), terminal);
+    vi.advanceTimersByTime(250);
+    expect(printed).toBe("\r\u001b[K0123456789012345678");
+    progress.stop();
+  });
+
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
   const text = (elapsedMs: number) => `proving, ${elapsedMs} ms`;

@@ -1,5 +1,5 @@
 /** `lean-aggregator tune` with fake provers: the devices, the files, and what it refuses. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { tuneFileSchema } from "../../../../cli/tune/tune-file.js";
@@ -35,6 +35,17 @@ test("it writes the devices into a settings file, its figures and its plot", asy
   expect(readFileSync(svg ?? "", "utf8")).toContain("FAKE: ");
 }, 30_000);
 
+test.runIf(existsSync("/dev/full"))(
+  "the devices are printed though a file cannot be written in the end",
+  async () => {
+    const ran = await commandInProcess([...fake, "--quick", "--raws", "1", "--out", "/dev/full"]);
+    expect(ran.code).toBe(1);
+    expect(parseConfig({ devices: ran.stdout.trim() }).devices).toHaveLength(1);
+    expect(ran.stderr).toContain("cannot write --out /dev/full: the disk is full; ");
+  },
+  30_000,
+);
+
 test("when the time is up, what was not measured is named, and no devices are printed", async () => {
   const ran = await commandInProcess([...fake, "--minutes", "0.001"]);
   expect(ran).toMatchObject({ code: 1, stdout: "" });
@@ -55,6 +66,9 @@ test.each([
   [["--goal", "cheap"], "--goal"],
   [["--layouts", "9999x1"], "--layouts 9999x1"],
   [["--write", folder], `--write ${folder}`],
+  [["--write", "/no/such/settings.json"], "cannot write --write /no/such/settings.json"],
+  [["--out", "/no/such/tune.json"], "cannot write --out /no/such/tune.json"],
+  [["--svg", folder], `cannot write --svg ${folder}: it is a folder`],
   [["--devices", "[]"], "--devices"],
   [["--prover", "lean_pq", "--fake-time", "5"], "--fake-time"],
 ])("%j is refused with exit code 2 under its name", async (flags, named) => {
