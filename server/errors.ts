@@ -34,18 +34,35 @@ export function invalid(field: string, detail: string): Refusal {
 
 /** Most characters of a value that an error quotes. */
 const QUOTED_LENGTH_MAX = 100;
+/** Most characters of a library's error, which may quote a whole value. */
+export const LIBRARY_ERROR_LENGTH_MAX = 500;
 
 /**
  * A text in quotes, as an error shows it. A long one is cut: clients and proxies refuse answers
- * whose headers exceed a few kilobytes, and gRPC has the message in a header.
+ * whose headers exceed a few kilobytes, and gRPC has the message in a header. Half of a surrogate
+ * pair is shown as an escape.
  */
 export function quoted(text: string): string {
-  return JSON.stringify(cut(text));
+  return JSON.stringify(startOf(text, QUOTED_LENGTH_MAX));
 }
 
-/** The start of a long text; a text of up to 100 characters as it is. */
-export function cut(text: string): string {
-  return text.length <= QUOTED_LENGTH_MAX ? text : `${text.slice(0, QUOTED_LENGTH_MAX)}…`;
+/** The start of a long text, or the whole of a short one; well-formed. */
+export function cut(text: string, lengthMax = QUOTED_LENGTH_MAX): string {
+  return wellFormed(startOf(text, lengthMax));
+}
+
+/**
+ * The text with a replacement character for each half of a surrogate pair, which JSON can contain:
+ * it has no form in UTF-8, and `encodeURIComponent` throws.
+ */
+export function wellFormed(text: string): string {
+  return text.replaceAll(/\p{Surrogate}/gu, "\uFFFD");
+}
+
+/** Does not cut a character in two. */
+function startOf(text: string, lengthMax: number): string {
+  if (text.length <= lengthMax) return text;
+  return `${text.slice(0, lengthMax).replace(/[\uD800-\uDBFF]$/, "")}…`;
 }
 
 /** The default of a `switch`: does not compile when a case is missing. Throws. */

@@ -7,9 +7,20 @@
 import { Refusal } from "./errors.js";
 import { limits } from "./limits.js";
 
+/** Who sends a request. */
+export interface Sender {
+  /** An object that stands for the connection: the same one for all its calls. */
+  connection: object;
+  /** Names the caller, on whichever connection; undefined when its credential is not its own. */
+  caller: string | undefined;
+}
+
 export class MemoryBudget {
   private held = 0;
   private heldByAnswers = 0;
+  /** Bytes that requests hold. */
+  private readonly heldByConnection = new WeakMap<object, number>();
+  private readonly heldByCaller = new Map<string, number>();
 
   /**
    * @param changed called after each change with the bytes held in all, for a gauge
@@ -30,11 +41,20 @@ export class MemoryBudget {
     return this.take(bytes) ? new MemoryShare(bytes, (more) => this.take(more)) : undefined;
   }
 
-  /** Like `reserve`, for a call whose headers have arrived; counts one that does not fit. */
-  reserveForCall(bytes: number): MemoryShare | undefined {
-    const share = this.reserve(bytes);
-    if (share === undefined) this.callRefused();
-    return share;
+  /**
+   * Like `reserve`, for a call whose headers have arrived; counts one that does not fit. The calls of
+   * a connection may have `connectionPercentMax` of what is free. What is free falls twice as fast
+   * with what the sender's caller holds, so that its connections together have half of it at most.
+   */
+  reserveForCall(bytes: number, sender: Sender): MemoryShare | undefined {
+    const take = (more: number) => {
+      if ((more > 0 && !this.hasRoomFor(more, sender)) || !this.take(more)) return false;
+      this.note(more, sender);
+      return true;
+    };
+    if (take(bytes)) return new MemoryShare(bytes, take);
+    this.callRefused();
+    return undefined;
   }
 
   /** Like `reserve`, for an answer; all answers together may have `answersPercentMax` of it. */
@@ -47,6 +67,24 @@ export class MemoryBudget {
       return true;
     };
     return take(bytes) ? new MemoryShare(bytes, take) : undefined;
+  }
+
+  private hasRoomFor(bytes: number, { connection, caller }: Sender): boolean {
+    const own = this.heldByConnection.get(connection) ?? 0;
+    // The first call of a connection may begin wherever the budget has room: it starts small.
+    if (own === 0) return true;
+    const ofCaller = caller === undefined ? 0 : (this.heldByCaller.get(caller) ?? 0);
+    const free = this.bytesMax - this.held - ofCaller;
+    return own + bytes <= (free * limits.connectionPercentMax) / 100;
+  }
+
+  private note(bytes: number, { connection, caller }: Sender): void {
+    const own = this.heldByConnection.get(connection) ?? 0;
+    this.heldByConnection.set(connection, own + bytes);
+    if (caller === undefined) return;
+    const all = (this.heldByCaller.get(caller) ?? 0) + bytes;
+    if (all === 0) this.heldByCaller.delete(caller);
+    else this.heldByCaller.set(caller, all);
   }
 
   /** Takes bytes, or returns them when negative; false, and no change, when they do not fit. */
@@ -73,7 +111,8 @@ export class MemoryShare {
 
   /** Changes the share to `bytes`. False, and no change, if they do not fit or it was released. */
   resize(bytes: number): boolean {
-    if (this.isReleased || !this.take(bytes - this.bytes)) return false;
+    if (this.isReleased) return false;
+    if (bytes !== this.bytes && !this.take(bytes - this.bytes)) return false;
     this.bytes = bytes;
     return true;
   }

@@ -5,9 +5,9 @@
  */
 import type { DescEnum, DescField, DescMessage, JsonValue, MessageShape } from "@bufbuild/protobuf";
 import { fromJson, ScalarType, toJson } from "@bufbuild/protobuf";
-import { cut, quoted } from "../errors.js";
-import { JsonError } from "./json-text.js";
-import { alternatives, placeOf } from "./safe-parse.js";
+import { cut, LIBRARY_ERROR_LENGTH_MAX, quoted } from "../errors.js";
+import { JsonError, jsonPlaceOf } from "./json-text.js";
+import { alternatives } from "./safe-parse.js";
 
 /**
  * How bytes are written: `base64` is protobuf's own form, for calls. `hex` also takes hexadecimal
@@ -15,8 +15,6 @@ import { alternatives, placeOf } from "./safe-parse.js";
  */
 export type BytesForm = "base64" | "hex";
 
-/** Most characters of a library's error, which may quote a whole value. */
-const ERROR_LENGTH_MAX = 500;
 /** Longest unknown name for which a similar one is looked up. */
 const SIMILAR_LENGTH_MAX = 64;
 
@@ -40,9 +38,8 @@ export function messageFromJson<D extends DescMessage>(
     return fromJson(schema, json as JsonValue);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    // Replaces half surrogate pairs, quoted or made by the cut: a status cannot carry them.
-    const wellFormed = Buffer.from(text.slice(0, ERROR_LENGTH_MAX)).toString();
-    throw new JsonError("", `is not a ${schema.name}: ${wellFormed}`);
+    const start = cut(text, LIBRARY_ERROR_LENGTH_MAX);
+    throw new JsonError("", `is not a ${schema.name}: ${start}`);
   }
 }
 
@@ -194,8 +191,7 @@ class Check {
   }
 
   private wrong(detail: string): JsonError {
-    const place = this.path.map((part) => (typeof part === "string" ? cut(part) || '""' : part));
-    return new JsonError(placeOf(place), detail);
+    return new JsonError(jsonPlaceOf(this.path), detail);
   }
 }
 

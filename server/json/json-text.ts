@@ -3,6 +3,7 @@
  * key that stands twice in an object is an error, too: `JSON.parse` would take the last in silence.
  */
 import { parse as parseToFirstError } from "lossless-json";
+import { cut, wellFormed } from "../errors.js";
 import { placeOf } from "./safe-parse.js";
 
 /** What is wrong with a JSON text or with a value in it. `message` has both parts. */
@@ -27,6 +28,8 @@ const BYTE_ORDER_MARK = "\uFEFF";
 const REPLACEMENT = "\uFFFD";
 /** Longest request in which a syntax error is located: about 30 ms. */
 const UNTRUSTED_LENGTH_MAX = 128 * 1024;
+/** Most keys and indices in the path of a value: those of the messages are not as deep. */
+const PATH_LENGTH_MAX = 16;
 const BLANK = 0x20;
 const COLON = 0x3a;
 const BACKSLASH = 0x5c;
@@ -92,7 +95,8 @@ function syntaxErrorIn(text: string, error: unknown, locatedLengthMax: number): 
   const where = index === undefined ? "" : placeAt(text, Number(index));
   const found = message.slice(0, message.length - position.length);
   const what = found.replaceAll(/\p{Cc}/gu, (control) => JSON.stringify(control).slice(1, -1));
-  return `${where}: ${what.replace(/^[A-Z](?![A-Z])/, (first) => first.toLowerCase())}`;
+  // It quotes the text, and may cut a character in two.
+  return `${where}: ${wellFormed(what).replace(/^[A-Z](?![A-Z])/, (first) => first.toLowerCase())}`;
 }
 
 /** The number of `key: value` pairs that the text of a JSON value has. */
@@ -133,6 +137,12 @@ function keysIn(value: unknown): number {
   return keys;
 }
 
+/** The path of a value as a text. A caller may have typed it: long keys and the start are cut. */
+export function jsonPlaceOf(path: readonly (string | number)[]): string {
+  const end = path.length > PATH_LENGTH_MAX ? ["…", ...path.slice(-PATH_LENGTH_MAX)] : path;
+  return placeOf(end.map((part) => (typeof part === "string" ? cut(part) || '""' : part)));
+}
+
 /** The error for the first key that an object of the text, which is JSON, has twice. */
 function repeatedKeyIn(text: string): JsonError {
   /** The open objects and lists: the keys of an object so far, and the current key or index. */
@@ -150,7 +160,7 @@ function repeatedKeyIn(text: string): JsonError {
       inner.at = String(JSON.parse(text.slice(at, end)));
       if (inner.keys.has(inner.at)) {
         const detail = `is there twice, again${placeAt(text, at)}`;
-        return new JsonError(placeOf(open.map((each) => each.at)), detail);
+        return new JsonError(jsonPlaceOf(open.map((each) => each.at)), detail);
       }
       inner.keys.add(inner.at);
     }

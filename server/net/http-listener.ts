@@ -14,8 +14,10 @@ import type { Connection } from "./connection.js";
 import { answerForbidden, hostProblem } from "./host-rule.js";
 import { Listener } from "./listener.js";
 import type { ListenerModules, ListenerOptions } from "./listener.js";
+import type { CutCause } from "./metrics.js";
 import { withCertificate } from "./peer.js";
 import type { Peer } from "./peer.js";
+import { Pipeline } from "./pipeline.js";
 import { Http2Rules } from "./http2-rules.js";
 
 /** Every HTTP/2 connection starts with these bytes, and no HTTP/1.1 request does. */
@@ -34,7 +36,10 @@ export class HttpListener {
   /** Plain-text connections whose first bytes have not arrived yet. */
   private readonly undecided = new Set<Socket>();
   /** HTTP/1.1 connections, by the socket that `request.socket` is for their requests. */
-  private readonly connections = new WeakMap<Socket, Connection>();
+  private readonly connections = new WeakMap<
+    Socket,
+    { connection: Connection; pipeline: Pipeline }
+  >();
   private readonly http1: ReturnType<typeof createHttp1Server>[] = [];
   private closing: Promise<void> | undefined;
 
@@ -57,7 +62,7 @@ export class HttpListener {
     return this.listener.listen(address, (socket, connection) => {
       const serve = (protocol: "http1" | "http2") => {
         if (protocol === "http2") return connectHttp2(socket, connection);
-        this.connections.set(socket, connection);
+        this.connections.set(socket, { connection, pipeline: new Pipeline(socket) });
         http1.emit("connection", socket);
         if (peer.isEncrypted) readThroughStream(socket);
       };
@@ -80,7 +85,6 @@ export class HttpListener {
   }
 
   private createHttp1(peer: Peer) {
-    const { clock } = this.modules;
     const server = createHttp1Server(
       {
         headersTimeout: limits.headersReadMsMax,
@@ -90,24 +94,45 @@ export class HttpListener {
         connectionsCheckingInterval: CHECK_EVERY_MS,
       },
       (request, response) => {
-        const connection = this.connections.get(request.socket);
-        if (connection === undefined)
-          throw new Error("a request did not come through the listener");
+        // Node goes on with what it has read from a connection that was cut.
+        if (request.socket.destroyed) return;
+        const found = this.connections.get(request.socket);
+        if (found === undefined) throw new Error("a request did not come through the listener");
+        const { connection, pipeline } = found;
+        if (pipeline.isFull) return this.cutForCalls(request.socket, connection);
         connection.beginCall();
-        if (clock.nowMs() > connection.startedMs + limits.connectionAgeMs) {
-          response.shouldKeepAlive = false;
-          this.modules.transport.cuts.inc({ listener: this.options.name, cause: "age" });
-        }
-        this.answer(request, response, peer);
         response.once("close", () => {
           connection.endCall();
+          pipeline.end();
           if (this.closing !== undefined) server.closeIdleConnections();
+        });
+        pipeline.add(() => {
+          if (this.isOld(connection)) response.shouldKeepAlive = false;
+          this.answer(request, response, peer);
         });
       },
     );
     // This server never listens: `Listener` accepts for it. Node starts its timeouts at this event.
     server.emit("listening");
     return server;
+  }
+
+  /** An answer could not say why: those to the calls before come first. */
+  private cutForCalls(socket: Socket, connection: Connection): void {
+    connection.blame();
+    this.count("calls");
+    socket.destroy();
+  }
+
+  /** Whether the connection is to end with its next answer; counts it then. */
+  private isOld({ startedMs }: Connection): boolean {
+    if (this.modules.clock.nowMs() <= startedMs + limits.connectionAgeMs) return false;
+    this.count("age");
+    return true;
+  }
+
+  private count(cause: CutCause): void {
+    this.modules.transport.cuts.inc({ listener: this.options.name, cause });
   }
 
   private answer(request: HttpRequest, response: HttpResponse, peer: Peer): void {

@@ -17,6 +17,7 @@ export type ListenerName = (typeof listenerNames)[number];
  * - `pings`: the client sent too many pings
  * - `settings`: the client changed its settings too often
  * - `resets`: the client reset too many calls before they were answered
+ * - `calls`: the client sent more calls over HTTP/1.1 than a connection may have, before their answers
  * - `age`, `idle`: it got a GOAWAY because it was old, or long without a call; this is no fault
  */
 export const cutCauses = [
@@ -28,6 +29,7 @@ export const cutCauses = [
   "pings",
   "settings",
   "resets",
+  "calls",
   "age",
   "idle",
 ] as const;

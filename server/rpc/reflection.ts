@@ -36,6 +36,8 @@ export class Reflection {
   private readonly registry: Registry;
   private readonly files: ReadonlyMap<string, DescFile>;
   private readonly services: readonly string[];
+  /** Each file that was asked for, encoded, with those that it imports: that takes 1 ms. */
+  private readonly encoded = new Map<DescFile, Uint8Array[]>();
 
   /** @param files the proto files whose services are served; files that they import are added */
   constructor(files: readonly DescFile[]) {
@@ -69,9 +71,9 @@ export class Reflection {
         return { case: "listServicesResponse", value };
       }
       case "fileByFilename":
-        return fileOrError(this.files.get(asked.value), `file ${asked.value}`);
+        return this.fileOrError(this.files.get(asked.value), `file ${asked.value}`);
       case "fileContainingSymbol":
-        return fileOrError(this.fileOf(asked.value), `symbol ${asked.value}`);
+        return this.fileOrError(this.fileOf(asked.value), `symbol ${asked.value}`);
       case "fileContainingExtension": {
         const { containingType, extensionNumber } = asked.value;
         return errorOf(NOT_FOUND, `no extension ${extensionNumber} of ${containingType}`);
@@ -101,13 +103,18 @@ export class Reflection {
       parent?.kind === "service" ? parent.methods : parent?.kind === "message" ? parent.fields : [];
     return members.some((member) => member.name === name) ? parent?.file : undefined;
   }
-}
 
-function fileOrError(file: DescFile | undefined, what: string): Answer {
-  if (file === undefined) return errorOf(NOT_FOUND, `no ${what}`);
-  const bytes = withImports(file).map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
-  const value = create(FileDescriptorResponseSchema, { fileDescriptorProto: bytes });
-  return { case: "fileDescriptorResponse", value };
+  private fileOrError(file: DescFile | undefined, what: string): Answer {
+    if (file === undefined) return errorOf(NOT_FOUND, `no ${what}`);
+    let bytes = this.encoded.get(file);
+    if (bytes === undefined) {
+      const all = [...new Set(withImports(file))];
+      bytes = all.map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
+      this.encoded.set(file, bytes);
+    }
+    const value = create(FileDescriptorResponseSchema, { fileDescriptorProto: bytes });
+    return { case: "fileDescriptorResponse", value };
+  }
 }
 
 function errorOf(errorCode: number, errorMessage: string): Answer {

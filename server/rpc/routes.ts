@@ -31,6 +31,7 @@ import {
   file_grpc_reflection_v1alpha_reflection,
   ServerReflection as AlphaReflection,
 } from "../../proto/gen/grpc/reflection/v1alpha/reflection_pb.js";
+import type { Access } from "../access/access.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log/log.js";
 import { callOf } from "./call/call-admission.js";
@@ -47,7 +48,7 @@ export class Routes {
   readonly handlers = new Map<string, UniversalHandler>();
   private readonly protocols;
 
-  constructor(private readonly log: Logger) {
+  constructor(private readonly modules: { log: Logger; access: Pick<Access, "begin"> }) {
     const options = {
       acceptCompression: [],
       // Of a client's stream, too: `call-admission.ts` decodes single requests.
@@ -98,17 +99,30 @@ export class Routes {
     return this.add({ kind: "server_streaming", method, impl });
   }
 
-  /** Adds a method that answers each message of the client with one message, in order. */
+  /**
+   * Adds a method that answers each message of the client with one message, in order. Each message
+   * after the first counts as a call of its own.
+   */
   bidi<I extends DescMessage, O extends DescMessage>(
     method: DescMethodBiDiStreaming<I, O>,
     answer: (request: MessageShape<I>) => MessageInitShape<O>,
   ): this {
+    const { access } = this.modules;
+    const refusal = (error: unknown, call: AdmittedCall) => this.refusal(error, call);
     const impl = async function* (requests: AsyncIterable<unknown>, context: HandlerContext) {
-      for await (const request of requests) {
-        if (!isMessage(request, method.input)) throw new Error(`not a ${method.input.typeName}`);
-        yield answer(request);
+      const call = callOf(context);
+      let isFirst = true;
+      try {
+        for await (const request of requests) {
+          if (!isMessage(request, method.input)) throw new Error(`not a ${method.input.typeName}`);
+          if (!isFirst) access.begin(call.credential, {});
+          isFirst = false;
+          yield answer(request);
+        }
+        call.code = "ok";
+      } catch (error) {
+        throw refusal(error, call);
       }
-      callOf(context).code = "ok";
     };
     return this.add({ kind: "bidi_streaming", method, impl });
   }
@@ -145,7 +159,7 @@ export class Routes {
   /** The error for the caller; logs one that is not a refusal. */
   private refusal(error: unknown, call: AdmittedCall): ConnectError {
     call.code = codeNameOf(error);
-    if (!statusOf(error).isExpected) this.log.error({ err: error }, "call failed");
+    if (!statusOf(error).isExpected) this.modules.log.error({ err: error }, "call failed");
     return connectErrorOf(error);
   }
 }

@@ -44,7 +44,7 @@ export class RpcServer {
     private readonly modules: RpcServerModules,
   ) {
     this.health = new Health(files.flatMap(({ services }) => services.map((it) => it.typeName)));
-    const routes = new Routes(modules.log).health(this.health).reflection(files);
+    const routes = new Routes(modules).health(this.health).reflection(files);
     addRoutes(routes);
     setMaxListeners(0, this.draining.signal); // one of each open stream, whose number has a limit of its own
     this.admission = new CallAdmission(routes.handlers, this.draining.signal, modules);

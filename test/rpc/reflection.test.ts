@@ -1,12 +1,19 @@
 /** Server reflection: what a tool such as grpcurl asks to learn the services. */
-import { fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ServerReflection } from "../../proto/gen/grpc/reflection/v1/reflection_pb.js";
+import {
+  ServerReflection,
+  ServerReflectionRequestSchema,
+} from "../../proto/gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as AlphaReflection } from "../../proto/gen/grpc/reflection/v1alpha/reflection_pb.js";
-import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  AggregatorService,
+  file_lean_aggregator_v1_aggregator,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { Reflection } from "../../server/rpc/reflection.js";
 import type { BareServer } from "../../tools/harness/wire/bare-server.js";
 import { HeldClock, startBareServer } from "../../tools/harness/wire/bare-server.js";
 import { RawClient } from "../../tools/harness/wire/raw-grpc.js";
@@ -90,6 +97,22 @@ describe.each([
       expect(answer).toMatchObject({ case: "errorResponse", value: { errorCode: 5 } });
     }
   });
+});
+
+test("a file is encoded once, and comes once with those that it imports", () => {
+  const reflection = new Reflection([file_lean_aggregator_v1_aggregator]);
+  const ask = create(ServerReflectionRequestSchema, {
+    messageRequest: { case: "fileContainingSymbol", value: SERVICE },
+  });
+  const [one, two] = [reflection.answer(ask), reflection.answer(ask)].map(({ messageResponse }) =>
+    messageResponse.case === "fileDescriptorResponse"
+      ? messageResponse.value.fileDescriptorProto
+      : [],
+  );
+  expect(one?.length).toBeGreaterThan(0);
+  one?.forEach((bytes, at) => expect(two?.[at]).toBe(bytes));
+  const names = one?.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes).name);
+  expect(new Set(names).size).toBe(names?.length);
 });
 
 const PATH = `/${ServerReflection.typeName}/ServerReflectionInfo`;

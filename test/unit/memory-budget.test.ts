@@ -1,6 +1,6 @@
 /** The memory budget: what does not fit is refused, and every byte is released. */
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { MemoryBudget } from "../../server/memory-budget.js";
 
 test("what does not fit is refused and leaves the budget as it was", () => {
@@ -40,20 +40,50 @@ test("answers take a quarter at most, and what others hold besides", () => {
   expect(budget.heldBytes).toBe(25);
 });
 
+describe("what the calls of a connection may have", () => {
+  const connection = () => ({ connection: {}, caller: undefined });
+
+  test("is a quarter of what is free, and its first call all that fits", () => {
+    let refused = 0;
+    const budget = new MemoryBudget(100, undefined, () => refused++);
+    const one = connection();
+    const first = budget.reserveForCall(10, one);
+    expect(first?.resize(22)).toBe(true);
+    expect(first?.resize(23)).toBe(false);
+    expect(budget.reserveForCall(1, one)).toBeUndefined();
+    expect(refused).toBe(1);
+    expect(budget.reserveForCall(60, connection())?.heldBytes).toBe(60);
+    first?.release();
+    expect(budget.reserveForCall(40, one)?.heldBytes).toBe(40);
+  });
+
+  test("is less by what their caller holds on other connections", () => {
+    const budget = new MemoryBudget(100);
+    const of = (caller: string) => ({ connection: {}, caller });
+    const other = budget.reserveForCall(30, of("one"));
+    const shares = ["one", "two"].map((caller) => budget.reserveForCall(1, of(caller)));
+    expect(shares.map((share) => share?.resize(11))).toEqual([false, true]);
+    other?.release();
+    expect(shares[0]?.resize(11)).toBe(true);
+  });
+});
+
 test("over any order of reserving, resizing and releasing, the budget is the sum of its shares", () => {
   const step = fc.record({
-    act: fc.constantFrom("reserve", "resize", "release"),
+    act: fc.constantFrom("reserve", "reserveForCall", "resize", "release"),
     bytes: fc.nat(60),
     at: fc.nat(10),
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const budget = new MemoryBudget(100);
+      const sender = { connection: {}, caller: "one" };
       const shares: { share: NonNullable<ReturnType<typeof budget.reserve>>; bytes: number }[] = [];
       for (const { act, bytes, at } of steps) {
         const chosen = shares[at % Math.max(1, shares.length)];
-        if (act === "reserve") {
-          const share = budget.reserve(bytes);
+        if (act === "reserve" || act === "reserveForCall") {
+          const share =
+            act === "reserve" ? budget.reserve(bytes) : budget.reserveForCall(bytes, sender);
           if (share !== undefined) shares.push({ share, bytes });
         } else if (act === "resize") {
           if (chosen?.share.resize(bytes) === true) chosen.bytes = bytes;
@@ -66,6 +96,7 @@ test("over any order of reserving, resizing and releasing, the budget is the sum
       }
       for (const { share } of shares) share.release();
       expect(budget.heldBytes).toBe(0);
+      expect(budget.reserveForCall(100, sender)).toBeDefined();
     }),
   );
 });

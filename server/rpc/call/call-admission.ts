@@ -25,7 +25,7 @@ import { readTraceparent, writeTraceparent } from "../../traces/trace-context.js
 import type { CallContext } from "./call-context.js";
 import { countCall, methodLabel } from "./call-metrics.js";
 import type { CallMetricsModules } from "./call-metrics.js";
-import { admitHeaders, credentialOf } from "./permission.js";
+import { admitHeaders, credentialOf, isStandard } from "./permission.js";
 import {
   binaryMessage,
   decodeRequest,
@@ -34,6 +34,7 @@ import {
   streamRequest,
 } from "./read-request.js";
 import { bytesToHold, mediaTypeOf, notReadInTime, requestBytesMax } from "./request-limits.js";
+import { senderOf } from "./sender.js";
 import { codeNameOf, connectErrorOf } from "../status.js";
 import { writeAnswer } from "./write-answer.js";
 
@@ -172,16 +173,22 @@ export class CallAdmission {
     call.principal = admitHeaders(access, call.credential, path)?.name ?? "";
     refuseCompressed(request);
     const announcedBytes = announcedBytesOf(request);
-    const toHold = (bytes: number) => Math.min(bytesToHold(bytes), announcedBytes ?? Infinity);
-    const share = memory.reserveForCall(toHold(0));
+    const share = memory.reserveForCall(
+      bytesToHold(0, announcedBytes),
+      senderOf(request, call.credential),
+    );
     if (share === undefined) throw overloaded();
     response.once("close", () => share.release());
     const timeMs = Math.min(limits.requestReadMsMax, call.callDeadlineMs ?? Infinity);
     if (timeMs === 0) throw notReadInTime();
     const lateAtMs = call.receivedAtMs + timeMs;
     const { method } = handler;
+    if (method.methodKind !== "unary" && isStandard(path)) {
+      this.endWithPermission(call, response, ended);
+    }
     if (method.methodKind === "bidi_streaming" || method.methodKind === "client_streaming") {
-      return streamRequest(request, response, { lateAtMs, clock });
+      this.endAtDeadline(call, response, ended);
+      return streamRequest(request, response, { lateAtMs, clock, signal: ended.signal });
     }
     const body = await readRequest(request, response, {
       type,
@@ -189,14 +196,28 @@ export class CallAdmission {
       announcedBytes,
       lateAtMs,
       clock,
-      hold: (bytes) => share.resize(toHold(bytes)),
+      hold: (bytes) => share.resize(bytesToHold(bytes, announcedBytes)),
     });
-    share.resize(body.length);
+    share.resize(Math.max(body.length, limits.callBytes));
     metrics.requestBytes.inc({ method: methodLabel(path) }, body.length);
     call.request = decodeRequest(method.input, type, body);
     call.received = binaryMessage(type, body);
     this.endAtDeadline(call, response, ended);
     return emptyMessage(type);
+  }
+
+  /**
+   * Aborts the call's signal when its caller may no longer make it. For the standard streams: the
+   * others name a node, and ask for themselves.
+   */
+  private endWithPermission(
+    call: AdmittedCall,
+    response: HttpResponse,
+    ended: AbortController,
+  ): void {
+    const grant = this.modules.access.openWait(call.credential, {});
+    grant.signal.addEventListener("abort", () => ended.abort(grant.signal.reason));
+    response.once("close", () => grant.close());
   }
 
   /** Aborts the call's signal when its own deadline has passed. */

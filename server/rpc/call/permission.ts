@@ -41,6 +41,11 @@ export function admitHeaders(
   return access.begin(credential, asks.get(path) ?? {});
 }
 
+/** Whether the call at this path is one of the standard ones, which every known caller may make. */
+export function isStandard(path: string): boolean {
+  return !asks.has(path);
+}
+
 /** @param authorization the header of that name, if any; never kept, logged or sent on */
 export function credentialOf(peer: Peer, authorization: string | undefined): Credential {
   const { certificate, transport, listener, isEncrypted } = peer;

@@ -12,13 +12,8 @@ import { messageFromJson } from "../../json/json-message.js";
 import { JsonError, parseJsonBytes } from "../../json/json-text.js";
 import { overloaded } from "../../memory-budget.js";
 import type { HttpRequest, HttpResponse } from "../../net/http-listener.js";
-import {
-  checkJsonCount,
-  checkMessageCount,
-  CHUNK_BYTES,
-  isJson,
-  notReadInTime,
-} from "./request-limits.js";
+import { GatheredBody } from "./gathered-body.js";
+import { checkJsonCount, checkMessageCount, isJson, notReadInTime } from "./request-limits.js";
 
 /** Flags and a length, which gRPC, gRPC-Web and Connect's streams put before each message. */
 const FRAME_HEADER_BYTES = 5;
@@ -56,8 +51,11 @@ export function readRequest(
   const framing = hasFrame ? FRAME_HEADER_BYTES : 0;
   if (announcedBytes - framing > bytesMax) return Promise.reject(tooLarge(bytesMax));
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
+    const body = new GatheredBody();
+    /** The frame's header, as far as it has arrived. */
+    const header = Buffer.alloc(framing);
+    /** Length of the message, as the frame's header announces it; 0 until the header is whole. */
+    let announced = 0;
     const settle = () => {
       cancelTimer();
       request.off("data", take).off("end", finish);
@@ -68,16 +66,18 @@ export function readRequest(
       request.pause();
       reject(refusal);
     };
-    const take = (chunk: Buffer) => {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      const announced = hasFrame ? framedBytes(chunks, bytes) : 0;
-      if (Math.max(bytes - framing, announced) > bytesMax) refuse(tooLarge(bytesMax));
-      else if (!hold(bytes + chunks.length * CHUNK_BYTES)) refuse(overloaded());
+    const take = (piece: Buffer) => {
+      if (body.length < framing) {
+        piece.copy(header, body.length);
+        if (body.length + piece.length >= framing) announced = messageBytes(header);
+      }
+      body.add(piece);
+      if (Math.max(body.length - framing, announced) > bytesMax) refuse(tooLarge(bytesMax));
+      else if (!hold(body.heldBytes)) refuse(overloaded());
     };
     const finish = () => {
       settle();
-      resolve(Buffer.concat(chunks));
+      resolve(body.whole());
     };
     const leave = () => refuse(invalid("", "the caller left before its request was whole"));
     const cancelTimer = clock.at(lateAtMs, () => refuse(notReadInTime()));
@@ -88,24 +88,43 @@ export function readRequest(
 
 /**
  * Yields the body of a request that is a stream of messages. The HTTP/2 window and connect-es's
- * limit on a message bound its memory. A call without a first byte at `lateAtMs` is cut.
+ * limit on a message bound its memory. A call without a first byte at `lateAtMs` is cut. Throws the
+ * reason of `signal` once that aborts.
  */
 export async function* streamRequest(
   request: HttpRequest,
   response: HttpResponse,
-  { lateAtMs, clock }: Pick<ReadOptions, "lateAtMs" | "clock">,
+  { lateAtMs, clock, signal }: Pick<ReadOptions, "lateAtMs" | "clock"> & { signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
   const cancelTimer = clock.at(lateAtMs, () => response.destroy());
+  // To destroy the stream here would drop the trailers. It is closed at the end of the answer.
+  const pieces: AsyncIterator<Uint8Array> = request.iterator({ destroyOnReturn: false });
   try {
-    // To destroy the stream here would drop the trailers. It is closed at the end of the answer.
-    const chunks: AsyncIterable<Uint8Array> = request.iterator({ destroyOnReturn: false });
-    for await (const chunk of chunks) {
+    for (;;) {
+      const next = await unlessAborted(pieces.next(), signal);
       cancelTimer();
-      yield chunk;
+      if (next.done === true) return;
+      yield next.value;
     }
   } finally {
     cancelTimer();
+    // Not awaited: it ends once the piece that is awaited has come. Then the rest is discarded.
+    void pieces.return?.().then(
+      () => request.resume(),
+      () => undefined,
+    );
   }
+}
+
+/** Settles like `promise`, or rejects with the reason of `signal` when that aborts first. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason as Error);
+    const settle = () => signal.removeEventListener("abort", stop);
+    signal.addEventListener("abort", stop);
+    if (signal.aborted) stop();
+    promise.then(resolve, reject).finally(settle);
+  });
 }
 
 /** Decodes a whole body. Throws a `Refusal` when it is malformed or has too many messages. */
@@ -150,13 +169,8 @@ function decodeJson(schema: DescMessage, message: Buffer): Message {
   }
 }
 
-/** The length of the message that a frame's header announces; 0 until the header has arrived. */
-function framedBytes(chunks: Buffer[], bytes: number): number {
-  if (bytes < FRAME_HEADER_BYTES) return 0;
-  const [first = Buffer.alloc(0)] = chunks;
-  const header = first.length < FRAME_HEADER_BYTES ? Buffer.concat(chunks) : first;
-  return header.readUInt32BE(1);
-}
+/** The length of the message that a frame's header announces. */
+const messageBytes = (header: Buffer) => header.readUInt32BE(1);
 
 /**
  * The message in a frame. Throws a `Refusal` unless the body is one whole frame, uncompressed. gRPC's
@@ -164,7 +178,8 @@ function framedBytes(chunks: Buffer[], bytes: number): number {
  */
 function unframed(body: Buffer): Buffer {
   if (body.length === 0) throw wrongCount("no message");
-  const messageEnd = FRAME_HEADER_BYTES + framedBytes([body], body.length);
+  const hasHeader = body.length >= FRAME_HEADER_BYTES;
+  const messageEnd = FRAME_HEADER_BYTES + (hasHeader ? messageBytes(body) : 0);
   if (body.length < messageEnd) throw invalid("", "the request is not one whole message");
   if (body.length > messageEnd) throw wrongCount("more than one message");
   const message = body.subarray(FRAME_HEADER_BYTES);

@@ -48,17 +48,16 @@ export function mediaTypeOf(contentType: string): string {
   return type.trim().toLowerCase();
 }
 
-/** Memory that each chunk of a request takes besides its bytes, however few those are. */
-export const CHUNK_BYTES = 256;
-
 /**
- * Bytes to reserve for a request of which `receivedBytes` have arrived: those, rounded up to a
- * multiple of `limits.requestBytesMax`. Not all that a slow request may grow to: with 24 MiB each,
- * about twenty slow requests would fill the memory budget, and every snapshot would be refused.
+ * Bytes to reserve for a call of whose request `receivedBytes` have arrived: those, rounded up to a
+ * multiple of `limits.requestBytesMax`, and no more than was announced, if it was. Not all that a slow
+ * request may grow to: with 24 MiB each, about twenty slow requests would fill the memory budget, and
+ * every snapshot would be refused.
  */
-export function bytesToHold(receivedBytes: number): number {
+export function bytesToHold(receivedBytes: number, announcedBytes = Infinity): number {
   const step = limits.requestBytesMax;
-  return Math.max(1, Math.ceil(receivedBytes / step)) * step;
+  const rounded = Math.max(1, Math.ceil(receivedBytes / step)) * step;
+  return Math.max(limits.callBytes, Math.min(rounded, announcedBytes));
 }
 
 /** The refusal of a request that took too long to arrive. */

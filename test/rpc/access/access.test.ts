@@ -307,30 +307,6 @@ test("the metrics' page counts as a call", async () => {
   }
 });
 
-test.each([
-  ["/grpc.health.v1.Health/Check", 0],
-  ["/grpc.health.v1.Health/Watch", 16],
-  ["/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", 16],
-])("%s, for somebody unknown, answers %i", async (path, code) => {
-  const client = new RawClient(service.addresses[0] ?? "");
-  try {
-    expect((await client.call(path).end(frame(new Uint8Array()))).code).toBe(code);
-  } finally {
-    client.close();
-  }
-});
-
-test("reflection is for anybody who is known", async () => {
-  const client = new RawClient(service.addresses[0] ?? "");
-  try {
-    const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-    const call = client.call(path, { authorization: `Bearer ${tokens.three}` });
-    expect((await call.end(frame(new Uint8Array()))).code).not.toBe(16);
-  } finally {
-    client.close();
-  }
-});
-
 test("the operator's calls are named apart: a node that may call everything may none of them", async () => {
   const ask = (token?: string) =>
     callAdmin(

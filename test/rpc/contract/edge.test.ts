@@ -4,6 +4,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { limits } from "../../../server/limits.js";
 import { HeldClock, startBareServer } from "../../../tools/harness/wire/bare-server.js";
 import type { BareServer } from "../../../tools/harness/wire/bare-server.js";
 import { frame, pathOf, RawClient } from "../../../tools/harness/wire/raw-grpc.js";
@@ -262,7 +263,7 @@ describe("a connection", () => {
     const socket = dial();
     socket.write(`POST ${pathOf("SubmitSnapshot")} HTTP/1.1\r\nhost: localhost\r\n`);
     socket.write("content-type: application/json\r\ncontent-length: 9\r\n\r\n");
-    await bare.memory.reaches(64 * 1024 + 9);
+    await bare.memory.reaches(64 * 1024 + limits.callBytes);
     const closed = bare.server.close(1);
     clock.fireAll();
     await closed;

@@ -41,10 +41,13 @@ let arrived: Promise<void>;
 let release: () => void;
 /** Calls of GetServerInfo that were answered. */
 let answered: number;
+/** Calls of GetSession that have begun. */
+let waiting: number;
 beforeEach(async () => {
   clock = new HeldClock();
   sockets = [];
   answered = 0;
+  waiting = 0;
   let arrive = () => {};
   arrived = new Promise((resolve) => (arrive = resolve));
   const released = new Promise<void>((resolve) => (release = resolve));
@@ -56,6 +59,7 @@ beforeEach(async () => {
         return create(GetServerInfoResponseSchema);
       },
       getSession: async () => {
+        waiting++;
         arrive();
         await released;
         return create(GetSessionResponseSchema);
@@ -71,23 +75,24 @@ afterEach(async () => {
   await closed;
 });
 
-const metric = (name: string, labels: Record<string, string>) =>
-  metricValue(bare.metrics.registry, name, labels);
+const cuts = (cause: string) =>
+  metricValue(bare.metrics.registry, "lean_aggregator_server_connections_cut_total", {
+    listener: "nodes",
+    cause,
+  });
+
+function dial(): Socket {
+  const [host = "", port] = bare.address.split(":");
+  const socket = connect({ host, port: Number(port) });
+  sockets.push(socket);
+  return socket;
+}
 
 describe("over HTTP/2", () => {
-  const cuts = (cause: string) =>
-    metric("lean_aggregator_server_connections_cut_total", { listener: "nodes", cause });
-
   async function connected(): Promise<RawClient> {
     const client = new RawClient(bare.address);
     await once(client.session, "remoteSettings");
     return client;
-  }
-  function dial(): Socket {
-    const [host = "", port] = bare.address.split(":");
-    const socket = connect({ host, port: Number(port) });
-    sockets.push(socket);
-    return socket;
   }
   function goaway({ session }: RawClient): Promise<{ code: number; words: string }> {
     return new Promise((resolve) => {
@@ -295,11 +300,7 @@ describe("over HTTP/1.1", () => {
   });
 
   test("ends an old connection with its next answer", async () => {
-    const socket = connect({
-      host: "127.0.0.1",
-      port: Number(bare.address.split(":")[1]),
-    });
-    sockets.push(socket);
+    const socket = dial();
     const request = "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
     const ask = async () => {
       socket.write(request);
@@ -310,5 +311,50 @@ describe("over HTTP/1.1", () => {
     clock.skip(limits.connectionAgeMs + 1);
     expect(await ask()).toContain("Connection: close");
     await once(socket, "close");
+  });
+
+  /** Sends calls on one connection before any is answered; `statuses` are those that have come. */
+  function pipelined(...methods: string[]): { socket: Socket; statuses: () => string[] } {
+    const head = ["host: localhost", "content-type: application/json", "content-length: 2"];
+    const socket = dial();
+    let received = "";
+    socket.setEncoding("latin1").on("data", (text: string) => (received += text));
+    const calls = methods.map(
+      (method) => `POST ${pathOf(method)} HTTP/1.1\r\n${head.join("\r\n")}\r\n\r\n{}`,
+    );
+    socket.write(calls.join(""));
+    return { socket, statuses: () => received.match(/HTTP\/1\.1 \d+ \w+/g) ?? [] };
+  }
+  const many = (count: number) => Array.from({ length: count }, () => "GetSession");
+  const OK_LINE = "HTTP/1.1 200 OK";
+
+  test("calls that are sent ahead begin one after another, and hold nothing before", async () => {
+    const count = limits.callsPerConnectionMax;
+    const { statuses } = pipelined("GetServerInfo", ...many(count - 2), "GetServerInfo");
+    await arrived;
+    await expect.poll(statuses).toEqual([OK_LINE]);
+    expect([answered, waiting]).toEqual([1, 1]);
+    expect(bare.memory.heldBytes).toBe(limits.callBytes);
+    release();
+    await expect.poll(statuses).toEqual(Array.from({ length: count }, () => OK_LINE));
+    expect([answered, waiting, await cuts("calls")]).toEqual([2, count - 2, 0]);
+    await bare.memory.reaches(0);
+  });
+
+  test("one with more calls than it may have is cut, and leaves nothing behind", async () => {
+    const { socket } = pipelined(...many(limits.callsPerConnectionMax + 10));
+    await once(socket, "close");
+    expect([waiting, await cuts("calls")]).toEqual([1, 1]);
+    await bare.memory.reaches(0);
+  });
+
+  test("calls that were sent ahead never begin once their caller has left", async () => {
+    const { socket } = pipelined(...many(10));
+    await arrived;
+    socket.destroy();
+    await bare.memory.reaches(0);
+    release();
+    expect((await post()).status).toBe(200);
+    expect(waiting).toBe(1);
   });
 });

@@ -40,6 +40,20 @@ describe("gRPC", () => {
   });
   afterAll(() => client.close());
 
+  test.each([
+    ["half a surrogate pair", '{"\\ud800": 1}', "\uFFFD"],
+    ["a long unknown name", `{"${"a".repeat(60_000)}": 1}`, "aaa…"],
+  ])("a message of a stream in JSON with %s gets a typed status", async (_, json, shown) => {
+    const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    const call = client.call(path, { "content-type": "application/grpc+json" });
+    const status = await call.end(frame(Buffer.from(json)));
+    expect(status).toEqual({
+      code: INVALID_ARGUMENT,
+      message: expect.stringContaining(shown),
+    });
+    await lives();
+  });
+
   test("a request that ends before its message does is refused", async () => {
     const whole = frame(message);
     for (const at of [1, 4, 5, 6, 100, whole.length - 1]) {
@@ -155,12 +169,27 @@ describe("Connect over HTTP/1.1", () => {
     await bare.memory.reaches(0);
   });
 
-  test("JSON with half a surrogate pair is refused, and not cut off", async () => {
-    const text = Buffer.from('"\\ud800"');
-    const framed = await post("application/grpc-web+json", frame(text));
+  const LONG = "a".repeat(99);
+  test.each([
+    ["half a surrogate pair", '"\\ud800"'],
+    ["half a pair for a key", '{"\\ud800": 1}'],
+    ["half a pair for a key that is there twice", '{"\\ud800": 1, "\\ud800": 2}'],
+    ["a key that is cut within a character", `{"${LONG}\u{1F600}": 1}`],
+    [
+      "such a key twice, deep inside",
+      `${'{"a":'.repeat(9)}{"${LONG}\u{1F600}":1,"${LONG}\u{1F600}":2`,
+    ],
+    ["a character where there may be none", "{\u{1F600}}"],
+    ["a text that is cut within a character", `{"priority": "${LONG}\u{1F600}"}`],
+  ])("JSON with %s is refused, and not cut off", async (_, json) => {
+    const framed = await post("application/grpc-web+json", frame(Buffer.from(json)));
     expect(await framed.text()).toContain("grpc-status: 3");
-    const plain = await post("application/json", text);
+    const plain = await post("application/json", Buffer.from(json));
     expect(await plain.json()).toMatchObject({ code: "invalid_argument" });
+    await bare.memory.reaches(0);
+  });
+
+  test("JSON with a whole surrogate pair is read", async () => {
     const pair = Buffer.from('{"requestId": "\\ud83d\\ude00"}');
     expect((await post("application/json", pair)).status).toBe(200);
     await bare.memory.reaches(0);

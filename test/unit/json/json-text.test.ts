@@ -42,7 +42,16 @@ test.each([
   ['{"a":1,"\\u0061":2}', "a: is there twice, again at line 1 column 8"],
   ['{"x":[{"b":1},{"b":1,"c":[0],"b":2}]}', "x[1].b: is there twice, again at line 1 column 30"],
   ['{"x":{"b":"\\"\\\\","b":","}}', "x.b: is there twice, again at line 1 column 18"],
-  ['[[],[{"k":1},{"":1,"":2}]]', "[1][1].: is there twice, again at line 1 column 20"],
+  ['[[],[{"k":1},{"":1,"":2}]]', '[1][1]."": is there twice, again at line 1 column 20'],
+  ['{"\\ud800":1,"\\ud800":2}', "\uFFFD: is there twice, again at line 1 column 13"],
+  [
+    `{"${"k".repeat(99)}\u{1F600}":1,"${"k".repeat(99)}\u{1F600}":2}`,
+    `${"k".repeat(99)}…: is there twice, again at line 1 column 108`,
+  ],
+  [
+    `${'{"d":'.repeat(1000)}{"k":1,"k":2}${"}".repeat(1000)}`,
+    `…${".d".repeat(15)}.k: is there twice, again at line 1 column 5008`,
+  ],
   ['{"__proto__":1,"__proto__":2}', "__proto__: is there twice, again at line 1 column 16"],
   [`{"a" ${" ".repeat(500)}: 1, "a" \n: 2}`, "a: is there twice, again at line 1 column 511"],
 ])("the key that is there twice in %j is refused with its path", (text, message) => {

@@ -43,6 +43,20 @@ function inFrames(stream: number, body: Uint8Array): Buffer {
   return Buffer.concat([...frames, data(stream, NONE, FLAG.END_STREAM)]);
 }
 
+/** A call whose body comes in pieces of so many bytes, one of a single byte first. */
+function inPieces(stream: number, bytes: number, pieceBytes: number): Buffer {
+  const body = message(new Uint8Array(bytes));
+  const frames = [data(stream, body.subarray(0, 1))];
+  for (let at = 1; at < body.length; at += pieceBytes) {
+    frames.push(data(stream, body.subarray(at, at + pieceBytes)));
+  }
+  return Buffer.concat([
+    headersFrame(stream, SUBMIT),
+    ...frames,
+    data(stream, NONE, FLAG.END_STREAM),
+  ]);
+}
+
 /** Slow enough that each bomb could be decompressed: faster would only be a flood of calls. */
 const BOMB_EVERY = { everyMs: 20 };
 /** 24 MB of zeros, compressed to 24 KB. */
@@ -222,5 +236,18 @@ export const attacks: readonly Attack[] = [
         return Buffer.concat([headersFrame(stream, block), own]);
       }, BOMB_EVERY);
     },
+  },
+  {
+    name: "bodies in pieces of one byte",
+    on: BOTH,
+    isCut: false,
+    run: (attacker) => attacker.flood((each) => inPieces(each.stream(), 2000, 1), { everyMs: 20 }),
+  },
+  {
+    name: "bodies in many pieces after a small one",
+    on: BOTH,
+    isCut: false,
+    run: (attacker) =>
+      attacker.flood((each) => inPieces(each.stream(), 500_000, 250), { everyMs: 20 }),
   },
 ];

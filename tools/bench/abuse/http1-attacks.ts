@@ -1,6 +1,6 @@
 /** The attacks over HTTP/1.1, written as the bytes that are sent. */
 import { gzipSync } from "node:zlib";
-import { pathOf } from "../../harness/wire/raw-grpc.js";
+import { frame, pathOf } from "../../harness/wire/raw-grpc.js";
 import type { Attack } from "./attack.js";
 
 const text = (lines: readonly string[]) => Buffer.from(lines.join("\r\n"));
@@ -10,6 +10,18 @@ const POST = [
   "host: localhost",
   "content-type: application/json",
 ];
+/** A health watch, which stays open: a frame of `{}`. */
+const WATCH = Buffer.concat([
+  text([
+    "POST /grpc.health.v1.Health/Watch HTTP/1.1",
+    "host: localhost",
+    "content-type: application/connect+json",
+    "content-length: 7",
+    "",
+    "",
+  ]),
+  frame(Buffer.from("{}")),
+]);
 const BOMB = gzipSync(Buffer.alloc(24_000_000, '{"a":[{},'));
 
 export const http1Attacks: readonly Attack[] = [
@@ -59,6 +71,25 @@ export const http1Attacks: readonly Attack[] = [
       const length = `content-length: ${BOMB.length}`;
       const bomb = Buffer.concat([text([...POST, "content-encoding: gzip", length, "", ""]), BOMB]);
       return attacker.flood(() => bomb, { start: bomb, everyMs: 20 });
+    },
+  },
+  {
+    name: "HTTP/1.1 streams sent ahead of their answers",
+    on: ["http"],
+    isCut: true,
+    run: (attacker) => {
+      const many = Buffer.concat(Array.from({ length: 300 }, () => WATCH));
+      return attacker.flood(() => many, { start: many, everyMs: 10 });
+    },
+  },
+  {
+    name: "HTTP/1.1 bodies in pieces of one byte",
+    on: ["http"],
+    isCut: false,
+    run: (attacker) => {
+      const start = text([...POST, "transfer-encoding: chunked", "", ""]);
+      const pieces = Buffer.from("1\r\n \r\n".repeat(1000));
+      return attacker.flood(() => pieces, { start, everyMs: 20 });
     },
   },
 ];
