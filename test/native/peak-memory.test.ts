@@ -1,5 +1,5 @@
 /**
- * A prover process tells what each of its proofs took at most, under the restrictions that it has
+ * A prover process reports what each of its proofs took at most, under the restrictions that it has
  * behind the service, and as a user of its own. Needs the compiled `dist/`.
  */
 import { chmodSync } from "node:fs";

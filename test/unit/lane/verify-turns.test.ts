@@ -85,7 +85,7 @@ test("a prover that does not answer in time gets no other one until it has answe
   expect(await next).toBe(true);
 });
 
-test("a proof system does not wait for another, and who has left is passed over", async () => {
+test("a proof system does not wait for another, and who has left is skipped", async () => {
   const one = new SerialProver(clock, () => 100);
   const other = new SerialProver(clock, () => 100, "r2");
   const left = new AbortController();

@@ -148,7 +148,7 @@ typedef struct la_result {
   size_t participants_len;
   // Index of the first bad component of a merge, which is why it has no proof. -1: none.
   int64_t bad_component;
-  // Why there is no proof: of LA_OUTCOME the service's reason, such as "deadline", or its status where
+  // Why the group has no proof: of LA_OUTCOME the service's reason, such as "deadline", or its status where
   // that says all, such as "rejected"; of LA_SKIPPED a reason that la_skip_reason names. Else empty.
   char reason[32];
 } la_result;

@@ -76,7 +76,7 @@ pub struct CResult {
     participants_len: usize,
     /// Index of the first bad component of a merge, which is why it has no proof. -1: none.
     bad_component: i64,
-    /// Why there is no proof: of LA_OUTCOME the service's reason, such as "deadline", or its status where
+    /// Why the group has no proof: of LA_OUTCOME the service's reason, such as "deadline", or its status where
     /// that says all, such as "rejected"; of LA_SKIPPED a reason that la_skip_reason names. Else empty.
     reason: [c_char; 32],
 }

@@ -217,7 +217,7 @@ impl Body {
         self.call(calls);
     }
 
-    /// Called under the adapter's lock, just before it knows the merge, so that whoever forgets the
+    /// Called under the adapter's lock, just before it knows the merge, so that a call that forgets the
     /// candidate from now on also cancels the merge. Returns the calls to make after that of submit.
     fn submitted(&self, number: u64, request_id: &RequestId) -> Calls {
         let mut growing = self.growing();
