@@ -85,3 +85,13 @@ test("a recording with too many validators is named as wrong", async () => {
   expect(() => recordedScenario(folder, 1)).toThrow(RecordingError);
   expect(() => recordedScenario(folder, 1)).toThrow(/participants/);
 });
+
+test("on the recorded devnet no order is ahead, and each group ends as it did then", async () => {
+  const { then, runs, measures } = await evaluate(
+    recordedScenario("tools/sim-report/recorded/devnet", 1),
+  );
+  expect(then?.length).toBeGreaterThan(10);
+  expect(runs.ours.asks.map(({ ending }) => ending)).toEqual(then);
+  for (const { worth } of Object.values(measures))
+    expect(measures.ours.worth).toBeGreaterThanOrEqual(worth);
+});

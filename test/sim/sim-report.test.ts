@@ -278,7 +278,10 @@ test("the command line chooses work by name and budget, and says what is wrong",
   ]);
   expect(args).toMatchObject({ budgets: [0.7, 2], out: "out/schedule", isStrict: false });
   expect(readArguments(["--help"])).toMatchObject({ print: expect.stringContaining("--strict") });
-  expect(readArguments([])).toMatchObject({ out: "docs/schedule", scenarios: 2 });
+  const whole = readArguments([]);
+  expect(whole).toMatchObject({ out: "docs/schedule", scenarios: 2 });
+  expect("recorded" in whole && whole.recorded).toEqual(["tools/sim-report/recorded/devnet"]);
+  expect(args.recorded).toEqual([]);
   const wrong = [
     ["--seed", "x"],
     ["--scenarios", "0"],

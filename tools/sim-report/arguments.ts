@@ -1,7 +1,12 @@
 /** The command line of the report. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Workload } from "./scenario/workloads.js";
 import { budgetsOverCost, smallWorkloads, workloads } from "./scenario/workloads.js";
+
+/** Recordings of devnets, each in a folder that has its workload's name. */
+const OWN_RECORDINGS = "tools/sim-report/recorded";
 
 const help = `make sim-report ARGS="…": judges the schedule on virtual time against other orders and an optimum.
 
@@ -13,7 +18,8 @@ const help = `make sim-report ARGS="…": judges the schedule on virtual time ag
                     ${budgetsOverCost.join(", ")})
   --recorded LIST   folders of 'lean-aggregator serve --record', with commas: workloads with the
                     budgets and the durations that were recorded; alone, without --workloads,
-                    nothing else is run (default: none)
+                    nothing else is run (default: those in ${OWN_RECORDINGS}; none
+                    where only some workloads or budgets are run)
   --out DIR         folder for report.md and its plots (default docs/schedule; out/schedule where
                     only some workloads or budgets are run)
   --strict          exit 1 when a goal is missed
@@ -50,13 +56,13 @@ export function readArguments(argv: readonly string[]): Arguments | { print: str
   const { recorded: folders } = values;
   const isAlone = folders !== undefined && values.workloads === undefined;
   const chosen = isAlone ? [] : all.filter(({ name }) => isChosen(name, values.workloads));
-  const recorded = folders?.split(",") ?? [];
+  const isPart = [values.workloads, values.budgets, folders].some((each) => each !== undefined);
+  const recorded = isPart ? (folders?.split(",") ?? []) : ownRecordings();
   if (chosen.length + recorded.length === 0) {
     throw new ArgumentError(
       `--workloads ${values.workloads ?? ""}: no name contains that; see --list`,
     );
   }
-  const isPart = [values.workloads, values.budgets, folders].some((each) => each !== undefined);
   const seed = whole("--seed", values.seed, 0);
   const scenarios = whole("--scenarios", values.scenarios, 1);
   const part = (["workloads", "budgets", "recorded"] as const).flatMap((name) => {
@@ -74,6 +80,8 @@ export function readArguments(argv: readonly string[]): Arguments | { print: str
     given: `--seed ${seed} --scenarios ${scenarios}${part.join("")}`,
   };
 }
+
+const ownRecordings = () => readdirSync(OWN_RECORDINGS).map((name) => join(OWN_RECORDINGS, name));
 
 function parse(argv: readonly string[]) {
   try {
