@@ -30,17 +30,21 @@ function settings(failures: readonly string[], shadow: number): Record<string, s
   };
 }
 
-/** The node goes through all slots, with votes of its own. Returns its outcomes by slot. */
-async function load(oracle: Oracle, node: number): Promise<Map<number, Outcome>> {
-  const outcomes = new Map<number, Outcome>();
-  for (let at = 0; at < SLOTS; at++) {
-    // In each slot other validators: an input over which provers died is set aside.
-    const validators = [0, 1, 2].map((each) => 21 * node + ((at + each) % 21));
-    const rawSignatures = validators.map((validator) => raw(0, validator));
-    const requestId = await oracle.submit([{ data: dataOf(0), rawSignatures }]);
-    for (const outcome of await oracle.outcomes(requestId)) outcomes.set(1000 + at, outcome);
-  }
-  return outcomes;
+/** The node submits votes of its own, and keeps the outcome. */
+async function slot(oracle: Oracle, node: number, at: number, outcomes: Map<number, Outcome>) {
+  // In each slot other validators: an input over which provers died is set aside.
+  const validators = [0, 1, 2].map((each) => 21 * node + ((at + each) % 21));
+  const rawSignatures = validators.map((validator) => raw(0, validator));
+  const requestId = await oracle.submit([{ data: dataOf(0), rawSignatures }]);
+  for (const outcome of await oracle.outcomes(requestId)) outcomes.set(1000 + at, outcome);
+}
+
+/** All nodes go through all slots, each begun by all once the one before has ended. Outcomes by node and slot. */
+async function load(oracles: readonly Oracle[]): Promise<Map<number, Outcome>[]> {
+  const byNode = oracles.map((oracle) => ({ oracle, outcomes: new Map<number, Outcome>() }));
+  for (let at = 0; at < SLOTS; at++)
+    await Promise.all(byNode.map((each, node) => slot(each.oracle, node, at, each.outcomes)));
+  return byNode.map(({ outcomes }) => outcomes);
 }
 
 const isProved = ({ status }: Outcome) => status === OutcomeStatus.PROVED;
@@ -58,7 +62,7 @@ async function rehearse(failures: readonly string[], shadow: number) {
       const { devices } = await judge.client.getServerInfo();
       return devices.length === 2 && devices.every(({ standbyReady }) => standbyReady);
     });
-    const byNode = await Promise.all(oracles.map(load));
+    const byNode = await load(oracles);
     const { upgrade } = await judge.client.getServerInfo();
     const metrics = await service.metrics();
     for (const oracle of oracles) {
