@@ -68,11 +68,10 @@ export async function* liveResults(
     }
     if (signal.aborted) return;
     const isSilent = silence.signal.aborted;
-    if (isSilent) {
-      error = silenceError(isOpen);
-      client.reconnect();
-    }
+    if (isSilent) error = silenceError(isOpen);
     yield { kind: "broken", error, isSilent, isFinal: !isSilent && isFinalKind(error.kind) };
+    // Not before: a try that fails at an endpoint that is up, after its deadline, is over.
+    if (isSilent) client.reconnect();
     const backoffMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(failures++, 8));
     await pause(backoffMs, signal);
   }

@@ -57,12 +57,12 @@ func (e *endpoint) connection() *connection {
 	return e.current
 }
 
-// reconnect makes later calls use a new connection, and ends the tries on the former one: it looks alive
-// until the system gives it up, which takes minutes.
-func (e *endpoint) reconnect() {
+// reconnect makes later calls use a new connection. The former one looks alive until the system gives it up,
+// which takes minutes: giveUp ends the tries on it.
+func (e *endpoint) reconnect() (giveUp func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.current.giveUp()
+	giveUp = e.current.giveUp
 	e.former = append(e.former, e.current)
 	if len(e.former) > 2 {
 		e.former = e.former[1:]
@@ -71,6 +71,7 @@ func (e *endpoint) reconnect() {
 		each.transport.CloseIdleConnections()
 	}
 	e.current = dial(e.address, e.owner.options.TLS, e.owner.options.Token)
+	return giveUp
 }
 
 func (e *endpoint) close() {
@@ -92,10 +93,13 @@ func (e *endpoint) follow() {
 		if ctx.Err() != nil {
 			return
 		}
+		giveUp := func() {}
 		if isSilent {
-			e.reconnect()
+			giveUp = e.reconnect()
 		}
 		e.owner.dispatch(machine.Disconnected{Endpoint: e.address.text, IsSilent: isSilent}, nil)
+		// Not before: a try that fails at an endpoint that is up, after its deadline, is over.
+		giveUp()
 		if hasOpened {
 			wait = reconnectMin
 		}

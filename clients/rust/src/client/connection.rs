@@ -43,9 +43,27 @@ pub(super) struct Connection {
     pub name: Arc<str>,
     endpoint: Endpoint,
     token: Option<Token>,
-    channel: Mutex<Option<Channel>>,
-    /// Changes when the connection is given up.
+    /// What calls use; none until the next one.
+    current: Mutex<Option<Current>>,
+}
+
+struct Current {
+    channel: Channel,
+    /// Changes when it is given up.
     given_up: watch::Sender<()>,
+}
+
+/// The calls on a connection that others do not use any more.
+pub(super) struct Former(Option<Current>);
+
+impl Former {
+    /// Gives the connection up: it looks alive until the system does so, which takes minutes. The calls that
+    /// are on it end as unavailable.
+    pub fn give_up(self) {
+        if let Some(current) = self.0 {
+            current.given_up.send_replace(());
+        }
+    }
 }
 
 impl Connection {
@@ -58,26 +76,26 @@ impl Connection {
             name,
             endpoint,
             token,
-            channel: Mutex::new(None),
-            given_up: watch::Sender::new(()),
+            current: Mutex::new(None),
         }
     }
 
     /// Leaves the connection to the calls that are on it; the next call makes a new one.
-    pub fn renew(&self) {
-        *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    pub fn renew(&self) -> Former {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        Former(current.take())
     }
 
-    /// As `renew`, where the connection is silent: the calls that are on it end as unavailable.
-    pub fn give_up(&self) {
-        self.renew();
-        self.given_up.send_replace(());
-    }
-
-    fn grpc(&self) -> Grpc<Checked> {
-        let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
-        let channel = channel.get_or_insert_with(|| self.endpoint.connect_lazy());
-        Grpc::new(Checked(channel.clone())).max_decoding_message_size(RECEIVE_BYTES_MAX)
+    /// The receiver changes when the connection of these calls is given up.
+    fn grpc(&self) -> (Grpc<Checked>, watch::Receiver<()>) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = current.get_or_insert_with(|| Current {
+            channel: self.endpoint.connect_lazy(),
+            given_up: watch::Sender::new(()),
+        });
+        let grpc = Grpc::new(Checked(current.channel.clone()));
+        let grpc = grpc.max_decoding_message_size(RECEIVE_BYTES_MAX);
+        (grpc, current.given_up.subscribe())
     }
 
     async fn request<T>(&self, message: T) -> Result<Request<T>, Status> {
@@ -118,7 +136,7 @@ impl Connection {
         message: proto::StreamResultsRequest,
     ) -> Result<Streaming<proto::StreamResultsResponse>, Status> {
         let request = self.request(message).await?;
-        let mut grpc = self.grpc();
+        let (mut grpc, _) = self.grpc();
         ready(&mut grpc).await?;
         let codec = ProstCodec::default();
         let path = PathAndQuery::from_static(STREAM);
@@ -146,8 +164,7 @@ impl Connection {
             }
             // `Endpoint::timeout` would send no `grpc-timeout`, and the service would work on.
             request.set_timeout(limit.saturating_sub(start.elapsed()));
-            let mut grpc = self.grpc();
-            let mut given_up = self.given_up.subscribe();
+            let (mut grpc, mut given_up) = self.grpc();
             let answer = async {
                 ready(&mut grpc).await?;
                 let path = PathAndQuery::from_static(path);
@@ -156,7 +173,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 answer = answer => answer,
-                _ = given_up.changed() => {
+                Ok(()) = given_up.changed() => {
                     Err(Status::unavailable("the connection was silent and has been given up"))
                 }
             }

@@ -42,15 +42,15 @@ pub(super) async fn keep_open(shared: Arc<Shared>, connection: Arc<Connection>, 
         let end = read(&shared, &connection, index, &mut was_open).await;
         let is_silent = matches!(end, End::Silent);
         report(&shared, &connection, end);
-        if is_silent {
-            connection.give_up();
-        } else if !was_open {
-            connection.renew();
-        }
+        let former = (is_silent || !was_open).then(|| connection.renew());
         shared.handle(Event::Disconnected {
             endpoint: index,
             is_silent,
         });
+        // Not before: a try that fails at an endpoint that is up, after its deadline, is over.
+        if let Some(former) = former.filter(|_| is_silent) {
+            former.give_up();
+        }
         if was_open {
             wait = WAIT_MIN;
         }
