@@ -34,7 +34,7 @@ test("with both toolchains the suites run, in their folders", () => {
   const { code, lines } = runWith({ go: "pwd", cargo: "pwd" });
   const folders = lines.filter((line) => !line.startsWith("=="));
   const [go, rust] = ["clients/go", "clients/rust"].map((path) => join(process.cwd(), path));
-  expect(folders).toEqual([go, go, go, ...Array.from({ length: 5 }, () => rust)]);
+  expect(folders).toEqual([go, go, go, ...Array.from({ length: 6 }, () => rust)]);
   expect(lines).toContain("== clients/go: go test -race ./...");
   expect(code).toBe(0);
 });
