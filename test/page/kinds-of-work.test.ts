@@ -92,7 +92,9 @@ seen("a tree's jobs belong to its group, on all its devices", async () => {
 seen("a merge is marked as one, in its row and on its lane", async () => {
   await prove("merger", mergeOf(rawsComponent(2), rawsComponent(3)));
   await page.locator("#chart .bar.merge").nth(1).waitFor();
-  expect(await select(/merger, group 0: proved; 4 votes/)).toContain("4 votes: merge of 2 messages");
+  expect(await select(/merger, group 0: proved; 4 votes/)).toContain(
+    "4 votes: merge of 2 messages",
+  );
 });
 
 seen("with several proof systems each device and each proof names its own", async () => {
@@ -103,6 +105,6 @@ seen("with several proof systems each device and each proof names its own", asyn
     "proof system fake fake-2",
   ]);
   await page.locator("#devices").getByText("fake fake-2").waitFor();
-  expect(await select(/proof system fake fake-2/)).toContain("on next");
+  expect(await select(/group 0: proved; 2 votes.*fake fake-2/)).toContain("on next");
   expect(complaints).toEqual([]);
 });
