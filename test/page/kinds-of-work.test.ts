@@ -79,6 +79,10 @@ async function select(wanted: RegExp): Promise<string> {
 
 const related = () => page.locator("#chart .frame.related").count();
 
+/** The text of the node's proved group of so many votes, once the page has it; for `expect.poll`. */
+const rowOf = (nodeId: string, votes: string) => () =>
+  select(new RegExp(`${nodeId}, group 0: proved; ${votes}`)).catch(() => "");
+
 seen("a tree's jobs belong to its group, on all its devices", async () => {
   await prove("beam", inventedGroup(1, [0, 1, 2, 3]));
   await page.locator("#chart .bar.proved").first().waitFor();
@@ -92,9 +96,7 @@ seen("a tree's jobs belong to its group, on all its devices", async () => {
 seen("a merge is marked as one, in its row and on its lane", async () => {
   await prove("merger", mergeOf(rawsComponent(2), rawsComponent(3)));
   await page.locator("#chart .bar.merge").nth(1).waitFor();
-  expect(await select(/merger, group 0: proved; 4 votes/)).toContain(
-    "4 votes: merge of 2 messages",
-  );
+  await expect.poll(rowOf("merger", "4 votes")).toContain("4 votes: merge of 2 messages");
 });
 
 seen("with several proof systems each device and each proof names its own", async () => {
@@ -105,6 +107,6 @@ seen("with several proof systems each device and each proof names its own", asyn
     "proof system fake fake-2",
   ]);
   await page.locator("#devices").getByText("fake fake-2").waitFor();
-  expect(await select(/group 0: proved; 2 votes.*fake fake-2/)).toContain("on next");
+  await expect.poll(rowOf("beam", "2 votes")).toMatch(/on next.*proof system fake fake-2/);
   expect(complaints).toEqual([]);
 });
