@@ -8,7 +8,13 @@ import { createMetrics } from "../../server/metrics/metrics.js";
 import { unknownLane } from "../../server/schedule/lane-belief.js";
 import { Schedules } from "../../server/schedule/schedules.js";
 import type { SchedulesOptions } from "../../server/schedule/schedules.js";
-import type { ComponentWork, DecodedGroup, FoldWork, MergeWork } from "../../server/work/group.js";
+import type {
+  ComponentWork,
+  DecodedGroup,
+  FoldWork,
+  MergeWork,
+  ProofResult,
+} from "../../server/work/group.js";
 import type { Envelope } from "../../server/work/submission.js";
 import { decodedGroup } from "../../tools/harness/decoded-group.js";
 import { VirtualClock } from "../../tools/sim/virtual-clock.js";
@@ -25,6 +31,16 @@ export const description = {
   rates: 0,
   fake: true,
 };
+
+/** Of a lane that has proved the work of an attempt. */
+export const provedResult = {
+  kind: "proved",
+  proof: new Uint8Array([1]),
+  validators: [],
+  childrenFolded: [],
+  leftOut: [],
+  proveMs: 100,
+} satisfies ProofResult;
 
 /** A group of so many raw signatures; `digest` says which groups are the same work. */
 export function groupOfRaws(digest: string, raws: number): DecodedGroup {

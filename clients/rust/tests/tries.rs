@@ -81,14 +81,14 @@ fn a_cancelled_submission_is_not_sent_to_its_end() {
 fn what_is_past_its_deadline_or_fence_is_skipped_in_the_tick() {
     let service = started();
     let unreachable = Arc::new(Mutex::new(Vec::new()));
-    let told = unreachable.clone();
+    let for_hook = unreachable.clone();
     let builder = builder(&service)
         .slot_times(SlotTimes {
             slot_ms: 4000,
             intervals: 5,
             phase_ms: 0,
         })
-        .on_unreachable(move |each| told.lock().unwrap().push(each.clone()));
+        .on_unreachable(move |each| for_hook.lock().unwrap().push(each.clone()));
     let adapter = connect(builder, &service);
     let late_fence = SubmitOptions {
         fence: Some(Duration::ZERO),
@@ -117,19 +117,19 @@ fn what_is_past_its_deadline_or_fence_is_skipped_in_the_tick() {
 #[test]
 fn a_page_with_status_200_is_invalid() {
     let service = started();
-    let told = Arc::new(Mutex::new((Vec::new(), Vec::new())));
-    let (for_skips, for_problems) = (told.clone(), told.clone());
+    let seen = Arc::new(Mutex::new((Vec::new(), Vec::new())));
+    let (for_skips, for_problems) = (seen.clone(), seen.clone());
     let builder = builder(&service)
         .on_skip(move |skip| for_skips.lock().unwrap().0.push(skip.reason))
         .on_problem(move |problem| for_problems.lock().unwrap().1.push(problem));
     let adapter = connect(builder, &service);
     service.calls().intake = Intake::Page;
     submit(&adapter);
-    wait(|| !told.lock().unwrap().0.is_empty());
-    let told = told.lock().unwrap();
-    assert_eq!(told.0, [SkipReason::Invalid]);
-    let Problem::Invalid { message, .. } = &told.1[0] else {
-        panic!("{:?}", told.1);
+    wait(|| !seen.lock().unwrap().0.is_empty());
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.0, [SkipReason::Invalid]);
+    let Problem::Invalid { message, .. } = &seen.1[0] else {
+        panic!("{:?}", seen.1);
     };
     assert!(message.contains("HTTP status 200"), "{message}");
 }

@@ -98,8 +98,8 @@ export class HostLane {
   }
 
   /**
-   * The chunk of a proof that is held; empty when there is none, when the door was not sent its name,
-   * or has fetched it too often.
+   * The chunk of a proof that is held. Empty: no such proof is held, the door was not sent its name, or the
+   * door has fetched it too often.
    */
   chunk(door: string, sha256: string, offset: number): Uint8Array {
     const none = new Uint8Array(0);

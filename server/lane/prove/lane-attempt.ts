@@ -104,7 +104,7 @@ export class LaneAttempt {
   /**
    * Call it when the kernel has killed the prover for memory: learns that its proof takes more than the
    * ceiling, or it would be started and killed again each slot. The smallest proof is tried once more first:
-   * there is none below it, and one death may have another cause.
+   * nothing smaller could be proved instead, and one death may have another cause.
    */
   ranOutOfMemory(): void {
     const { proof, proving } = this;

@@ -6,16 +6,9 @@ import {
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import type { ProofResult } from "../../../server/work/group.js";
-import { groupOfMerge, groupOfRaws, TestScheduler } from "../../helpers/scheduler.js";
+import { groupOfMerge, groupOfRaws, TestScheduler, provedResult } from "../../helpers/scheduler.js";
 
-const proved: ProofResult = {
-  kind: "proved",
-  proof: new Uint8Array([1]),
-  validators: [0, 1],
-  childrenFolded: [],
-  leftOut: [],
-  proveMs: 100,
-};
+const proved: ProofResult = { ...provedResult, validators: [0, 1] };
 const work = groupOfRaws("work", 2);
 const replacing = { shouldReplace: true };
 

@@ -7,7 +7,7 @@ import {
 import type { LaneReport } from "../../../server/lane/lane-messages.js";
 import type { ProofResult } from "../../../server/work/group.js";
 import { metricValue } from "../../helpers/metric-value.js";
-import { groupOfRaws, TestScheduler } from "../../helpers/scheduler.js";
+import { groupOfRaws, TestScheduler, provedResult } from "../../helpers/scheduler.js";
 
 const FENCE_MS = 6000;
 const whole = { startedAtMs: 0, shape: { raws: 2, children: 0 } };
@@ -15,14 +15,7 @@ const elsewhere = groupOfRaws("other", 1);
 const work = groupOfRaws("work", 2);
 const running = [{ digest: "work", fenceAtMs: FENCE_MS, isRunning: true }];
 const held = [{ digest: "work", fenceAtMs: FENCE_MS, isRunning: false }];
-const proved: ProofResult = {
-  kind: "proved",
-  proof: new Uint8Array([1]),
-  validators: [0, 1],
-  childrenFolded: [],
-  leftOut: [],
-  proveMs: 2000,
-};
+const proved: ProofResult = { ...provedResult, validators: [0, 1], proveMs: 2000 };
 const shed: ProofResult = {
   ...proved,
   validators: [0],

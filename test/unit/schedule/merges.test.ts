@@ -10,7 +10,13 @@ import type { CostModel } from "../../../server/work/costs/cost-model.js";
 import { freshCostModel } from "../../../server/work/costs/cost-model.js";
 import type { DecodedGroup, ProofResult } from "../../../server/work/group.js";
 import { BACKLOG } from "../../../server/work/priority.js";
-import { description, groupOfMerge, groupOfRaws, TestScheduler } from "../../helpers/scheduler.js";
+import {
+  description,
+  groupOfMerge,
+  groupOfRaws,
+  TestScheduler,
+  provedResult,
+} from "../../helpers/scheduler.js";
 import { groupOf, proved as treeProved, TreeLanes } from "../../helpers/tree-lanes.js";
 
 const body = groupOfMerge("body", { raws: 0, proofs: 3 });
@@ -30,14 +36,7 @@ const costs = (foldMs: number, mergeMs: number): Pick<LaneReport, "costs"> => ({
     { kind: "merge", logInvRate: 0, model: certain(mergeMs) },
   ],
 });
-const proved: ProofResult = {
-  kind: "proved",
-  proof: new Uint8Array([1]),
-  validators: [],
-  childrenFolded: [],
-  leftOut: [],
-  proveMs: 2000,
-};
+const proved: ProofResult = { ...provedResult, proveMs: 2000 };
 
 /** An idle lane on which a merged proof takes `mergeMs`. */
 function idleLane(mergeMs = 500): TestScheduler {

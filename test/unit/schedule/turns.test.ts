@@ -9,7 +9,13 @@ import type { CostModel } from "../../../server/work/costs/cost-model.js";
 import { freshCostModel } from "../../../server/work/costs/cost-model.js";
 import type { ProofResult } from "../../../server/work/group.js";
 import { BACKLOG, PROPOSAL } from "../../../server/work/priority.js";
-import { description, groupOfMerge, groupOfRaws, TestScheduler } from "../../helpers/scheduler.js";
+import {
+  description,
+  groupOfMerge,
+  groupOfRaws,
+  TestScheduler,
+  provedResult as proved,
+} from "../../helpers/scheduler.js";
 import { groupOf, proved as treeProved, range, TreeLanes } from "../../helpers/tree-lanes.js";
 
 const PROOFS = limits.proofsBeforeBacklog;
@@ -28,14 +34,6 @@ const report = {
     { kind: "merge", logInvRate: 0, model: certain(1000) },
   ],
 } as const;
-const proved: ProofResult = {
-  kind: "proved",
-  proof: new Uint8Array([1]),
-  validators: [],
-  childrenFolded: [],
-  leftOut: [],
-  proveMs: 100,
-};
 const rejected: ProofResult = { kind: "rejected", leftOut: [] };
 const body = (digest: string, proofs = 1) => groupOfMerge(digest, { raws: 0, proofs });
 const votes = (digest: string) => groupOfRaws(digest, 1);
