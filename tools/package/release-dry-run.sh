@@ -30,9 +30,13 @@ if command -v go > /dev/null && [ -d clients/go ]; then
   (cd clients/go && echo "+ module $(go list -m), by the tag clients/go/v$version")
 else skip "no go: the module"; fi
 
+# helm names the chart's file as npm names the service's, so it gets another name, in a folder that npm does not publish.
+rm -rf "$out/chart" && mkdir "$out/chart"
 if command -v helm > /dev/null; then
-  helm package deploy/helm/lean-aggregator --destination "$out"
+  helm package deploy/helm/lean-aggregator --destination "$out/chart"
+  mv "$out/chart/lean-aggregator-$version.tgz" "$out/chart/lean-aggregator-chart-$version.tgz"
 else skip "no helm: the chart"; fi
 
-(cd "$out" && sha256sum ./*.tgz ./*.json > SHA256SUMS && cat SHA256SUMS)
+shopt -s nullglob
+(cd "$out" && sha256sum ./*.tgz ./*.json chart/*.tgz > SHA256SUMS && cat SHA256SUMS)
 echo "nothing was published"

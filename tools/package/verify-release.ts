@@ -14,6 +14,13 @@ const OUT = join("out", "packages");
 
 const textOf = (path: string) => (existsSync(path) ? readFileSync(path, "utf8") : undefined);
 
+/** Paths, in `OUT`, of the packages and bills in one of its folders. */
+function filesOfRelease(folder: string): string[] {
+  if (!existsSync(join(OUT, folder))) return [];
+  const names = readdirSync(join(OUT, folder)).filter((name) => /\.(tgz|json)$/.test(name));
+  return names.map((name) => join(folder, name));
+}
+
 function tar(file: string, ...args: readonly string[]): string {
   return execFileSync("tar", [...args.slice(0, 1), join(OUT, file), ...args.slice(1)], {
     encoding: "utf8",
@@ -21,9 +28,7 @@ function tar(file: string, ...args: readonly string[]): string {
 }
 
 function main(isStrict: boolean): number {
-  const names = existsSync(OUT)
-    ? readdirSync(OUT).filter((name) => /\.(tgz|json)$/.test(name))
-    : [];
+  const names = ["", "chart"].flatMap(filesOfRelease);
   const files = new Map(names.map((name) => [name, readFileSync(join(OUT, name))]));
   const problems = checksumProblems(textOf(join(OUT, CHECKSUMS)), files);
   const own = parseManifest(readFileSync("package.json", "utf8"));

@@ -131,5 +131,5 @@ test("the workflow that publishes verifies first, pins its actions, and has no m
   expect(at("npm publish")).toBeGreaterThan(at("make release-verify"));
   const publishing = steps[at("npm publish")];
   expect(publishing?.run).toContain("--provenance");
-  expect(publishing?.if).toBe("github.ref_type == 'tag'");
+  expect(publishing?.if).toBe("github.event_name == 'push'");
 });
