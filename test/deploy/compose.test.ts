@@ -26,6 +26,7 @@ const { services } = z
         environment: z.record(z.string(), z.string()).default({}),
         command: z.array(z.string()).default([]),
         volumes: z.array(z.string()).default([]),
+        tmpfs: z.array(z.string()).default([]),
         user: z.string().optional(),
         read_only: z.boolean().optional(),
         cap_drop: z.array(z.string()),
@@ -87,7 +88,13 @@ test("every service has its files, or makes them by the command at the top", () 
 test("every service of ours is nobody special, and has time to drain", () => {
   for (const [name, service] of own) {
     expect(service.read_only, name).toBe(true);
-    expect(service.user, name).toBe("${FLEET_USER:-1000:1000}");
+    expect(service.user, name).toBe("${FLEET_UID:-1000}:${FLEET_GID:-1000}");
+    expect(service.tmpfs.length, name).toBeGreaterThan(0);
+    for (const mount of service.tmpfs) {
+      const [folder, options] = mount.split(/:(.*)/s);
+      expect(folder).toMatch(/^\/(run|var\/lib)\/[a-z-]+$/);
+      expect(options, name).toBe("mode=0750,uid=${FLEET_UID:-1000},gid=${FLEET_GID:-1000}");
+    }
     const seconds = Number(/^(\d+)s$/.exec(service.stop_grace_period ?? "")?.[1]);
     const drainMs = Number(service.environment["LEAN_AGGREGATOR_DRAIN_MS"] ?? 2000);
     expect(1000 * seconds, name).toBeGreaterThanOrEqual(drainMs + 10_000);
