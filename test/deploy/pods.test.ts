@@ -115,6 +115,8 @@ describe.skipIf(missingTools !== undefined)(`pods${missingTools ?? ""}`, () => {
           const isWritten = /-dir$|^admin$|^listen$/.test(key);
           expect(isWithin(path, isWritten ? writable : container.volumeMounts), arg).toBe(true);
         }
+        for (const { cacheFolder } of isOurs(container) ? settingsOf(container.args).devices : [])
+          if (cacheFolder !== undefined) expect(isWithin(cacheFolder, writable), name).toBe(true);
       }
     });
 

@@ -45,6 +45,11 @@ const REFUSED: [what: string, set: string, text: string][] = [
     "at '/pools/cpu/gpu/resource': 'not' failed",
   ],
   [
+    "a cache that no volume holds",
+    'pools.cpu.device={"id": "cpu", "cacheFolder": "/var/lib/lean-aggregator/cache", "fileMb": 100}',
+    "pools.cpu.device.cacheFolder: /var/lib/lean-aggregator/cache cannot be written",
+  ],
+  [
     "a GPU by plugin and by claim",
     'pools.cpu.gpu={"resource": "nvidia.com/gpu", "deviceClass": "gpu.nvidia.com"}',
     "at '/pools/cpu/gpu': maxProperties: got 2, want 1",
