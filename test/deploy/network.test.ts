@@ -71,6 +71,13 @@ describe.skipIf(missingTools !== undefined)(`selectors${missingTools ?? ""}`, ()
       expect(single).toEqual(namesOfPods(doors));
     });
 
+    test("a door that nodes outside reach sees their addresses", async () => {
+      for (const service of (await rendered()).services()) {
+        const isOutside = service.type !== undefined && service.type !== "ClusterIP";
+        expect(service.externalTrafficPolicy).toBe(isOutside ? "Local" : undefined);
+      }
+    });
+
     test("each pod has one policy, which opens ports that exist to those who need them", async () => {
       const release = await rendered();
       const policies = release.networkPolicies();
@@ -113,6 +120,23 @@ describe.skipIf(missingTools !== undefined)(`selectors${missingTools ?? ""}`, ()
       expect(principals.at(-1)).toMatchObject({ operatorCalls: ["*"] });
       expect(principals.at(-1)?.sockets).toContain(socket);
     });
+  });
+
+  test("each door has the annotations with its own number, and its certificate their names", async () => {
+    const { file = "" } = valueSets.find(({ name }) => name === "cert-manager") ?? {};
+    const { resources } = await mustRender({ values: file });
+    const annotated = resources.flatMap(({ kind, metadata: { annotations = {} } }) =>
+      kind === "Service" ? Object.values(annotations) : [],
+    );
+    expect(annotated).toEqual([
+      "door-0.lean.example",
+      "door-1.lean.example",
+      "door-2.lean.example",
+    ]);
+    const certificate = resources.find(
+      ({ kind, metadata }) => kind === "Certificate" && metadata.name.endsWith("-doors"),
+    );
+    expect(certificate?.spec?.["dnsNames"]).toEqual(expect.arrayContaining(annotated));
   });
 });
 

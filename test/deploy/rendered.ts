@@ -63,7 +63,7 @@ const rule = z.object({
 const resource = z.looseObject({
   apiVersion: z.string(),
   kind: z.string(),
-  metadata: z.looseObject({ name: z.string(), labels }),
+  metadata: z.looseObject({ name: z.string(), labels, annotations: labels.optional() }),
   spec: z.record(z.string(), z.unknown()).optional(),
   data: z.record(z.string(), z.string()).optional(),
 });
@@ -75,6 +75,8 @@ const statefulSet = z.looseObject({
 });
 const service = z.looseObject({
   selector: labels,
+  type: z.string().optional(),
+  externalTrafficPolicy: z.string().optional(),
   ports: z.array(z.looseObject({ name: z.string(), port: z.number(), targetPort: z.string() })),
 });
 const disruptionBudget = z.looseObject({ maxUnavailable: z.number(), selector });
