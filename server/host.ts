@@ -6,6 +6,7 @@ import type { AuditLog } from "./audit/audit-log.js";
 import type { Clock } from "./clock.js";
 import { engineTlsFiles } from "./engine/engine-settings.js";
 import type { Engine } from "./engine/engine.js";
+import { exportCertificateExpiry } from "./engine/certificate-expiry.js";
 import { openNatsEngine } from "./engine/nats-engine.js";
 import { createHostMetrics } from "./fleet/host/host-metrics.js";
 import { LaneHost } from "./fleet/host/lane-host.js";
@@ -79,7 +80,10 @@ export async function startHost(config: ProveConfig, modules: HostModules): Prom
   const notReady = () =>
     engine.status.isUp ? host.whyNoLane() : `the engine is down: ${engine.status.detail}`;
   metrics.ready.readBy(() => (notReady() === undefined ? 1 : 0));
-  const probes = probesOf(config, modules, metrics, notReady);
+  const transport = createTransportMetrics(metrics.registry);
+  const endExpiry = exportCertificateExpiry(config, engine, transport.certificateExpiry);
+  const pages = new Pages({ clock, metrics, notReady });
+  const probes = probesOf(config, { clock, log, transport, pages });
   const probesAddress = await probes?.listen(config.probes);
   const where = { host: config.hostId, cell: config.engineCell, engine: config.engine };
   log.info({ ...where, probes: probesAddress ?? "off" }, "offering lanes; provers are starting");
@@ -94,6 +98,7 @@ export async function startHost(config: ProveConfig, modules: HostModules): Prom
     await kill();
     await engine.close();
     machine.close();
+    endExpiry();
     await probes?.close(CLOSE_MS);
     log.info({}, "closed");
   };
@@ -135,13 +140,9 @@ function openEngine(config: ProveConfig, { clock, log }: HostModules): Promise<E
 /** The listener for probes; undefined where it is off. */
 function probesOf(
   { probes }: ProveConfig,
-  { clock, log }: HostModules,
-  metrics: Metrics,
-  notReady: () => string | undefined,
+  modules: ConstructorParameters<typeof ProbeServer>[1],
 ): ProbeServer | undefined {
   if (probes === "off") return undefined;
-  const transport = createTransportMetrics(metrics.registry);
   const socket = { mode: Number.parseInt(defaults.socketMode, 8), group: undefined };
-  const pages = new Pages({ clock, metrics, notReady });
-  return new ProbeServer({ socket, allowedHosts: [] }, { clock, log, transport, pages });
+  return new ProbeServer({ socket, allowedHosts: [] }, modules);
 }

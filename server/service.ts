@@ -10,6 +10,7 @@ import { ActivityFeed } from "./activity.js";
 import type { AuditLog } from "./audit/audit-log.js";
 import type { Clock } from "./clock.js";
 import type { Config } from "./config/config.js";
+import { exportCertificateExpiry } from "./engine/certificate-expiry.js";
 import type { Engine } from "./engine/engine.js";
 import type { RemoteLanes } from "./fleet/door/remote-lanes.js";
 import { limits } from "./limits.js";
@@ -330,7 +331,7 @@ async function reloadFiles(
  * when an address cannot be bound or a TLS file is invalid.
  */
 export async function startService(config: Config, modules: ServiceModules): Promise<Service> {
-  const { clock, log, instance, serviceId, version, policy, recorder, audit } = modules;
+  const { clock, log, instance, serviceId, version, policy, recorder, audit, fleet } = modules;
   const metrics = serviceMetrics(config, modules);
   const machine = new MachineWatch(config, modules);
   const parts = await workingParts(config, modules, machine.laneOptions, metrics);
@@ -348,6 +349,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   const operatorCalls = new AdminHandlers(options, { ...serving, ...watching });
   const looks = looksAt(admission, schedules, clock);
   const transport = createTransportMetrics(metrics.registry);
+  const endExpiry = exportCertificateExpiry(config, fleet?.engine, transport.certificateExpiry);
   const tls = await openTls(config, { clock, log, transport });
   const { nodeConnectionsMax } = machine;
   const shared = { clock, log, metrics, memory, access, transport, tls, nodeConnectionsMax };
@@ -361,7 +363,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
   };
   const expire = startWork(parts, clock, admission, updateHealth);
   operatorCalls.record(recorder);
-  const kill = () => endWork(parts, modules.fleet);
+  const kill = () => endWork(parts, fleet);
   // In this order: nothing new is accepted, sessions end, streams deliver and end, provers end.
   const close = async () => {
     log.info({}, "draining");
@@ -371,6 +373,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     clearInterval(expire);
     machine.close();
     watch?.close();
+    endExpiry();
     await listeners.close();
     await tracing?.close();
     tls?.close();

@@ -86,7 +86,7 @@ function judge(
   nowUnixMs: number,
 ): Finding {
   if (check.kind === "unreachable") return bad(`${url} cannot be used: ${check.reason}`);
-  const { server, roundTripMs, certificateExpiresAtMs, refused } = check;
+  const { server, roundTripMs, serverExpiresAtMs, refused } = check;
   if (refused.length > 0) {
     const flag = role === "door" ? "--service-id" : "--host-id";
     const todo =
@@ -97,6 +97,6 @@ function judge(
   }
   const trip = `round trip ${roundTripMs.toFixed(1)} ms`;
   const text = `${url} is ${server}, ${trip}; it allows what a ${role} needs`;
-  if (certificateExpiresAtMs === undefined) return ok(text);
-  return expiry(`${text}; its certificate is`, certificateExpiresAtMs, nowUnixMs);
+  if (serverExpiresAtMs === undefined) return ok(text);
+  return expiry(`${text}; its certificate is`, serverExpiresAtMs, nowUnixMs);
 }

@@ -37,6 +37,11 @@ export interface EngineStatus {
   readonly isUp: boolean;
   /** To which server the engine is connected, or why it is not, for people. */
   readonly detail: string;
+  /**
+   * Unix time in milliseconds at which the certificate expires that the server has shown; undefined
+   * without a connection or without TLS.
+   */
+  readonly serverExpiresAtMs?: number | undefined;
 }
 
 /**

@@ -1,8 +1,6 @@
 /** Looks at one server of the engine for `doctor`: who it is, and what it allows this process. */
-import { once } from "node:events";
-import { connect as connectTls } from "node:tls";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { dial, DialError, DIAL_MS, greet, loadNats, readTls } from "./nats-dial.js";
+import { dial, DialError, loadNats } from "./nats-dial.js";
 import type { DialOptions, NatsPackage } from "./nats-dial.js";
 
 /** What a role needs. */
@@ -18,8 +16,8 @@ export type ServerCheck =
       /** Name and version, as the server says. */
       readonly server: string;
       readonly roundTripMs: number;
-      /** Unix time in milliseconds; undefined without TLS. */
-      readonly certificateExpiresAtMs: number | undefined;
+      /** Unix time in milliseconds at which the server's certificate expires; undefined without TLS. */
+      readonly serverExpiresAtMs: number | undefined;
       /** What is needed and not allowed, such as `publish to lean.main.hosts.h1`. */
       readonly refused: readonly string[];
     };
@@ -34,7 +32,7 @@ export async function checkServer(
 ): Promise<ServerCheck> {
   const nats = await loadNats();
   try {
-    const connection = await dial(nats, url, options);
+    const { connection, serverExpiresAtMs } = await dial(nats, url, options);
     try {
       const { info } = connection;
       return {
@@ -42,7 +40,7 @@ export async function checkServer(
         server: `${info?.server_name ?? "unnamed"}, nats-server ${info?.version ?? "unknown"}`,
         refused: await refusedBy(nats, connection, needs),
         roundTripMs: await roundTripMs(connection),
-        certificateExpiresAtMs: await certificateExpiry(url, options),
+        serverExpiresAtMs,
       };
     } finally {
       await connection.close();
@@ -85,19 +83,4 @@ async function refusedBy(
   await connection.flush();
   await new Promise((resolve) => setImmediate(resolve));
   return [...refused];
-}
-
-/** When the certificate that the server shows expires, as Unix time; undefined without TLS. */
-async function certificateExpiry(url: string, { tls }: DialOptions): Promise<number | undefined> {
-  if (!url.startsWith("tls:")) return undefined;
-  const { ca, cert, key } = readTls(tls);
-  const { socket, hostname } = await greet(url);
-  try {
-    const secure = connectTls({ socket, servername: hostname, ca, cert, key });
-    await once(secure, "secureConnect", { signal: AbortSignal.timeout(DIAL_MS) });
-    const shown = secure.getPeerX509Certificate();
-    return shown === undefined ? undefined : Date.parse(shown.validTo);
-  } finally {
-    socket.destroy();
-  }
 }

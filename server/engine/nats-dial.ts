@@ -4,6 +4,8 @@
  */
 import { once } from "node:events";
 import { connect as connectSocket } from "node:net";
+import type { Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import type { NatsConnection, TlsOptions } from "@nats-io/transport-node";
 import { systemClock } from "../clock.js";
 import { codeOf, fileReason } from "../files/file-reason.js";
@@ -34,10 +36,17 @@ export interface DialOptions {
 }
 
 /** Time for each step to a connection: a server far away under load takes a tenth. */
-export const DIAL_MS = 2000;
+const DIAL_MS = 2000;
 /** A server that does not answer two pings is left: one that is frozen, after 1.5 s. */
 const PING_MS = 500;
 const PINGS_UNANSWERED_MAX = 2;
+
+/** A connection to one server. */
+export interface Dialled {
+  readonly connection: NatsConnection;
+  /** Unix time in milliseconds at which the server's certificate expires; undefined without TLS. */
+  readonly serverExpiresAtMs: number | undefined;
+}
 
 /** The reason why a server cannot be reached, for people, and what to do about it. */
 export class DialError extends Error {
@@ -52,17 +61,21 @@ export async function dial(
   nats: NatsPackage,
   url: string,
   { name, inboxPrefix, tls }: DialOptions,
-): Promise<NatsConnection> {
+): Promise<Dialled> {
   let tlsOptions: TlsOptions | null = null;
   try {
     tlsOptions = url.startsWith("tls:") ? readTls(tls) : null;
     const { socket, hostname, port, greeting } = await greet(url);
-    socket.destroy();
+    const speaksTls = /"tls_(required|available)": ?true/.test(greeting);
+    const looksAt = speaksTls ? tlsOptions : null;
+    const serverExpiresAtMs = await serverExpiry(socket, hostname, looksAt).finally(() => {
+      socket.destroy();
+    });
     if (tlsOptions === null && /"tls_required": ?true/.test(greeting)) {
       throw new DialError("the server wants TLS: name it with tls://");
     }
     checkPayload(greeting);
-    return await nats.connect({
+    const connection = await nats.connect({
       servers: [`${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`],
       name,
       inboxPrefix,
@@ -75,6 +88,7 @@ export async function dial(
       pingInterval: PING_MS,
       maxPingOut: PINGS_UNANSWERED_MAX,
     });
+    return { connection, serverExpiresAtMs };
   } catch (error) {
     if (error instanceof DialError) throw error;
     const reason = dialReason(nats, error);
@@ -89,7 +103,7 @@ export async function dial(
  * as the package keeps for ever the socket of a connection that a frozen server takes and never
  * greets.
  */
-export async function greet(url: string) {
+async function greet(url: string) {
   const { hostname: host, port: given } = new URL(url);
   const hostname = host.replace(/^\[|\]$/g, "");
   const port = Number(given || "4222");
@@ -105,6 +119,21 @@ export async function greet(url: string) {
   }
 }
 
+/** When the certificate expires that the server shows, as Unix time; undefined without TLS. */
+async function serverExpiry(
+  socket: Socket,
+  servername: string,
+  options: TlsOptions | null,
+): Promise<number | undefined> {
+  if (options === null) return undefined;
+  const secure = connectTls({ ...options, socket, servername });
+  await once(secure, "secureConnect", { signal: AbortSignal.timeout(DIAL_MS) });
+  // A server that refuses the certificate says so after its handshake; the connection proper has its reason.
+  secure.on("error", () => {});
+  const shown = secure.getPeerX509Certificate();
+  return shown === undefined ? undefined : expiryOf(shown);
+}
+
 /** A server that takes less than the largest message would have it throw, or end the connection. */
 function checkPayload(greeting: string): void {
   const bytes = Number(/"max_payload": ?(\d+)/.exec(greeting)?.[1] ?? Infinity);
@@ -116,7 +145,7 @@ function checkPayload(greeting: string): void {
 }
 
 /** The contents of the files. Throws `DialError`. */
-export function readTls({ ca, certificate, key }: EngineTlsFiles): TlsOptions {
+function readTls({ ca, certificate, key }: EngineTlsFiles): TlsOptions {
   const read = (path: string) => {
     try {
       const { tlsFileBytesMax } = limits;

@@ -12,7 +12,7 @@ import { limits } from "../limits.js";
 import { EngineError } from "./engine.js";
 import type { Engine, EngineMessage, EngineStatus } from "./engine.js";
 import { dial, DialError, loadNats } from "./nats-dial.js";
-import type { DialOptions, NatsPackage } from "./nats-dial.js";
+import type { Dialled, DialOptions, NatsPackage } from "./nats-dial.js";
 import { checkMessage, checkPattern, isSubject, matches } from "./subject.js";
 
 export interface NatsEngineOptions extends DialOptions {
@@ -40,8 +40,7 @@ const LASTING_MS = 1000;
 const CLOSE_MS = 1000;
 
 /** A connection in use. */
-interface Live {
-  readonly connection: NatsConnection;
+interface Live extends Dialled {
   /** Bytes published since the last time that the server said that it has taken all. */
   unsentBytes: number;
   isAsked: boolean;
@@ -85,7 +84,9 @@ class NatsEngine implements Engine {
   }
 
   get status(): EngineStatus {
-    return { isUp: this.#link.kind === "up", detail: this.#link.detail };
+    const { detail } = this.#link;
+    if (this.#link.kind !== "up") return { isUp: false, detail };
+    return { isUp: true, detail, serverExpiresAtMs: this.#link.live.serverExpiresAtMs };
   }
 
   onStatus(changed: () => void): void {
@@ -155,15 +156,15 @@ class NatsEngine implements Engine {
     let at = Math.floor(random() * servers.length);
     for (let failures = 0; this.#link.kind !== "closed"; at++) {
       const server = servers[at % servers.length] ?? "";
-      const connection = await this.#dial(server);
-      if (connection !== undefined && this.#isOpen()) {
+      const dialled = await this.#dial(server);
+      if (dialled !== undefined && this.#isOpen()) {
         const sinceMs = clock.nowMs();
-        await this.#use(connection, server);
+        await this.#use(dialled, server);
         if (!this.#isOpen()) return;
         log.warn({ server, reason: this.#link.detail }, "connection to the engine lost");
         if (clock.nowMs() - sinceMs >= LASTING_MS) failures = 0;
       }
-      await connection?.close();
+      await dialled?.connection.close();
       if (!this.#isOpen()) return;
       await this.#wait(failures);
       failures++;
@@ -175,7 +176,7 @@ class NatsEngine implements Engine {
   }
 
   /** Undefined when there is no connection; the reason is in `status`. */
-  async #dial(server: string): Promise<NatsConnection | undefined> {
+  async #dial(server: string): Promise<Dialled | undefined> {
     try {
       return await dial(this.nats, server, this.options);
     } catch (error) {
@@ -189,8 +190,9 @@ class NatsEngine implements Engine {
   }
 
   /** Resolves when the connection has ended. */
-  async #use(connection: NatsConnection, server: string): Promise<void> {
-    const live: Live = { connection, unsentBytes: 0, isAsked: false };
+  async #use(dialled: Dialled, server: string): Promise<void> {
+    const { connection } = dialled;
+    const live: Live = { ...dialled, unsentBytes: 0, isAsked: false };
     for (const hearer of this.#hearers) this.#hear(hearer, live);
     void this.#watch(connection, server);
     this.modules.log.info({ server }, "connected to the engine");

@@ -51,8 +51,8 @@ const table = {
   certificateExpiry: {
     kind: "gauge",
     name: "certificate_expiry_timestamp_seconds",
-    help: "Unix time at which the certificate in use expires; absent without TLS",
-    labels: { certificate: ["server", "client_ca"] },
+    help: "Unix time at which the certificate in use expires; `engine`: the first of its connection to the engine, the server's included; absent without TLS",
+    labels: { certificate: ["server", "client_ca", "engine"] },
     start: "absent",
   },
   certificateReloads: {

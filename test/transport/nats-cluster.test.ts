@@ -6,7 +6,9 @@ import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { parseConfig } from "../../server/config/config.js";
+import { exportCertificateExpiry } from "../../server/engine/certificate-expiry.js";
 import { limits } from "../../server/limits.js";
 import { startNats } from "../../tools/harness/processes/nats.js";
 import type { Nats, NatsOptions } from "../../tools/harness/processes/nats.js";
@@ -211,8 +213,32 @@ describe("certificates", () => {
   test("of an authority that both ends know connect them", async () => {
     const { urls } = await serve({ tls });
     const { until } = await connect({ servers: urls, tls: good });
-    expect(await until(isUp)).toEqual({ isUp: true, detail: `connected to ${urls[0] ?? ""}` });
+    expect(await until(isUp)).toMatchObject({ detail: `connected to ${urls[0] ?? ""}` });
   });
+
+  test.each(["own", "server"] as const)(
+    "of which the %s one expires first are known to end then",
+    async (first) => {
+      const soonMs = 1000 * Math.ceil(Date.now() / 1000 + 3600);
+      const at = (name: string) => (name === first ? { notAfterMs: soonMs } : {});
+      const shown = authority.issue(at("server"));
+      const { certificate, key } = filesOf({ certificate: shown.certificate, key: shown.key });
+      const { urls } = await serve({ tls: { ca: files.ca, certificate, key } });
+      const own = userFiles(authority, "door-0", at("own"));
+      const { engine, until } = await connect({ servers: urls, tls: own });
+      const gauge = { set: vi.fn() };
+      const engineFiles = {
+        engineCa: own.ca,
+        engineCertificate: own.certificate,
+        engineKey: own.key,
+      };
+      const settings = parseConfig({ engine: urls.join(), ...engineFiles });
+      const end = exportCertificateExpiry(settings, engine, gauge);
+      await until(isUp);
+      end();
+      expect(gauge.set.mock.lastCall).toEqual([{ certificate: "engine" }, soonMs / 1000]);
+    },
+  );
 
   test("that are missing, expired, or of another authority get reasons of their own", async () => {
     const { urls } = await serve({ tls });
