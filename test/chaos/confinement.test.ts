@@ -67,7 +67,8 @@ async function start(extra: Record<string, unknown> = {}, user = {}): Promise<vo
   await service.fullStrength();
 }
 
-describe.runIf(isRoot)("seen by root, active prover and standby", () => {
+const needsRoot = isRoot ? "" : " (skipped: needs root)";
+describe.skipIf(!isRoot)(`seen by root, active prover and standby${needsRoot}`, () => {
   test("have three variables and the device's own", async () => {
     await start({ env: { CUDA_VISIBLE_DEVICES: "0" } });
     for (const pid of service.provers()) {
