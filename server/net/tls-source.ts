@@ -1,6 +1,7 @@
 /**
  * Keeps the service's certificate up to date: polls the TLS files, and passes each new valid
- * certificate to the listeners. An invalid one is logged, and the current one stays in use.
+ * certificate to the listeners. An invalid one is logged once, is judged again at each poll, and the
+ * current one stays in use.
  */
 import type { Clock } from "../clock.js";
 import { ConfigError, problemText } from "../config/config-error.js";
@@ -23,8 +24,8 @@ export class TlsSource {
   /** Called with each new certificate. */
   private readonly servers = new Set<(identity: TlsIdentity) => void>();
   private readonly watched: WatchedFile<TlsFiles>;
-  /** Whether the files that were last read are in use. */
-  private isValid = true;
+  /** The files that were last read, when they are not in use. */
+  private rejected: TlsFiles | undefined;
 
   private constructor(
     settings: TlsSettings,
@@ -39,6 +40,7 @@ export class TlsSource {
       digestOf: ({ digest }: TlsFiles) => digest,
       mustSettle: true,
       changed: (found: TlsFiles) => this.take(found),
+      polled: () => this.tryAgain(),
     };
     this.watched = new WatchedFile(options, modules.clock, files);
   }
@@ -65,27 +67,39 @@ export class TlsSource {
   /** Reads the files now. Resolves with whether they are in use; otherwise logs why not. */
   async reload(): Promise<boolean> {
     await this.watched.reload();
-    return this.isValid;
+    return this.rejected === undefined;
   }
 
   private take(files: TlsFiles): void {
+    const { log, transport } = this.modules;
+    const problems = this.use(files);
+    if (problems.length === 0) return;
+    this.rejected = files;
+    transport.certificateReloads.inc({ result: "failure" });
+    log.error({ problems }, "new certificate rejected; the current one stays in use");
+  }
+
+  /** A certificate that is not valid yet, by this machine's clock, becomes valid with time. */
+  private tryAgain(): void {
+    if (this.rejected !== undefined) this.use(this.rejected);
+  }
+
+  /** Passes the certificate to the listeners. Returns what is wrong with the files, for people. */
+  private use(files: TlsFiles): string[] {
     const { clock, log, transport } = this.modules;
     try {
       this.current = checkTlsFiles(files, clock.unixMs());
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      this.isValid = false;
-      transport.certificateReloads.inc({ result: "failure" });
-      const problems = error.problems.map((problem) => problemText(problem));
-      log.error({ problems }, "new certificate rejected; the current one stays in use");
-      return;
+      return error.problems.map((problem) => problemText(problem));
     }
-    this.isValid = true;
+    this.rejected = undefined;
     for (const serve of this.servers) serve(this.current);
     transport.certificateReloads.inc({ result: "success" });
     this.exportExpiry();
     const expires = new Date(this.current.expiresAtMs.certificate).toISOString();
     log.info({ expires }, "new certificate in use for new connections");
+    return [];
   }
 
   private exportExpiry(): void {

@@ -1,0 +1,67 @@
+/** A renewed certificate that this machine's clock takes for one of the future. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { Registry } from "prom-client";
+import { expect, test } from "vitest";
+import type { Clock } from "../../../server/clock.js";
+import { createTransportMetrics } from "../../../server/net/metrics.js";
+import { TlsSource } from "../../../server/net/tls-source.js";
+import { Authority } from "../../../tools/harness/processes/authority.js";
+import { metricValue } from "../../helpers/metric-value.js";
+import { temporaryFolder } from "../../helpers/temporary-folder.js";
+
+const HOUR_MS = 3_600_000;
+
+test("a certificate that is not valid yet is rejected once, and used once it is valid", async () => {
+  const authority = new Authority("fleet");
+  const notBeforeMs = Date.now() + HOUR_MS;
+  const [first, early] = [authority.issue(), authority.issue({ notBeforeMs })];
+  const folder = temporaryFolder();
+  const settings = {
+    tlsCertificate: join(folder, "tls.crt"),
+    tlsKey: join(folder, "tls.key"),
+  };
+  const write = ({ certificate, key }: typeof first) => {
+    writeFileSync(settings.tlsCertificate, certificate);
+    writeFileSync(settings.tlsKey, key);
+  };
+  let unixMs = Date.now();
+  let tick = () => {};
+  const clock: Clock = {
+    nowMs: () => 0,
+    unixMs: () => unixMs,
+    at: (_, callback) => {
+      tick = callback;
+      return () => {};
+    },
+  };
+  const poll = async () => {
+    tick();
+    for (let turn = 0; turn < 10; turn++) await setImmediate();
+  };
+  const errors: unknown[] = [];
+  const quiet = () => undefined;
+  const error = (line: unknown) => void errors.push(line);
+  const log = { debug: quiet, info: quiet, warn: quiet, error };
+  const registry = new Registry();
+  const transport = createTransportMetrics(registry);
+  write(first);
+  const source = await TlsSource.open(settings, { clock, log, transport });
+  const served: string[] = [];
+  source.onRenewal(({ cert }) => void served.push(cert.toString()));
+  const reloads = (result: string) =>
+    metricValue(registry, "lean_aggregator_server_certificate_reloads_total", { result });
+
+  write(early);
+  for (let polls = 0; polls < 5; polls++) await poll();
+  expect(served).toEqual([]);
+  expect(JSON.stringify(errors)).toMatch(/is not valid before/);
+  expect(errors).toHaveLength(1);
+
+  unixMs = notBeforeMs + 1000;
+  for (let polls = 0; polls < 3; polls++) await poll();
+  expect(served).toEqual([early.certificate]);
+  expect([await reloads("failure"), await reloads("success")]).toEqual([1, 1]);
+  source.close();
+});
