@@ -31,14 +31,20 @@ export const oneOf = <const T extends readonly string[]>(names: T) =>
 export const yesOrNo = z
   .union([z.boolean(), z.enum(["true", "false"])], "expected true or false")
   .transform((value) => String(value) === "true");
-/** A whole number from `min` to `max`, also as text: flags and variables are text. */
+/** A number, or the text of one: flags and variables are text. Nothing else is made a number. */
+const number = (kind: z.ZodNumber) =>
+  z.preprocess(
+    (value) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value),
+    kind,
+  );
+/** A whole number from `min` to `max`. */
 export const whole = (unit: string, min: number, max: number) => {
   const expected = `expected whole ${unit} from ${min} to ${max}`;
   const issue = { error: expected, abort: true };
-  return z.coerce.number(issue).int(issue).min(min, issue).max(max, issue);
+  return number(z.number(issue).int(issue).min(min, issue).max(max, issue));
 };
 const outside = { error: "expected a number from 0 to 1", abort: true };
-export const fraction = z.coerce.number(outside).min(0, outside).max(1, outside);
+export const fraction = number(z.number(outside).min(0, outside).max(1, outside));
 export const ms = (max: number) => whole("milliseconds", 1, max);
 const absolute = "expected the absolute path of a folder";
 export const folder = z.string(absolute).regex(/^\//, absolute);

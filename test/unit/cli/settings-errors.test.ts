@@ -194,6 +194,12 @@ describe("the file", () => {
   test.each<[settings: Record<string, unknown>, ...errors: string[]]>([
     [{ lisen: "127.0.0.1:1" }, 'lisen is "127.0.0.1:1": there is no such setting'],
     [{ fenceMs: null }, "fenceMs is null: expected whole milliseconds from 1 to 120000"],
+    [{ refreshPercent: null }, "refreshPercent is null: expected whole percent from 0 to 10"],
+    [{ refreshPercent: false }, "refreshPercent is false: expected whole percent from 0 to 10"],
+    [{ refreshPercent: [] }, "refreshPercent is []: expected whole percent from 0 to 10"],
+    [{ refreshPercent: ["7"] }, 'refreshPercent is ["7"]: expected whole percent from 0 to 10'],
+    [{ otlpRatio: " " }, 'otlpRatio is " ": expected a number from 0 to 1'],
+    [{ otlpRatio: true }, "otlpRatio is true: expected a number from 0 to 1"],
     [
       { listen: 9190 },
       "listen is 9190: expected addresses, host:port or unix:/path, as a list or separated by commas",
