@@ -6,7 +6,12 @@
 import { statSync } from "node:fs";
 import { Option } from "commander";
 import { ConfigError, problemText } from "../../server/config/config-error.js";
-import { settingsIn, variableOf, withoutPasswords } from "../../server/config/parse.js";
+import {
+  jsonWithoutPasswords,
+  settingsIn,
+  variableOf,
+  withoutPasswords,
+} from "../../server/config/parse.js";
 import { fileReason } from "../../server/files/file-reason.js";
 import { limits } from "../../server/limits.js";
 import { readFileWithin } from "../../server/files/read-file.js";
@@ -186,10 +191,9 @@ function readBytes(file: string): Uint8Array {
 
 /** A value on one line; a URL without its password. */
 function textOfValue(value: unknown): string {
-  const isText = typeof value === "string";
-  const list = Array.isArray(value) && value.every((each) => typeof each === "string");
-  const text = isText ? value : list ? value.join(",") : JSON.stringify(value);
-  return withoutPasswords(text) || "none";
+  if (typeof value === "string") return withoutPasswords(value) || "none";
+  const isList = Array.isArray(value) && value.every((each) => typeof each === "string");
+  return isList ? value.map(withoutPasswords).join(",") || "none" : jsonWithoutPasswords(value);
 }
 
 /** The flag of a setting: `--deadline-ms` for `deadlineMs`. */

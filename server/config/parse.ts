@@ -38,7 +38,9 @@ function problemsOf(issue: z.core.$ZodIssue, merged: Record<string, unknown>): P
   const key = String(root ?? "the settings");
   // When a list was given as one text, the user knows no index: the quoted part is enough.
   const isPart = typeof merged[key] === "string" && below.length === 1;
-  const value = below.length === 0 ? merged[key] : issue.input;
+  // A comma of a password has cut its URL into parts: the whole is shown without it.
+  const isWhole = below.length === 0 || (isPart && String(merged[key]).includes("@"));
+  const value = isWhole ? merged[key] : issue.input;
   const is = value === undefined ? "is not given" : `is ${shown(value)}`;
   return [{ key, place: isPart ? "" : placeIn(below), text: `${is}: ${issue.message}` }];
 }
@@ -51,13 +53,25 @@ function placeIn(path: readonly PropertyKey[]): string {
 
 /** The value as JSON, cut to `VALUE_LENGTH_MAX` characters, without the password of a URL. */
 function shown(value: unknown): string {
-  const text = withoutPasswords(JSON.stringify(value) ?? String(value));
+  const text = jsonWithoutPasswords(value);
   return text.length <= VALUE_LENGTH_MAX ? text : `${text.slice(0, VALUE_LENGTH_MAX)}…`;
 }
 
-/** The text, without the user and password of each URL in it. */
+/** The value as JSON, each text in it without passwords. */
+export function jsonWithoutPasswords(value: unknown): string {
+  const shownOf = (_key: string, each: unknown) =>
+    typeof each === "string" ? withoutPasswords(each) : each;
+  return JSON.stringify(value, shownOf) ?? String(value);
+}
+
+/**
+ * The text, without what may be users and passwords of URLs: nothing from the first `://` to the
+ * last `@`, as a password may have every character.
+ */
 export function withoutPasswords(text: string): string {
-  return text.replace(/:\/\/[^/,"]*@/g, "://…@");
+  const from = text.indexOf("://");
+  const to = text.lastIndexOf("@");
+  return from < 0 || to < from ? text : `${text.slice(0, from)}://…${text.slice(to)}`;
 }
 
 /** The environment variable of a setting: `LEAN_AGGREGATOR_DEADLINE_MS` for `deadlineMs`. */

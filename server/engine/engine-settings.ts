@@ -21,7 +21,7 @@ const serverUrl = z.string(URLS).transform((text, context) => {
   };
   const [, scheme = "", rest = ""] = /^(nats|tls):\/\/([^/?#]*)\/?$/i.exec(text) ?? [];
   const [, other = "nats"] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text) ?? [];
-  if (/^[a-z]+:\/\/[^/]*@/i.test(text)) {
+  if (text.includes("@")) {
     return problem(
       "a user or password is not taken: servers know this process by {engineCertificate}",
     );

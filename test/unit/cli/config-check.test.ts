@@ -35,6 +35,13 @@ test("each setting has its value, and the flag, variable or file that gave it", 
   expect(stdout).toMatch(/\nthe settings are valid\n$/);
 });
 
+test("a password in a URL within a device is not shown", async () => {
+  const backend = { library: "/p.so", config: "http://me:a/secret@h" };
+  const file = fileWith({ devices: [{ id: "a", backend }] });
+  const { stdout } = await commandInProcess(["config", "check", "--config", file]);
+  expect(rowOf(stdout, "devices")[1]).toContain('"config":"http://…@h"}');
+});
+
 test("each wrong value is named where it was given, and the exit code is 2", async () => {
   vi.stubEnv("LEAN_AGGREGATOR_FENCE_MS", "soon");
   const file = fileWith({ drainMs: 0, polcy: "p.json" });

@@ -42,6 +42,7 @@ describe("a server that is refused", () => {
     ["nats://local host", "expected a host name"],
     ["nats://localhost:99999", "expected a port from 0 to 65535"],
     ["nats://user:secret@localhost", "a user or password is not taken"],
+    ["nats://user:pa/secret@localhost", "a user or password is not taken"],
     [Array.from({ length: 17 }, () => "nats://localhost"), expected],
     ["nats://nats.example", plain],
     ["tls://nats.example,nats://10.0.0.1", plain],
@@ -52,6 +53,15 @@ describe("a server that is refused", () => {
     expect(problems[0]).not.toContain("secret");
   });
 });
+
+test.each(['nats://me:a"secret,secret/:@localhost', ["nats://me:secret@localhost,secret@b"]])(
+  "no part of a password in %j is shown",
+  (engine) => {
+    const problems = problemsOf({ engine });
+    expect(problems.join(" ")).toContain("a user or password is not taken");
+    expect(problems.join(" ")).not.toContain("secret");
+  },
+);
 
 test("plain text to other machines has to be allowed", () => {
   const settings = { engine: "nats://nats.example", insecurePlaintextOnNetwork: true };

@@ -24,6 +24,7 @@ test.each([
   ["otlp", { otlp: "127.0.0.1:4318" }],
   ["otlp", { otlp: "ftp://127.0.0.1" }],
   ["otlp", { otlp: "http://user:secret@127.0.0.1:4318" }],
+  ["otlp", { otlp: 'http://user:a/",secret@127.0.0.1:4318' }],
   ["otlp", { otlp: "http://127.0.0.1:4318/#x" }],
   ["otlp", { otlp: 4318 }],
   ["otlpHeaders", { otlpHeaders: "headers.json" }],
