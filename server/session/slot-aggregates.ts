@@ -22,7 +22,8 @@ const NEVER = Infinity;
 const AT_FENCE_MS = 100;
 
 /** Votes in no proof for reasons that are the node's, not the service's. */
-const OF_THE_NODE = /^(bad_|wrong_|unknown_|covered|stopped: cancelled|.*: (cancelled|superseded))/;
+const OF_THE_NODE =
+  /^(bad_|wrong_|unknown_|other_system|covered|.*: (cancelled|superseded|min_inputs)$)/;
 
 export class SlotAggregates {
   private readonly nodes = new Map<string, Map<bigint, Slot>>();
@@ -36,7 +37,7 @@ export class SlotAggregates {
     if (envelope.isLookup !== true) this.note(envelope, NEVER);
   }
 
-  /** The session has ended. One that its node cancelled, or whose inputs were bad, says nothing. */
+  /** The session has ended. One that its node cancelled, or whose inputs were bad or too few, says nothing. */
   ended({ submission, votes, leftOut }: Pick<Session, "submission" | "votes" | "leftOut">): void {
     const step = votes.proved.findIndex((count) => count > 0);
     const isOfNode = [...leftOut.keys()].every((name) => OF_THE_NODE.test(name));

@@ -82,6 +82,8 @@ test("what the node ended itself, bad inputs, lookups, merges, backlog and no ea
   const { slots, counted } = counting();
   slots.ended(ended(undefined, ["stopped: cancelled", "not_started: superseded"]));
   slots.ended(ended(undefined, ["bad_signature", "covered"]));
+  slots.ended(ended(undefined, ["other_system"], { nodeId: "b" }));
+  slots.ended(ended(undefined, ["not_started: min_inputs", "covered"], { nodeId: "c" }));
   slots.skipped({ ...submissionOf(), isLookup: true });
   slots.skipped(submissionOf({ priority: BACKLOG }));
   slots.skipped(submissionOf({ isMerge: true }));
