@@ -255,11 +255,11 @@ export class Admission {
     }
     const submission: Submission = { ...envelope, groups: decode(prover) };
     const inWay = this.inWayOf(submission, schedule);
-    const skip = this.inFlight(submission, inWay) ?? this.overQuota(submission);
-    if (skip !== undefined) return skip;
-    queue.heard(submission);
     // Their queued groups end when this snapshot is accepted.
     const superseded = submission.shouldReplace ? inWay : [];
+    const skip = this.inFlight(submission, inWay) ?? this.overQuota(submission, superseded);
+    if (skip !== undefined) return skip;
+    queue.heard(submission);
     const forecast = queue.forecast(submission, superseded);
     // With an idle device for it the forecast does not decide: the lane itself decides what it can start. But
     // what would miss ends nothing that waits.
@@ -339,12 +339,12 @@ export class Admission {
     return skipped("overloaded", `${this.sessions.size} sessions are in flight`);
   }
 
-  private overQuota(submission: Submission): Skipped | undefined {
+  private overQuota(submission: Submission, superseded: readonly Session[]): Skipped | undefined {
     const { principal } = submission;
     const { clock, metrics, schedules } = this.modules;
     const usedMs = schedules.accounts.principals.of(principal.name, clock.nowMs());
     const proverSecondsPerMinute = usedMs / 1000;
-    const usage = { ...this.sessions.heldBy(principal.name), proverSecondsPerMinute };
+    const usage = { ...this.sessions.heldBy(principal.name, superseded), proverSecondsPerMinute };
     const broken = brokenQuota(principal, usage, bytesToHold(submission));
     if (broken === undefined) return undefined;
     metrics.overQuota.inc({ quota: broken.quota });

@@ -1,8 +1,8 @@
 /** How much memory an accepted snapshot holds, for the memory budget and for quotas. */
 import { limits } from "../limits.js";
-import type { DecodedGroup, GroupWork } from "../work/group.js";
+import type { GroupWork } from "../work/group.js";
 import { inputsOf, mayStart } from "../work/group.js";
-import { bytesOfClaims } from "../work/claim-bytes.js";
+import { namedBytes } from "../work/claim-bytes.js";
 import { shapeOf } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 
@@ -35,9 +35,4 @@ function claimBytes(work: GroupWork): number {
 function resultBytes(work: GroupWork): number {
   const { raws, children } = shapeOf(work);
   return limits.proofBytesMax + (raws + children) * limits.leftOutBytes;
-}
-
-/** Bytes of what the outcome says in any case: what decoding left out, and a merge's claims. */
-function namedBytes({ claims, work }: DecodedGroup): number {
-  return work.leftOut.length * limits.leftOutBytes + bytesOfClaims(claims);
 }

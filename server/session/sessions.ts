@@ -21,6 +21,7 @@ import { bytesOfClaims } from "../work/claim-bytes.js";
 import type { Submission } from "../work/submission.js";
 import { toOutcome, toSummary } from "./outcome.js";
 import type { AcceptedTimes, NodeRecord, RequestRecord } from "./node-record.js";
+import { heldBy } from "./held-by.js";
 import { auditSession } from "./session-audit.js";
 import { groupOf } from "./session.js";
 import type { Session } from "./session.js";
@@ -158,12 +159,9 @@ export class Sessions {
     return this.all().filter(({ submission }) => submission.nodeId === nodeId);
   }
 
-  /** The principal's sessions in flight, and the bytes held for those and for ended sessions. */
-  heldBy(principal: string): { sessionsInFlight: number; heldBytes: number } {
-    const own = this.all().filter(({ submission }) => submission.principal.name === principal);
-    const ended = this.endedShares.filter((each) => each.principal === principal);
-    const heldBytes = [...own, ...ended].reduce((sum, { share }) => sum + share.heldBytes, 0);
-    return { sessionsInFlight: own.length, heldBytes };
+  /** See `heldBy`. */
+  heldBy(principal: string, superseded: readonly Session[]) {
+    return heldBy(principal, this.all(), this.endedShares, superseded);
   }
 
   /** Opens the session of an accepted snapshot, with every group queued, and starts its timers. */

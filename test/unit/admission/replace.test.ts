@@ -1,11 +1,14 @@
 /** A snapshot that asks to replace: what waits of its node is ended, and a few that have begun go on beside it. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   OutcomeReason,
   OutcomeStatus,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { bytesToHold } from "../../../server/admission/bytes-to-hold.js";
 import { limits } from "../../../server/limits.js";
+import { namedBytes } from "../../../server/work/claim-bytes.js";
 import type { ProofResult } from "../../../server/work/group.js";
+import type { Quota } from "../../../server/work/principal.js";
 import { groupOfMerge, groupOfRaws, TestScheduler, provedResult } from "../../helpers/scheduler.js";
 
 const proved: ProofResult = { ...provedResult, validators: [0, 1] };
@@ -48,4 +51,44 @@ test("what waits is replaced however often, beside two that have begun", () => {
     expect(status).toBe(OutcomeStatus.NOT_STARTED);
     expect(reason).toBe(OutcomeReason.SUPERSEDED);
   }
+});
+
+describe("at a quota", () => {
+  const quotaOf = (quota: Quota) => ({ principal: { name: "node", quota }, ...replacing });
+
+  test("of sessions, one of which all waits is replaced, and one that runs counts", () => {
+    const scheduler = oneLane();
+    scheduler.submit("other", groupOfRaws("other", 1));
+    const one = quotaOf({ sessionsInFlight: 1 });
+    for (const name of ["a", "b"]) {
+      expect(scheduler.submit("node", groupOfRaws(name, 1), one).kind).toBe("accepted");
+    }
+    expect(scheduler.submit("node", work, { ...one, shouldReplace: false }).kind).toBe("skipped");
+    const backlog = { ...one, priority: 1 };
+    expect(scheduler.submit("node", work, backlog)).toMatchObject({ reason: "overloaded" });
+    expect(scheduler.admission.listSessions()).toHaveLength(2);
+
+    const attempt = scheduler.assignments[0]?.attempt ?? 0;
+    scheduler.hear("a", { kind: "ended", attempt, result: proved });
+    scheduler.announceIdle("a", 2);
+    expect(scheduler.submit("node", work, one)).toMatchObject({ reason: "overloaded" });
+    expect(scheduler.admission.listSessions()).toHaveLength(1);
+  });
+
+  test("of bytes, those of the results of what was replaced count, and no more are held", () => {
+    const scheduler = oneLane();
+    scheduler.submit("other", groupOfRaws("other", 1));
+    const heldBefore = scheduler.memory.heldBytes;
+    const merge = (at: number) => groupOfMerge(`merge ${at}`, { raws: 2, proofs: 1, votes: 800 });
+    const oneBytes = bytesToHold({ bytes: 1000, groups: [merge(0)] });
+    const heldBytes = oneBytes + 3 * namedBytes(merge(0));
+    const quota = quotaOf({ heldBytes });
+    const answers = Array.from({ length: 6 }, (_, at) => {
+      const answer = scheduler.submit("node", merge(at), quota);
+      expect(scheduler.memory.heldBytes - heldBefore).toBeLessThanOrEqual(heldBytes);
+      return answer.kind;
+    });
+    const accepted = Array<string>(4).fill("accepted");
+    expect(answers).toEqual([...accepted, "skipped", "skipped"]);
+  });
 });
