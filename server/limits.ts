@@ -203,7 +203,7 @@ export const limits = {
   slotsCountedOfNodeMax: 64,
   /** Lines of the audit record that wait to be written; one that finds no room is lost, and counted. */
   auditPendingBytesMax: 4 * 1024 * 1024,
-  /** Time at the end for a disk to take what waits for it: a stuck one delays the end so. */
+  /** Time for a disk to take what waits for it, or to open a file: a stuck one delays an end or a reload so. */
   diskTakeMsMax: 2000,
   /** An answer of `StreamActivity` in a recording: 512 activities, and 64 devices with their costs. */
   recordedAnswerBytesMax: 1024 * 1024,

@@ -84,14 +84,24 @@ export class AuditLog {
 
   /**
    * Closes the file and opens it again by its name; lines that are not written yet go to the new one.
-   * Resolves with false, and says why in the log, when it cannot be opened: then the lines wait.
+   * Resolves with false, and says why in the log, when it cannot be opened, or not within two seconds:
+   * then the lines wait.
    */
-  reopen(): Promise<boolean> {
-    return new Promise((resolve) => {
-      this.reopened.push(resolve);
-      this.retryNow();
-      this.writing ??= this.writeAll();
+  async reopen(): Promise<boolean> {
+    const { clock, log } = this.modules;
+    let isOpen: boolean | undefined;
+    const done = new Promise<void>((resolve) => {
+      this.reopened.push((is) => {
+        isOpen = is;
+        resolve();
+      });
     });
+    this.retryNow();
+    this.writing ??= this.writeAll();
+    await settledWithin(clock, limits.diskTakeMsMax, done);
+    if (isOpen !== undefined) return isOpen;
+    log.error({ path: this.path }, "the disk of the audit record does not answer; its lines wait");
+    return false;
   }
 
   /** Writes what waits, for up to two seconds, and closes the file. Never rejects. */

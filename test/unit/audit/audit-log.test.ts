@@ -1,5 +1,9 @@
 /** The audit record: it delays no call, loses nothing for a moment's fault, and is rotated. */
+import { execFileSync } from "node:child_process";
 import {
+  closeSync,
+  constants,
+  openSync,
   readFileSync,
   renameSync,
   statSync,
@@ -11,14 +15,16 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { expect, test } from "vitest";
 import { AuditLog } from "../../../server/audit/audit-log.js";
+import type { Clock } from "../../../server/clock.js";
 import { systemClock } from "../../../server/clock.js";
 import { limits } from "../../../server/limits.js";
+import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 
-function auditAt(path: string) {
+function auditAt(path: string, clock: Clock = systemClock) {
   const logged: string[] = [];
   const log = pino({ base: null }, { write: (line: string) => void logged.push(line) });
-  const audit = new AuditLog(path, { clock: systemClock, log });
+  const audit = new AuditLog(path, { clock, log });
   let lost = 0;
   audit.countLost(() => lost++);
   return { audit, logged, lost: () => lost };
@@ -104,5 +110,24 @@ test.runIf(process.platform === "linux")(
     await audit.close();
     expect(logged.at(-1)).toContain('"lines":2,"msg":"lines of the audit record are lost"');
     audit.add("session", {}); // after the end: nothing
+  },
+);
+
+test.runIf(process.platform === "linux")(
+  "a disk that hangs holds up no reload: after two seconds the file counts as not opened",
+  async () => {
+    const path = freshFile();
+    const clock = new VirtualClock();
+    const { audit, logged } = auditAt(path, clock);
+    unlinkSync(path);
+    // A pipe without a reader: opening it waits for one.
+    execFileSync("mkfifo", [path]);
+    const reopened = [audit.reopen(), audit.reopen()];
+    await clock.runUntil(limits.diskTakeMsMax, () => undefined);
+    expect(await Promise.all(reopened)).toEqual([false, false]);
+    expect(logged.at(-1)).toContain("the disk of the audit record does not answer");
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    await audit.close();
+    closeSync(reader);
   },
 );
