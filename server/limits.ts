@@ -209,6 +209,8 @@ export const limits = {
   recordedAnswerBytesMax: 1024 * 1024,
   /** A file of a recording, which is read as a whole. */
   recordFileBytesMax: 1024 * 1024 * 1024,
+  /** Files of a recording: one at least for each run, also of a service that restarts each few seconds. */
+  recordFilesMax: 10_000,
   /** The input of a command: some thousand proofs in JSON. */
   inputFileBytesMax: 256 * 1024 * 1024,
   /** Time that a command waits for the next bytes of a pipe that is named as its file. */
@@ -359,7 +361,6 @@ export const limits = {
 export const defaults = {
   /** A devnet of four nodes records about 1 MB a slot, so 256 MB last for the last quarter of an hour. */
   recordMb: 256,
-  recordFiles: 8,
   /** A proof of a slot's votes is useful if it is ready within 750 ms of the snapshot. */
   deadlineMs: 750,
   /**

@@ -85,11 +85,11 @@ export async function runService(config: Config, modules: RunModules): Promise<n
 
 /** Undefined when nothing is recorded. Throws `CommandError` when the folder cannot be used. */
 function openRecorder(
-  { record, recordMb, recordFiles: filesMax, recordContent: content, devices }: Config,
+  { record, recordMb, recordContent: content, devices }: Config,
   { log, version, run }: { log: Logger; version: string; run: string },
 ): Recorder | undefined {
   if (record === undefined) return undefined;
-  const bounds = { folder: record, bytesMax: recordMb * 1_000_000, filesMax };
+  const bounds = { folder: record, bytesMax: recordMb * 1_000_000 };
   const who = { content, service: version, run, devices: devices.length };
   try {
     return new Recorder({ ...bounds, ...who }, { clock: systemClock, log });

@@ -50,7 +50,6 @@ const SETTINGS: readonly SettingHelp[] = [
   ],
   ["--record <folder>", "record requests and outcomes there, for 'lean-aggregator replay'"],
   ["--record-mb <n>", "most megabytes of a recording; then its oldest file goes"],
-  ["--record-files <n>", "number of files that share these megabytes"],
   [
     "--record-content <what>",
     "full: requests as they came; shapes: without public keys, signatures and proofs",

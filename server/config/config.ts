@@ -102,10 +102,8 @@ const settings = z.strictObject({
   otlpRatio: fraction.default(1),
   /** Folder in which requests and outcomes are recorded, for `replay`. Default: none are. */
   record: z.string(recordFolder).min(1, recordFolder).optional(),
-  /** Most megabytes of a recording; then its oldest file goes. */
-  recordMb: whole("megabytes", 1, 1_000_000).default(defaults.recordMb),
-  /** Number of files that share these megabytes. */
-  recordFiles: whole("files", 2, 1000).default(defaults.recordFiles),
+  /** Most megabytes of a recording; then its oldest file goes. With less, its files hold too little. */
+  recordMb: whole("megabytes", 16, 1_000_000).default(defaults.recordMb),
   /** `full`: requests as they came. `shapes`: without public keys, signatures and proofs. */
   recordContent: oneOf(["full", "shapes"]).default("full"),
   /**

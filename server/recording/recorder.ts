@@ -1,7 +1,7 @@
 /**
  * Records requests, the ends of their groups and what the live page is shown in a folder, for
  * `lean-aggregator replay` and `page`, and for the judge of the schedule. A call only puts its record into a queue; it is encoded and written after
- * the call has been answered. Bounded in bytes and files: the oldest file goes. A record for which
+ * the call has been answered. Bounded in bytes: the oldest file goes. A record for which
  * there is no room, or that the reader would refuse, is left out and counted. What cannot be written
  * ends the recording with one line in the log, and never a call.
  */
@@ -42,9 +42,8 @@ import { RecordingFiles } from "./recording-files.js";
 
 export interface RecorderOptions {
   folder: string;
-  /** Most bytes of all files together, and most files. */
+  /** Most bytes of all files together. */
   bytesMax: number;
-  filesMax: number;
   /** `shapes`: without public keys, signatures and proofs; enough for a simulation. */
   content: Recording["content"];
   /** Version and run of the service, and the number of its devices. */

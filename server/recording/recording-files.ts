@@ -1,5 +1,5 @@
-/** The files of a recording: the newest is written, the oldest goes when there are too many. */
-import { mkdirSync, readdirSync } from "node:fs";
+/** The files of a recording: the newest is written, the oldest go when all together are too large. */
+import { lstatSync, mkdirSync, readdirSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,14 +10,18 @@ export interface RecordingBounds {
   folder: string;
   /** Most bytes of all files together. */
   bytesMax: number;
-  filesMax: number;
 }
+
+/** A file has so much of all bytes: what goes at once, and what a record must fit into. */
+const FILES = 8;
 
 const NEWLINE = Buffer.from("\n");
 
 export class RecordingFiles {
-  private names: string[];
+  /** Size of each file by its name, oldest first; of the file that is written, its share. */
+  private readonly sizes: Map<string, number>;
   private next: number;
+  private name = "";
   private file: FileHandle | undefined;
   private bytes = 0;
   private readonly fileBytesMax: number;
@@ -30,13 +34,14 @@ export class RecordingFiles {
     private readonly bounds: RecordingBounds,
     private readonly head: Buffer,
   ) {
-    const { folder, bytesMax, filesMax } = bounds;
+    const { folder, bytesMax } = bounds;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    this.names = readdirSync(folder)
+    const names = readdirSync(folder)
       .filter((name) => recordingFile.test(name))
       .sort();
-    this.next = Number(this.names.at(-1)?.slice(0, 8) ?? 0) + 1;
-    this.fileBytesMax = Math.min(Math.floor(bytesMax / filesMax), limits.recordFileBytesMax);
+    this.sizes = new Map(names.map((name) => [name, sizeOf(join(folder, name))]));
+    this.next = Number(names.at(-1)?.slice(0, 8) ?? 0) + 1;
+    this.fileBytesMax = Math.min(Math.floor(bytesMax / FILES), limits.recordFileBytesMax);
   }
 
   /** Writes one record; false for one that no file can hold. Rejects with the system's error. */
@@ -52,19 +57,24 @@ export class RecordingFiles {
   async close(): Promise<void> {
     await this.file?.close();
     this.file = undefined;
+    if (this.sizes.has(this.name)) this.sizes.set(this.name, this.bytes);
   }
 
   private async begin(): Promise<void> {
     await this.close();
-    while (this.names.length >= this.bounds.filesMax) {
-      const [oldest = ""] = this.names;
-      await rm(join(this.bounds.folder, oldest), { force: true });
-      this.names.shift();
+    const { folder, bytesMax } = this.bounds;
+    let bytes = this.fileBytesMax;
+    for (const size of this.sizes.values()) bytes += size;
+    for (const [oldest, size] of this.sizes) {
+      if (bytes <= bytesMax && this.sizes.size < limits.recordFilesMax) break;
+      await rm(join(folder, oldest), { force: true });
+      this.sizes.delete(oldest);
+      bytes -= size;
     }
-    const name = `${String(this.next++).padStart(8, "0")}.rec`;
+    this.name = `${String(this.next++).padStart(8, "0")}.rec`;
     // "wx" never writes through a link that another user put there.
-    this.file = await open(join(this.bounds.folder, name), "wx", 0o600);
-    this.names.push(name);
+    this.file = await open(join(folder, this.name), "wx", 0o600);
+    this.sizes.set(this.name, this.fileBytesMax);
     this.bytes = 0;
     await this.write([this.head], this.head.length);
   }
@@ -75,4 +85,9 @@ export class RecordingFiles {
     if (written?.bytesWritten === bytes) return;
     throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
   }
+}
+
+/** Bytes of a file; 0 for one that has gone. */
+function sizeOf(path: string): number {
+  return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -30,7 +30,7 @@ let page: Page;
 async function record(folder: string): Promise<void> {
   const modules = { clock: systemClock, log: createLog("silent") };
   const who = { content: "shapes", service: "test", run: "00000000000000aa", devices: 1 } as const;
-  const recorder = new Recorder({ folder, bytesMax: 1e7, filesMax: 2, ...who }, modules);
+  const recorder = new Recorder({ folder, bytesMax: 1e8, ...who }, modules);
   const proveMs = ({ raws }: { raws: number }) => (SHOTS ? 200 + 28 * raws : 40 + 2 * raws);
   const prover = () => startFakeProver({ accepts: "any", proveMs, sleep: (ms) => delay(ms) });
   const devices = [{ id: "cpu-a", cores: "0-3" }];

@@ -26,7 +26,7 @@ const line = (value: object) => Buffer.from(`${JSON.stringify(value)}\n`);
 /** One snapshot a slot of 4 s, each of one group with 3 raw signatures, of which 1 is in its child. */
 async function recording(proveMs: number, participants = indicesToBits([1, 7])) {
   const folder = join(temporaryFolder(), "tiny");
-  const files = new RecordingFiles({ folder, bytesMax: 1e6, filesMax: 2 }, line(head));
+  const files = new RecordingFiles({ folder, bytesMax: 1e7 }, line(head));
   for (let nth = 0; nth < SNAPSHOTS; nth++) {
     const rawSignatures = [1, 2, 3].map((validatorIndex) => ({ validatorIndex }));
     const groups = [{ data: inventedData(nth), rawSignatures, children: [{ participants }] }];

@@ -28,7 +28,7 @@ import { mergeOf, proofComponent, rawsComponent } from "../../../tools/harness/m
 afterEach(() => vi.restoreAllMocks());
 
 const who = { service: "test", run: "00000000000000aa", devices: 1 };
-const bounds = { bytesMax: 1e9, filesMax: 2 };
+const bounds = { bytesMax: 1e9 };
 
 function recorderIn(
   folder: string,

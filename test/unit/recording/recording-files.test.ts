@@ -19,9 +19,11 @@ import { Random } from "../../../tools/sim/random.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 
 const FILE_BYTES_MAX = 100_000;
+const FILES_MAX = 20;
 vi.mock("../../../server/limits.js", async (original) => {
   const real = await original<typeof Limits>();
-  return { ...real, limits: { ...real.limits, recordFileBytesMax: 100_000 } };
+  const lower = { recordFileBytesMax: 100_000, recordFilesMax: 20 };
+  return { ...real, limits: { ...real.limits, ...lower } };
 });
 
 const line = (value: object) => Buffer.from(`${JSON.stringify(value)}\n`);
@@ -49,7 +51,7 @@ const submission = (bytes: number) => ({
   bytes,
 });
 
-async function recording(bounds = { bytesMax: 1e6, filesMax: 2 }, records = [lost(1)]) {
+async function recording(bounds = { bytesMax: 1e7 }, records = [lost(1)]) {
   const folder = join(temporaryFolder(), "recording");
   const files = new RecordingFiles({ folder, ...bounds }, line(head));
   for (const record of records) await files.append(line(record));
@@ -72,28 +74,62 @@ test("folder and files are their owner's alone, whatever the umask", async () =>
   }
 });
 
-test("bytes and files are bounded, over all runs: the oldest file goes", async () => {
-  const bounds = { bytesMax: 3 * 500, filesMax: 3 };
+/** Sizes of the files, oldest first. */
+const sizesIn = (folder: string) =>
+  readdirSync(folder)
+    .sort()
+    .map((name) => statSync(join(folder, name)).size);
+const sum = (sizes: readonly number[]) => sizes.reduce((all, size) => all + size, 0);
+/** How many records each `lost` of the recording names. */
+const kept = (folder: string) =>
+  recordsIn(folder).flatMap((each) => (each.kind === "lost" ? each.requests : []));
+
+test("bytes are bounded: the oldest file goes, and a file has an eighth", async () => {
+  const bytesMax = 8 * 500;
   const records = Array.from({ length: 100 }, (_, at) => lost(at));
-  const folder = await recording(bounds, records);
-  const sizes = () => readdirSync(folder).map((name) => statSync(join(folder, name)).size);
-  const kept = () =>
-    recordsIn(folder).flatMap((each) => (each.kind === "lost" ? each.requests : []));
-  expect(sizes()).toHaveLength(3);
-  expect(Math.max(...sizes())).toBeLessThanOrEqual(500);
-  expect(kept().at(-1)).toBe(99);
-  const next = new RecordingFiles({ folder, ...bounds }, line(head));
-  await next.append(line(lost(100)));
+  const folder = await recording({ bytesMax }, records);
+  expect(sizesIn(folder)).toHaveLength(8);
+  expect(Math.max(...sizesIn(folder))).toBeLessThanOrEqual(500);
+  expect(kept(folder).at(-1)).toBe(99);
+  const next = new RecordingFiles({ folder, bytesMax }, line(head));
   // No file could hold this one: it is left out.
   expect(await next.append(line(lost(101)), new Uint8Array(500))).toBe(false);
+  await next.append(line(lost(100)));
   await next.close();
-  expect(sizes()).toHaveLength(3);
-  expect(kept().at(-1)).toBe(100);
+  expect(sum(sizesIn(folder))).toBeLessThanOrEqual(bytesMax);
+  expect(kept(folder).at(-1)).toBe(100);
+});
+
+test("restarts with little to record leave a large history, and a lower bound does not", async () => {
+  const records = Array.from({ length: 60 }, (_, at) => lost(at));
+  const folder = await recording({ bytesMax: 8 * 1000 }, records);
+  const before = sizesIn(folder).length;
+  const restart = async (bytesMax: number, requests: number) => {
+    const files = new RecordingFiles({ folder, bytesMax }, line(head));
+    await files.append(line(lost(requests)));
+    await files.close();
+  };
+  for (let run = 0; run < 8; run++) await restart(8 * 1000, 100 + run);
+  expect(sizesIn(folder)).toHaveLength(before + 8);
+  expect(kept(folder)).toHaveLength(68);
+  await restart(8 * 300, 200);
+  expect(sum(sizesIn(folder))).toBeLessThanOrEqual(8 * 300);
+  expect(kept(folder).slice(-2)).toEqual([107, 200]);
+});
+
+test("files are bounded too, however small they are", async () => {
+  const folder = await recording();
+  for (let run = 0; run < FILES_MAX + 5; run++) {
+    const files = new RecordingFiles({ folder, bytesMax: 1e7 }, line(head));
+    await files.append(line(lost(run)));
+    await files.close();
+  }
+  expect(kept(folder)).toHaveLength(FILES_MAX);
 });
 
 test("no file is larger than a reader takes, whatever the bounds allow", async () => {
   const records = Array.from({ length: 2000 }, (_, at) => lost(at));
-  const folder = await recording({ bytesMax: 1e9, filesMax: 3 }, records);
+  const folder = await recording({ bytesMax: 1e9 }, records);
   const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size);
   expect(sizes).toHaveLength(2);
   expect(Math.max(...sizes)).toBeLessThanOrEqual(FILE_BYTES_MAX);
