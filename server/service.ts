@@ -378,8 +378,7 @@ export async function startService(config: Config, modules: ServiceModules): Pro
     await tracing?.close();
     tls?.close();
     await kill();
-    await operatorCalls.close();
-    await recorder?.close();
+    await recorder?.close(operatorCalls.close());
     log.info({}, "closed");
   };
   let closing: Promise<void> | undefined;

@@ -176,10 +176,13 @@ export class Recorder {
     await settledWithin(this.modules.clock, limits.diskTakeMsMax, this.written());
   }
 
-  /** Writes what waits, for up to two seconds, and closes the file. Never rejects. */
-  async close(): Promise<void> {
+  /**
+   * Writes what waits, for up to two seconds, and closes the file. Never rejects.
+   * @param last resolves once all records have been added; the two seconds include it
+   */
+  async close(last?: Promise<void>): Promise<void> {
     const { clock, log } = this.modules;
-    await settledWithin(clock, limits.diskTakeMsMax, this.finish());
+    await settledWithin(clock, limits.diskTakeMsMax, this.finish(last));
     this.state = "stopped";
     if (this.writing === undefined) return;
     const { folder } = this.options;
@@ -189,8 +192,9 @@ export class Recorder {
     log.error({ folder, records }, "the last records of the recording are lost");
   }
 
-  /** Never rejects. */
-  private async finish(): Promise<void> {
+  /** Rejects only as `last` does. */
+  private async finish(last?: Promise<void>): Promise<void> {
+    await last;
     await this.written();
     this.state = "stopped";
     await this.files.close().catch(() => undefined);

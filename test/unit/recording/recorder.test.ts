@@ -1,6 +1,7 @@
 /** The recorder: it delays no call, keeps a bounded queue, and stops where it cannot write. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { afterEach, expect, test, vi } from "vitest";
@@ -165,15 +166,19 @@ test("a disk that hangs holds a bounded number of records, and ends wait two sec
   const one = ended(0);
   const room = limits.recordPendingBytesMax / 1024;
   for (let at = 0; at < room + 5; at++) recorder.ended(one);
-  const ends = async () => {
-    await recorder.seen({ nowMs: clock.nowMs(), run: "one" });
-    await recorder.close();
+  // As many answers as there are activities to keep, each after the one before.
+  const last = async () => {
+    for (let answers = 0; answers < 5 && recorder.isOpen; answers++) {
+      await recorder.seen({ nowMs: clock.nowMs(), run: "one" });
+    }
   };
-  const ending = ends();
-  await clock.runUntil(2 * limits.diskTakeMsMax, () => undefined);
-  await ending;
-  // The one that hangs says what was lost.
-  const records = 1 + room;
+  let isClosed = false;
+  void recorder.close(last()).then(() => (isClosed = true));
+  await setImmediate();
+  await clock.runUntil(limits.diskTakeMsMax, () => undefined);
+  expect(isClosed).toBe(true);
+  // The one that hangs says what was lost until then; one answer more came at the end.
+  const records = 1 + room + 1;
   expect(lines).toMatchObject([
     { level: "warn", requests: 0, outcomes: 5, answers: 1 },
     { level: "error", folder, records, msg: "the last records of the recording are lost" },
