@@ -101,6 +101,7 @@ export class Access {
   /** Ends the streams and waiting calls that are no longer allowed. */
   review(): void {
     for (const { credential, ask, revoked } of this.open) {
+      if (revoked.signal.aborted) continue;
       const decision = this.decide(credential, ask);
       if (decision.kind === "allowed") continue;
       this.note(decision);

@@ -156,13 +156,15 @@ test("a policy that changes ends the streams that it no longer allows, and no ot
 });
 
 test("a stream ends with its token", async () => {
-  const { access, time, look } = accessOf(fileOf(GOOD));
+  const { access, time, look, denied } = accessOf(fileOf(GOOD));
   const stream = access.openStream(token, ask);
   await look();
   expect(stream.signal.aborted).toBe(false);
   time.unixMs = TOKEN_END;
-  await look();
+  // Its caller takes no answer, so it is still open at the next reviews.
+  for (let reviews = 0; reviews < 3; reviews++) await look();
   expect(stream.signal.reason).toMatchObject({ kind: "unauthenticated" });
+  expect(await denied("expired_token")).toBe(1);
 });
 
 test("a file that cannot be used leaves the old policy in force, and is logged once", async () => {
