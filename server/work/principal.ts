@@ -5,9 +5,9 @@
  * applies, or no limit in the case of calls.
  */
 export interface Quota {
-  /** Sessions that have not ended; a session that a new snapshot replaces still counts. */
+  /** Sessions that have not ended. One that the new snapshot replaces counts while it has a running proof. */
   sessionsInFlight?: number | undefined;
-  /** Snapshots and results held for the principal, in bytes. */
+  /** Snapshots and results held for the principal, in bytes; of what the new snapshot replaces, only the results. */
   heldBytes?: number | undefined;
   /** Proving time in seconds per minute, averaged over about a minute; recent proofs count most. */
   proverSecondsPerMinute?: number | undefined;
