@@ -32,6 +32,7 @@ export interface CallGrant {
 interface OpenCall {
   credential: Credential;
   ask: Ask;
+  /** "stream": one of results. */
   kind: "stream" | "wait";
   /** Name of the principal. */
   principal: string;
@@ -73,7 +74,7 @@ export class Access {
     return principal;
   }
 
-  /** Like `check`, for a stream: refuses it when its principal has its quota of streams open. */
+  /** Like `check`, for a stream of results: refuses it when its principal has its quota of them open. */
   openStream(credential: Credential, ask: Ask): CallGrant {
     const principal = this.check(credential, ask);
     const streams = [...this.open].filter(
@@ -85,7 +86,7 @@ export class Access {
     return this.grant({ credential, ask, kind: "stream", principal: principal.name });
   }
 
-  /** Like `check`, for a call that waits, such as `GetSession` with `wait_ms`. */
+  /** Like `check`, for a call that is open for long, but streams no results. */
   openWait(credential: Credential, ask: Ask): CallGrant {
     const { name } = this.check(credential, ask);
     return this.grant({ credential, ask, kind: "wait", principal: name });
@@ -109,7 +110,7 @@ export class Access {
     }
   }
 
-  /** How many streams are open, of all principals. */
+  /** How many streams of results are open, of all principals. */
   private get streamsOpen(): number {
     return [...this.open].filter(({ kind }) => kind === "stream").length;
   }

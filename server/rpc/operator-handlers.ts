@@ -212,10 +212,8 @@ export class AdminHandlers {
       const detail = `${limits.activityStreamsMax} streams of activity are open: close one`;
       throw new Refusal("resource_exhausted", "", detail);
     }
-    const grant = access.openStream(call.credential, {
-      call: "StreamActivity",
-      isOperators: true,
-    });
+    const ask = { call: "StreamActivity", isOperators: true };
+    const grant = access.openWait(call.credential, ask);
     this.looking++;
     try {
       const reader = { ...call, revoked: grant.signal };
