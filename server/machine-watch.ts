@@ -33,6 +33,7 @@ export class MachineWatch {
   readonly laneOptions: LaneOptions;
   readonly nodeConnectionsMax: number;
   private memoryBytes: number;
+  private readonly isMemoryLimitRead: boolean;
   private cancel = () => {};
 
   /** Throws when the limit on open files is too low to serve. */
@@ -43,6 +44,7 @@ export class MachineWatch {
     const machine = modules.readMachine();
     const { memoryBytes, openFilesMax } = machine;
     this.memoryBytes = memoryBytes;
+    this.isMemoryLimitRead = machine.isMemoryLimitRead;
     this.laneOptions = laneOptionsOf(config, memoryBytes);
     this.nodeConnectionsMax = nodeConnectionsMax(openFilesMax, config.devices.length);
     modules.log.info(
@@ -67,8 +69,10 @@ export class MachineWatch {
   private poll(): void {
     const { clock, log, readMachine } = this.modules;
     this.cancel = clock.at(clock.nowMs() + limits.machinePollMs, () => {
-      const { memoryBytes } = readMachine();
-      if (memoryBytes !== this.memoryBytes) {
+      const { memoryBytes, isMemoryLimitRead } = readMachine();
+      // Without a free descriptor nothing can be read: that is no change.
+      const isKnown = isMemoryLimitRead || !this.isMemoryLimitRead;
+      if (isKnown && memoryBytes !== this.memoryBytes) {
         this.memoryBytes = memoryBytes;
         Object.assign(this.laneOptions, laneOptionsOf(this.config, memoryBytes));
         log.warn(this.memoryLine(), "the memory limit has changed");

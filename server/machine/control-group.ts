@@ -44,12 +44,14 @@ function groupFolders(
   return { version, folders: [...folders, base] };
 }
 
-/** The lowest memory limit in bytes; undefined without one. */
-export function memoryLimitBytes(read: ReadText = readText): number | undefined {
+/** The lowest memory limit in bytes; undefined without one. `isRead`: whether the groups say what it is. */
+export function memoryLimit(read: ReadText = readText): { bytes?: number; isRead: boolean } {
   const { version, folders } = groupFolders("memory", read);
   // The kernel kills above `max`, and slows a process down to a crawl above `high`.
   const names = version === 1 ? ["memory.limit_in_bytes"] : ["memory.max", "memory.high"];
-  return lowest(folders.flatMap((folder) => names.map((name) => number(read(join(folder, name))))));
+  const texts = folders.flatMap((folder) => names.map((name) => read(join(folder, name))));
+  const bytes = lowest(texts.map(number));
+  return { ...(bytes !== undefined && { bytes }), isRead: texts.some((text) => text !== "") };
 }
 
 /** The lowest CPU quota in cores, such as 0.5; undefined without one. */

@@ -3,12 +3,14 @@
  * its log and `doctor` all take their figures from here, so that they agree.
  */
 import { availableParallelism, totalmem } from "node:os";
-import { cpuQuotaCores, memoryLimitBytes, readText, tasksLeft } from "./control-group.js";
+import { cpuQuotaCores, memoryLimit, readText, tasksLeft } from "./control-group.js";
 import type { ReadText } from "./control-group.js";
 
 export interface Machine {
   /** Bytes of memory: the machine's, or the control group's limit where that is lower. */
   memoryBytes: number;
+  /** Whether a control group says what its memory limit is, be it none. */
+  isMemoryLimitRead: boolean;
   /** Cores on which this process runs. */
   cores: number;
   /** CPU time that the control group allows, in cores; Infinity without a quota. */
@@ -21,8 +23,10 @@ export interface Machine {
 
 /** Reads what the service may use. The values may change while it runs, so read them again. */
 export function readMachine(read: ReadText = readText, totalBytes = totalmem()): Machine {
+  const { bytes = Infinity, isRead } = memoryLimit(read);
   return {
-    memoryBytes: Math.min(totalBytes, memoryLimitBytes(read) ?? Infinity),
+    memoryBytes: Math.min(totalBytes, bytes),
+    isMemoryLimitRead: isRead,
     cores: availableParallelism(),
     quotaCores: cpuQuotaCores(read) ?? Infinity,
     openFilesMax: processLimit("Max open files", read),

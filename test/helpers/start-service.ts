@@ -18,6 +18,7 @@ let instances = 0;
 /** A machine that limits nothing. */
 export const testMachine: Machine = {
   memoryBytes: 8e9,
+  isMemoryLimitRead: true,
   cores: 2,
   quotaCores: Infinity,
   openFilesMax: Infinity,

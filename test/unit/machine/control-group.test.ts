@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   cpuQuotaCores,
   grantableCores,
-  memoryLimitBytes,
+  memoryLimit,
   oomKills,
   tasksLeft,
 } from "../../../server/machine/control-group.js";
@@ -41,34 +41,40 @@ const UNIT_1 = {
 
 describe("the memory limit", () => {
   test("is that of the own group, or of a group above it where that is lower", () => {
-    expect(memoryLimitBytes(kernel(UNIT))).toBe(2 * GIB);
+    expect(memoryLimit(kernel(UNIT)).bytes).toBe(2 * GIB);
     const slice = { ...UNIT, "/sys/fs/cgroup/system.slice/memory.max": `${GIB}` };
-    expect(memoryLimitBytes(kernel(slice))).toBe(GIB);
-    expect(memoryLimitBytes(kernel(UNIT_1))).toBe(GIB);
+    expect(memoryLimit(kernel(slice)).bytes).toBe(GIB);
+    expect(memoryLimit(kernel(UNIT_1)).bytes).toBe(GIB);
   });
 
   test("counts memory.high, above which the kernel slows a process down", () => {
     const high = { ...UNIT, "/sys/fs/cgroup/system.slice/lean.service/memory.high": `${GIB}` };
-    expect(memoryLimitBytes(kernel(high))).toBe(GIB);
+    expect(memoryLimit(kernel(high)).bytes).toBe(GIB);
   });
 
   test("is a container's where only its own part of the tree is mounted", () => {
     const version2 = { "/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": `${GIB}` };
-    expect(memoryLimitBytes(kernel(version2))).toBe(GIB);
+    expect(memoryLimit(kernel(version2)).bytes).toBe(GIB);
     const outside = { ...version2, "/proc/self/cgroup": "0::/../../other\n" };
-    expect(memoryLimitBytes(kernel(outside))).toBe(GIB);
+    expect(memoryLimit(kernel(outside)).bytes).toBe(GIB);
     const version1 = {
       "/proc/self/cgroup": "4:memory:/docker/0123\n",
       "/sys/fs/cgroup/memory/memory.limit_in_bytes": `${GIB}`,
     };
-    expect(memoryLimitBytes(kernel(version1))).toBe(GIB);
+    expect(memoryLimit(kernel(version1)).bytes).toBe(GIB);
   });
 
   test("is undefined where nothing sets one", () => {
-    expect(memoryLimitBytes(kernel({}))).toBeUndefined();
-    expect(memoryLimitBytes(kernel({ "/proc/self/cgroup": "0::/\n" }))).toBeUndefined();
+    expect(memoryLimit(kernel({})).bytes).toBeUndefined();
+    expect(memoryLimit(kernel({ "/proc/self/cgroup": "0::/\n" })).bytes).toBeUndefined();
     const none = { ...UNIT_1, "/sys/fs/cgroup/memory/lean/memory.limit_in_bytes": NO_LIMIT };
-    expect(memoryLimitBytes(kernel(none))).toBeUndefined();
+    expect(memoryLimit(kernel(none)).bytes).toBeUndefined();
+  });
+
+  test("is read where a group says that there is none, too", () => {
+    const none = { "/proc/self/cgroup": "0::/unit\n", "/sys/fs/cgroup/unit/memory.max": "max\n" };
+    expect(memoryLimit(kernel(none))).toEqual({ isRead: true });
+    expect(memoryLimit(kernel({}))).toEqual({ isRead: false });
   });
 
   test("lowers the machine's memory, and a higher one does not raise it", () => {

@@ -31,7 +31,11 @@ test("a memory limit that changes moves the room for a standby and the ceiling o
     refreshShare: 0.01,
     leafRawsMax: 0,
   });
-  machine.memoryBytes = 8e9;
+  const before = { ...watch.laneOptions };
+  Object.assign(machine, { memoryBytes: 64e9, isMemoryLimitRead: false });
+  look();
+  expect(watch.laneOptions, "a limit that cannot be read has not changed").toEqual(before);
+  Object.assign(machine, { memoryBytes: 8e9, isMemoryLimitRead: true });
   look();
   expect(watch.laneOptions).toEqual({
     standbyBytesMax: 3.5e9,
