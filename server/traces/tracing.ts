@@ -5,6 +5,7 @@
  */
 import type { ActivityFeed } from "../activity.js";
 import type { Clock } from "../clock.js";
+import { cut, LIBRARY_ERROR_LENGTH_MAX } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Logger } from "../log/log.js";
 import type { Metrics } from "../metrics/metrics.js";
@@ -20,6 +21,8 @@ const SEND_EVERY_MS = 1000;
 /** Time after a failed request; doubled with each that follows, up to the longest. */
 const RETRY_MS = 1000;
 const RETRY_MS_MAX = 30_000;
+/** Time between two logged failures. */
+const LOG_EVERY_MS = 60_000;
 /** Most milliseconds that `close` goes on sending. */
 const CLOSE_MS_MAX = 2000;
 
@@ -47,7 +50,10 @@ export class Tracing {
   private sending: Promise<void> | undefined;
   private sendAtMs = 0;
   private retryMs = RETRY_MS;
+  /** Whether the last logged failure lasts. */
   private isFailing = false;
+  /** When the next failure may be logged. */
+  private logFromMs = -Infinity;
   private isClosed = false;
 
   constructor(
@@ -135,14 +141,16 @@ export class Tracing {
     this.sendAtMs = clock.nowMs() + SEND_EVERY_MS;
   }
 
-  /** Logs the first of several failures, and the end of them. */
+  /** Logs the first of several failures, and the end of them: once a minute, however often it changes. */
   private note(sent: Sent): void {
-    const { log } = this.modules;
+    const { clock, log } = this.modules;
     const hasFailed = sent.kind !== "taken" || sent.rejected > 0;
-    if (hasFailed === this.isFailing) return;
+    const nowMs = clock.nowMs();
+    if (hasFailed === this.isFailing || (hasFailed && nowMs < this.logFromMs)) return;
     this.isFailing = hasFailed;
     if (hasFailed) {
-      const line = { reason: printable(sent.reason) };
+      this.logFromMs = nowMs + LOG_EVERY_MS;
+      const line = { reason: cut(printable(sent.reason), LIBRARY_ERROR_LENGTH_MAX) };
       log.warn(line, "the collector of --otlp does not take the traces; the service goes on");
     } else log.info({}, "the collector of --otlp takes the traces again");
   }
