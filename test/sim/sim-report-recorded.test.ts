@@ -2,9 +2,15 @@
 import { join } from "node:path";
 
 import { create, toBinary } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { indicesToBits } from "../../proto/bitlist.js";
-import { SubmitSnapshotRequestSchema } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  BusyPolicy,
+  GroupSchema,
+  ProofKind,
+  SubmitSnapshotRequestSchema,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { RecordingError } from "../../server/recording/read-recording.js";
 import { RecordingFiles } from "../../server/recording/recording-files.js";
 import { evaluate } from "../../tools/sim-report/measure/evaluate.js";
@@ -23,15 +29,28 @@ const head = {
 };
 const line = (value: object) => Buffer.from(`${JSON.stringify(value)}\n`);
 
+interface Recorded extends Omit<MessageInitShape<typeof SubmitSnapshotRequestSchema>, "$typeName"> {
+  participants?: Uint8Array;
+  /** Of the snapshots in turn. */
+  rates?: number[];
+  /** Further groups of each snapshot. */
+  others?: MessageInitShape<typeof GroupSchema>[];
+}
+
 /** One snapshot a slot of 4 s, each of one group with 3 raw signatures, of which 1 is in its child. */
-async function recording(proveMs: number, participants = indicesToBits([1, 7])) {
+async function recording(
+  proveMs: number,
+  { participants = indicesToBits([1, 7]), others = [], rates = [0], ...more }: Recorded = {},
+) {
   const folder = join(temporaryFolder(), "tiny");
   const files = new RecordingFiles({ folder, bytesMax: 1e7 }, line(head));
   for (let nth = 0; nth < SNAPSHOTS; nth++) {
     const rawSignatures = [1, 2, 3].map((validatorIndex) => ({ validatorIndex }));
     const groups = [{ data: inventedData(nth), rawSignatures, children: [{ participants }] }];
     const request = create(SubmitSnapshotRequestSchema, {
-      snapshot: { slot: BigInt(nth), groups },
+      proofSystem: { logInvRate: rates[nth % rates.length] ?? 0 },
+      ...more,
+      snapshot: { slot: BigInt(nth), groups: [...groups, ...others] },
       steps: [
         { untilMs: 800, weight: 4 },
         { untilMs: 9000, weight: 1 },
@@ -80,8 +99,28 @@ test("the real schedule does in it what it did then, and baselines are compared"
   expect(measures.gateway.groups).toBeGreaterThan(0);
 });
 
+test("its snapshots replace older ones and want inputs as then; what is not judged is said", async () => {
+  const others = [
+    { kind: ProofKind.MERGE },
+    { data: inventedData(99), rawSignatures: [{ validatorIndex: 4 }] },
+  ];
+  const rules = { busyPolicy: BusyPolicy.REPLACE, minInputs: 2 };
+  const scenario = recordedScenario(await recording(2000, { ...rules, others, rates: [0, 2] }), 1);
+  for (const snapshot of scenario.snapshots)
+    expect(snapshot).toMatchObject({ shouldReplace: true, minInputs: 2 });
+  expect(scenario.leftOut).toEqual([
+    `${SNAPSHOTS} merges are left out`,
+    "proofs of 2 systems or rates are taken as one",
+  ]);
+  const { runs } = await evaluate(scenario);
+  // A single vote is too few.
+  const endings = runs.ours.asks.map(({ ending }) => ending);
+  expect(endings).toContain("nothing_to_prove");
+  expect(recordedScenario(await recording(2000), 1).leftOut).toEqual([]);
+});
+
 test("a recording with too many validators is named as wrong", async () => {
-  const folder = await recording(2000, new Uint8Array(5000).fill(1));
+  const folder = await recording(2000, { participants: new Uint8Array(5000).fill(1) });
   expect(() => recordedScenario(folder, 1)).toThrow(RecordingError);
   expect(() => recordedScenario(folder, 1)).toThrow(/participants/);
 });

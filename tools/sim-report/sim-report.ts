@@ -57,7 +57,8 @@ async function run({ seed, scenarios, chosen, budgets, recorded }: Arguments): P
   }
   for (const folder of recorded) {
     const scenario = recordedScenario(folder, seed);
-    process.stderr.write(`${scenario.workload}\n`);
+    const leftOut = scenario.leftOut?.map((each) => `; ${each}`).join("") ?? "";
+    process.stderr.write(`${scenario.workload}${leftOut}\n`);
     evaluations.push(await evaluate(scenario));
   }
   return { evaluations, bursts, goals: judge(evaluations, bursts) };

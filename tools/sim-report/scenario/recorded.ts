@@ -8,7 +8,11 @@ import type {
   Group,
   SubmitSnapshotRequest,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { PartialPolicy, ProofKind } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  BusyPolicy,
+  PartialPolicy,
+  ProofKind,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { attestationDataRoot } from "../../../server/admission/attestation-data.js";
 import { participantsOf } from "../../../server/admission/participants.js";
 import { Refusal } from "../../../server/errors.js";
@@ -64,7 +68,24 @@ export function recordedScenario(folder: string, seed: number): Scenario {
     endMs: lastAtMs + 2 * Math.max(...snapshots.map(({ fenceMs }) => fenceMs)),
     flooder: undefined,
     then,
+    leftOut: leftOutOf(submissions),
   };
+}
+
+/** What the judge does not run as it was: it schedules folds, all of one proof system and rate. */
+function leftOutOf(submissions: readonly RecordedSubmission[]): string[] {
+  const requests = submissions.map(({ request }) => request);
+  const groups = requests.flatMap(({ snapshot }) => snapshot?.groups ?? []);
+  const merges = groups.filter(({ kind }) => kind === ProofKind.MERGE).length;
+  const systems = new Set(
+    requests.map(({ proofSystem: { scheme = "", revision = "", logInvRate = 0 } = {} }) =>
+      [scheme, revision, logInvRate].join(),
+    ),
+  );
+  return [
+    ...(merges === 0 ? [] : [`${merges} merges are left out`]),
+    ...(systems.size < 2 ? [] : [`proofs of ${systems.size} systems or rates are taken as one`]),
+  ];
 }
 
 /** In the order of their instants; a request that came again once. */
@@ -104,7 +125,10 @@ function snapshotOf(
   const steps = stepsOf(request, atMs, fenceMs);
   const slot = Number(request.snapshot?.slot ?? 0n) % 2 ** 32;
   const budgets = { deadlineMs, fenceMs, steps };
-  return { atMs, node, slot, priority: priorityOf(request), ...budgets, mayShed, groups };
+  const shouldReplace = request.busyPolicy === BusyPolicy.REPLACE;
+  const minInputs = Math.max(1, request.minInputs);
+  const rules = { mayShed, shouldReplace, minInputs };
+  return { atMs, node, slot, priority: priorityOf(request), ...budgets, ...rules, groups };
 }
 
 /** Nothing is worth anything at the fence or later. */
@@ -124,7 +148,6 @@ function groupsOf(folder: string, { snapshot }: SubmitSnapshotRequest): GroupSpe
   const isSsz = snapshot?.sszBitlists ?? false;
   const slot = Number(snapshot?.slot ?? 0n) % 2 ** 32;
   try {
-    // The judge schedules folds only.
     const folds = (snapshot?.groups ?? []).filter(({ kind }) => kind !== ProofKind.MERGE);
     const groups = folds.slice(0, limits.groupsMax);
     return groups.map((group, at) => groupOf(group, { field: `groups[${at}]`, isSsz, slot }));

@@ -17,6 +17,10 @@ export interface SnapshotSpec {
   /** What a vote is worth by when its proof is ready; the last step ends at the fence. */
   steps: readonly Step[];
   mayShed: boolean;
+  /** Ends what waits of an older snapshot of its node. Default: false. Baselines do not know it. */
+  shouldReplace?: boolean;
+  /** Fewest inputs of a proof. Default: 1. Baselines do not know it. */
+  minInputs?: number;
   groups: readonly GroupSpec[];
 }
 
@@ -41,6 +45,8 @@ export interface Scenario {
   flooder: string | undefined;
   /** Of a recording: how each ask ended then. */
   then?: readonly string[];
+  /** Of a recording: what of it the judge cannot run, for people; empty when it runs all. */
+  leftOut?: readonly string[];
 }
 
 /** One group of one snapshot: what a policy proves in time or does not. */

@@ -9,6 +9,7 @@ import type { SnapshotSpec } from "./scenario.js";
 
 export function toEnvelope(snapshot: SnapshotSpec, requestId: string): Envelope {
   const { atMs, node, slot, priority, mayShed, deadlineMs, fenceMs, steps } = snapshot;
+  const { shouldReplace = false, minInputs = 1 } = snapshot;
   return {
     nodeId: node,
     nodeEpoch: 1n,
@@ -17,12 +18,12 @@ export function toEnvelope(snapshot: SnapshotSpec, requestId: string): Envelope 
     contentDigest: requestId,
     slot: BigInt(slot),
     priority,
-    shouldReplace: false,
+    shouldReplace,
     mayShed,
     receivedAtMs: atMs,
     deadlineAtMs: atMs + deadlineMs,
     fenceAtMs: atMs + fenceMs,
-    minInputs: 1,
+    minInputs,
     steps,
     bytes: 1000,
     accepted: { deadlineMs, fenceMs, deadlineSource: 1 },
