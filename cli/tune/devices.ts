@@ -7,9 +7,9 @@ import { coreList } from "./topology.js";
 /** A device with the keys that differ from the defaults. */
 export type WrittenDevice = Readonly<Record<string, unknown>> & { readonly id: string };
 
-/** @param base its backend, niceness, environment and user are those of each device */
+/** @param base its prover or backend, niceness, environment and user are those of each device */
 export function devicesOf({ cores, threads }: Layout, base: DeviceConfig): WrittenDevice[] {
-  const { nice, env, user, fileMb, cacheFolder, backend } = base;
+  const { nice, env, user, fileMb, cacheFolder, prover, backend } = base;
   const defaults = deviceSchema.parse({ id: base.id });
   const rest = {
     ...(threads !== 0 && { threads }),
@@ -18,6 +18,7 @@ export function devicesOf({ cores, threads }: Layout, base: DeviceConfig): Writt
     ...(user !== undefined && { user: `${user.uid}:${user.gid}` }),
     ...(fileMb !== defaults.fileMb && { fileMb }),
     ...(cacheFolder !== undefined && { cacheFolder }),
+    ...(prover !== undefined && { prover }),
     ...(backend !== undefined && { backend }),
   };
   return cores.map((own, lane) => ({

@@ -132,6 +132,15 @@ test("one lane keeps the device's name, and with it what was learned of it", () 
   expect(devicesOf(layoutOf([0, 1], 1, 2, 0), plain)).toEqual([{ id: "cpu", cores: "0-1" }]);
 });
 
+test("devices have the prover that was measured", () => {
+  const other = deviceSchema.parse({ id: "cpu", prover: "lean_multisig" });
+  const devices = devicesOf(layoutOf([0, 1], 2, 1, 0), other);
+  expect(parseConfig({ devices }).devices.map(({ prover }) => prover)).toEqual([
+    "lean_multisig",
+    "lean_multisig",
+  ]);
+});
+
 test("names of sixteen lanes stay in the length of a name", () => {
   const long = deviceSchema.parse({ id: "a".repeat(32) });
   const devices = devicesOf(layoutOf(range(16), 16, 1, 0), long);
