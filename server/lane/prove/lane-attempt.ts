@@ -93,7 +93,11 @@ export class LaneAttempt {
     });
   }
 
-  /** Call it when the prover is killed, but for silence: learns that the proof takes at least as long as it ran. */
+  /**
+   * Call it when the prover is killed, but for silence: learns that the proof takes at least as long as it
+   * ran. Also beside the set-up of a standby: each kill brings the next one, and a device whose every proof
+   * is killed would never learn to prove less.
+   */
   abandon(): void {
     if (this.proof === null) return;
     const { awake, costs } = this.modules;
