@@ -173,12 +173,14 @@ export class LearnedCosts {
 
   /**
    * The small proof that refreshes what is most uncertain of the costs in use; undefined when all
-   * are certain enough, or without a calibration.
+   * are certain enough, without a calibration, or where the proof would pass the ceiling.
    */
-  refreshDue(prover: Prover): Refresh | undefined {
+  refreshDue(prover: Prover, ceilingBytes: number): Refresh | undefined {
     const model = this.modelOf({ logInvRate: this.lastRate });
+    const fits = (shape: Shape) => this.fitsInMemory(shape, ceilingBytes);
     const all = this.probes
       .shapes(prover, this.lastRate)
+      .filter((shape) => fits(shape) && fits(this.probes.firstFor(shape)))
       .map((shape) => ({ shape, uncertainty: uncertaintyOf(model, shape) }))
       .sort((a, b) => b.uncertainty - a.uncertainty);
     const [most] = all;

@@ -47,13 +47,13 @@ export class Refresher {
 
   /** The refresh that is due now, and ends before work is to be expected; undefined for none. */
   due(prover: Prover): Refresh | undefined {
-    const { refreshShare } = this.options;
+    const { refreshShare, residentBytesMax } = this.options;
     const nowMs = this.modules.clock.nowMs();
     const earnedMs = refreshShare * (nowMs - this.leftAtMs);
     this.leftMs = Math.min(this.leftMs + earnedMs, refreshShare * SHARE_OF_MS);
     this.leftAtMs = nowMs;
     if (this.leftMs <= 0) return undefined;
-    const refresh = this.modules.costs.refreshDue(prover);
+    const refresh = this.modules.costs.refreshDue(prover, residentBytesMax);
     const hasRoom =
       refresh !== undefined && MARGIN * refresh.expectedMs < quietMs(this.rhythm, nowMs);
     return hasRoom ? refresh : undefined;

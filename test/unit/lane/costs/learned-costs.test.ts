@@ -97,6 +97,20 @@ test("without a calibration the table stands as it is, until a proof is seen", a
   expect(saved).toHaveLength(2);
 });
 
+describe("a refresh", () => {
+  const smallest = { raws: 1, children: 0 };
+
+  test("is not due while its proof is known to pass the memory ceiling", async () => {
+    const costs = learnedCosts({ calibration });
+    const by = prover(200);
+    await prepared(costs, by, 200);
+    expect(costs.refreshDue(by, 1e9)?.shape).toEqual(smallest);
+    costs.learnPeak(smallest, 2e9, { bytes: 0, setupBytes: 0 });
+    expect(costs.refreshDue(by, 1e9)).toBeUndefined();
+    expect(costs.refreshDue(by, 3e9)?.shape).toEqual(smallest);
+  });
+});
+
 describe("a calibration that fails is logged and not tried again", () => {
   test("when the prover refuses it, it may work all the same", async () => {
     const costs = learnedCosts({ calibration: { ...calibration, signatures: new Uint8Array(64) } });
