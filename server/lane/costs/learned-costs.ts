@@ -16,9 +16,9 @@ import {
   overrunMs,
   uncertaintyOf,
 } from "../../work/costs/cost-model.js";
-import type { CostKey, Costs } from "../../work/costs/costs.js";
+import type { CostKey, Costs, RateCosts } from "../../work/costs/costs.js";
 import { agedCosts, modelOf, withModel } from "../../work/costs/costs.js";
-import { kindOf } from "../../work/shape.js";
+import { kindOf, smallestShape } from "../../work/shape.js";
 import type { ProofSystemName } from "../../work/prover-description.js";
 import { proofSystemOf } from "../../work/prover-description.js";
 import type { Shape } from "../../work/shape.js";
@@ -62,7 +62,7 @@ export class LearnedCosts {
   /** What the first prover of the proof system held after its setup; undefined before. */
   setupBytes: number | undefined;
   private probes: Probes;
-  /** The rate of the last fold, which is what refreshing measures. */
+  /** The rate of the last fold, also of the run before, which is what refreshing measures. */
   private lastRate = 0;
   private phase: "unprepared" | "calibrating" | "prepared" = "unprepared";
   private proofSystem = "";
@@ -161,6 +161,7 @@ export class LearnedCosts {
     const kept = costStore?.load(deviceId, this.proofSystem);
     this.learned = kept?.costs ?? [];
     this.peaks = kept?.memory ?? [];
+    this.lastRate = rateOfBestKnown(this.all);
     this.phase = "calibrating";
     const isUsable =
       kept !== undefined || calibration === undefined || (await this.calibrate(prover, giveUp));
@@ -266,7 +267,6 @@ export class LearnedCosts {
     this.probes = new Probes(this.device.calibration);
     this.setupBytes = undefined;
     this.highSinceMs = Infinity;
-    this.lastRate = 0;
   }
 
   private keep(costs: Costs): void {
@@ -278,4 +278,12 @@ export class LearnedCosts {
     const learned = { costs: this.learned, memory: this.peaks };
     this.device.costStore?.save(this.device.id, this.proofSystem, learned);
   }
+}
+
+/** The rate of the folds whose costs are most certain: they were proved last. 0 without any. */
+function rateOfBestKnown(costs: Costs): number {
+  const doubtOf = ({ model }: RateCosts) => uncertaintyOf(model, smallestShape);
+  const folds = costs.filter(({ kind }) => kind === "fold");
+  const [best] = folds.toSorted((a, b) => doubtOf(a) - doubtOf(b));
+  return best?.logInvRate ?? 0;
 }

@@ -37,8 +37,11 @@ beforeEach(() => {
   logged = [];
 });
 
-function learnedCosts(options: { calibration?: FoldInputs; kept?: CostModel }): LearnedCosts {
+function learnedCosts(options: { calibration?: FoldInputs; kept?: CostModel; keptRate?: number }) {
   const write = (line: string) => logged.push((JSON.parse(line) as { msg: string }).msg);
+  const { kept, keptRate: logInvRate = 0 } = options;
+  // The calibration of the first start, long ago.
+  const calibrated = { kind: "fold", logInvRate: 0, model: freshCostModel } as const;
   return new LearnedCosts(
     {
       id: "cpu",
@@ -46,8 +49,14 @@ function learnedCosts(options: { calibration?: FoldInputs; kept?: CostModel }): 
       calibration: options.calibration,
       costStore: {
         load: (device, system) =>
-          device === "cpu" && system === "fake fake-1" && options.kept !== undefined
-            ? { costs: [{ kind: "fold" as const, logInvRate: 0, model: options.kept }], memory: [] }
+          device === "cpu" && system === "fake fake-1" && kept !== undefined
+            ? {
+                costs: [
+                  ...(logInvRate === 0 ? [] : [calibrated]),
+                  { kind: "fold", logInvRate, model: kept },
+                ],
+                memory: [],
+              }
             : undefined,
         save: (...args) => saved.push(args),
       },
@@ -108,6 +117,14 @@ describe("a refresh", () => {
     costs.learnPeak(smallest, 2e9, { bytes: 0, setupBytes: 0 });
     expect(costs.refreshDue(by, 1e9)).toBeUndefined();
     expect(costs.refreshDue(by, 3e9)?.shape).toEqual(smallest);
+  });
+
+  test("after a restart measures the rate that was proved last before it", async () => {
+    const kept = learn(freshCostModel, smallest, 300, 0);
+    const costs = learnedCosts({ calibration, kept, keptRate: 2 });
+    const by = prover(200);
+    await prepared(costs, by, 600_000);
+    expect(costs.refreshDue(by, Infinity)?.shape).toEqual({ ...smallest, logInvRate: 2 });
   });
 });
 
