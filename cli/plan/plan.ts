@@ -25,7 +25,7 @@ const RUNS = 60;
 const ROUND_MS = 10;
 /** Memory of the service itself, in bytes. */
 const SERVICE_BYTES = 500e6;
-/** A standby that waits: it has been set up, and has proved nothing. */
+/** A standby that waits, where it was not measured: it has been set up, and has proved nothing. */
 const STANDBY_BYTES = 0.3e9;
 /** Memory is rounded up to this, as it is printed. */
 const ROUND_BYTES = 0.1e9;
@@ -37,6 +37,8 @@ export interface LaneKind {
   costs: CostModel;
   /** Most bytes that its prover holds when it makes proofs of up to this shape. */
   proverBytesOf(shape: Shape): number;
+  /** Bytes that its standby holds. Default: 0.3 GB. */
+  standbyBytes?: number;
 }
 
 export interface PlanRow {
@@ -74,7 +76,7 @@ export function planOf(network: Network, kind: LaneKind, laneCounts: readonly nu
       return {
         lanes,
         cores: lanes * kind.cores,
-        ...memoryFor(lanes, kind.proverBytesOf(largest)),
+        ...memoryFor(lanes, kind.proverBytesOf(largest), kind.standbyBytes),
         readyBy: best,
         coreSecondsPer1000: votes === 0 ? Infinity : (busyMs * kind.cores) / votes,
         busy: Math.min(1, busyMs / (lanes * spanMs)),
@@ -86,8 +88,9 @@ export function planOf(network: Network, kind: LaneKind, laneCounts: readonly nu
 function memoryFor(
   lanes: number,
   proverBytes: number,
+  standbyBytes = STANDBY_BYTES,
 ): Pick<PlanRow, "memoryBytes" | "proverMemoryMb"> {
-  const held = SERVICE_BYTES + lanes * (proverBytes + STANDBY_BYTES);
+  const held = SERVICE_BYTES + lanes * (proverBytes + standbyBytes);
   const ofCeiling = (lanes * proverBytes * 100) / limits.proverMemoryPercentMax;
   const memoryBytes = Math.ceil(Math.max(held, ofCeiling) / ROUND_BYTES) * ROUND_BYTES;
   const isDefaultEnough = proverCeilingBytes(memoryBytes, lanes) >= proverBytes;

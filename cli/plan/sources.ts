@@ -18,8 +18,10 @@ import {
   PESSIMISTIC_AT,
   predictMs,
 } from "../../server/work/costs/cost-model.js";
+import type { MemoryModel } from "../../server/work/costs/memory-model.js";
 import { peakBytes } from "../../server/work/costs/memory-model.js";
 import type { Shape } from "../../server/work/shape.js";
+import { atRate } from "../../server/work/shape.js";
 import { usageError } from "../io/command.js";
 import type { TuneFile } from "../tune/tune-file.js";
 import { tuneFileSchema } from "../tune/tune-file.js";
@@ -46,15 +48,14 @@ export interface Costs {
 
 /** Costs of one kind of lane whose cores nothing says. */
 function oneKind(
-  name: string,
-  costs: CostModel,
+  kind: Omit<LaneKind, "cores">,
   laneCores: number | undefined,
   note: string,
 ): Costs {
   const cores = laneCores ?? CORES_DEFAULT;
   const assumed = `each lane is taken to have ${cores} cores: say --lane-cores where it has others`;
   return {
-    kinds: [{ name, cores, costs, proverBytesOf: (shape) => peakBytes([], shape) }],
+    kinds: [{ ...kind, cores }],
     notes: [note, ...(laneCores === undefined ? [assumed] : [])],
   };
 }
@@ -65,7 +66,13 @@ export function tableCosts(laneCores: number | undefined): Costs {
   const note =
     "costs: the table of this version, of 2 cores of one server; nothing was measured here: " +
     "run 'lean-aggregator tune --out FILE' and name it by --costs";
-  return oneKind("table", { ...freshCostModel, covariance }, laneCores, note);
+  const costs = { ...freshCostModel, covariance };
+  return oneKind({ name: "table", costs, proverBytesOf: bytesBy([]) }, laneCores, note);
+}
+
+/** How many bytes a prover holds at most, by peaks that were measured. */
+function bytesBy(peaks: MemoryModel): LaneKind["proverBytesOf"] {
+  return (shape) => peakBytes(peaks, shape);
 }
 
 /** The costs of a file of `tune --out`, or of one in a state folder. Throws a usage error. */
@@ -122,8 +129,17 @@ export function serviceCosts(
   const ofRate = rate === 0 ? "" : `, at the rate ${rate}`;
   const note = `costs: as the service of --server has learned them of device ${id}${ofRate}`;
   const costs = { ...learnedFrom(samples), scatter: scatterOf(folds) };
-  const { kinds, notes } = oneKind(id, costs, laneCores, note);
+  const proverBytesOf = bytesBy(peaksOf(folds));
+  const { kinds, notes } = oneKind({ name: id, costs, proverBytesOf }, laneCores, note);
   return { kinds, notes: [...notes, ...(costs.scatter > UNCERTAIN ? [uncertainNote] : [])] };
+}
+
+/** The peaks that a service predicts, by what it has measured. */
+function peaksOf(folds: readonly LearnedCost[]): MemoryModel {
+  return folds.flatMap((cost) => {
+    const bytes = Number(cost.peakBytes);
+    return bytes > 0 ? [{ shape: shapeOf(cost), bytes }] : [];
+  });
 }
 
 const shapeOf = ({ rawSignatures: raws, children }: LearnedCost): Shape => ({ raws, children });
@@ -161,7 +177,9 @@ function learnedCosts(text: string, path: string, laneCores: number | undefined)
     throw usageError(`--costs ${path} has no costs yet`, "name a file of 'tune --out'");
   }
   const note = `costs: as learned in ${path}, of ${newest.proofSystem}`;
-  return oneKind("learned", newest.model, laneCores, note);
+  const { model: costs, memory, logInvRate } = newest;
+  const proverBytesOf = (shape: Shape) => peakBytes(memory, atRate(shape, logInvRate));
+  return oneKind({ name: "learned", costs, proverBytesOf }, laneCores, note);
 }
 
 function tuneCosts({ layouts, fake, processor, at }: TuneFile, path: string): Costs {
@@ -169,7 +187,8 @@ function tuneCosts({ layouts, fake, processor, at }: TuneFile, path: string): Co
   if (usable.length === 0) {
     throw usageError(`--costs ${path} has no layout that was measured`, "run 'tune' again");
   }
-  const kinds = usable.map(({ lanes, coresEach, threads, shapes, proverBytes: held }): LaneKind => {
+  const kinds = usable.map((layout): LaneKind => {
+    const { lanes, coresEach, threads, shapes, proverBytes, setupBytes } = layout;
     const samples = shapes.map(({ raws, children, tookMs }) => {
       return { shape: { raws, children }, tookMs };
     });
@@ -177,12 +196,18 @@ function tuneCosts({ layouts, fake, processor, at }: TuneFile, path: string): Co
       name: `${lanes} x ${coresEach}${threads === 0 ? "" : `/${threads}`}`,
       cores: coresEach,
       costs: learnedFrom(samples),
-      proverBytesOf: (shape) => Math.max(held, peakBytes([], shape)),
+      proverBytesOf: bytesBy(proverBytes === 0 ? [] : heldBy(samples, proverBytes)),
+      ...(setupBytes > 0 && { standbyBytes: setupBytes }),
     };
   });
   const fakeNote = fake ? ["FAKE: measured with simulated proofs"] : [];
   const rawsMax = Math.max(...usable.flatMap(({ shapes }) => shapes.map(({ raws }) => raws)));
   return { rawsMax, kinds, notes: [...fakeNote, `costs: ${path}, measured ${at} on ${processor}`] };
+}
+
+/** Peaks of the shapes that one prover has proved in turn: of each, no more than it held at most. */
+function heldBy(proved: readonly { shape: Shape }[], bytes: number): MemoryModel {
+  return proved.map(({ shape }) => ({ shape, bytes }));
 }
 
 /** The model that has seen these proofs, of all shapes in turn. */

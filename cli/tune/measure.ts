@@ -19,6 +19,8 @@ export interface LayoutFigures {
   shapes: readonly ShapeFigures[];
   /** Bytes that the largest of its provers has held at most; 0 where nothing was reported. */
   proverBytes: number;
+  /** Bytes that the largest of them held after its set-up; 0 where nothing was reported. */
+  setupBytes: number;
   /** Why it was not measured, or not with every shape; undefined when it was. */
   problem: string | undefined;
 }
@@ -58,10 +60,11 @@ export async function measureLayout(
   const provers: Prover[] = [];
   const shapes: ShapeFigures[] = [];
   let problem: string | undefined;
-  let proverBytes = 0;
+  let [setupBytes, proverBytes] = [0, 0];
   try {
     for (const lane of layout.cores.keys()) provers.push(modules.startProver(layout, lane));
     await Promise.all(provers.map(({ ready }) => ready));
+    setupBytes = Math.max(...provers.map((prover) => prover.residentBytes()));
     const child = await warmUp(provers, modules);
     modules.stepDone();
     for (const shape of options.shapes) {
@@ -84,7 +87,7 @@ export async function measureLayout(
     for (const prover of provers) prover.kill();
     await Promise.all(provers.map(({ exited }) => exited));
   }
-  return { layout, shapes, proverBytes, problem };
+  return { layout, shapes, proverBytes, setupBytes, problem };
 }
 
 /** One proof on each lane, which no figure counts: the first one finds no memory and cold caches. */

@@ -136,7 +136,7 @@ class TuneRun {
         const figures =
           problem === undefined
             ? await this.measureOne(layout, provers)
-            : { layout, shapes: [], proverBytes: 0, problem };
+            : { layout, shapes: [], proverBytes: 0, setupBytes: 0, problem };
         this.measured.push(figures);
         const name = nameOf(layout).padEnd(8);
         progress.clear();

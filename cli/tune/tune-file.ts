@@ -12,6 +12,8 @@ const layout = z.strictObject({
   threads: count,
   /** Bytes that its largest prover held at most; 0: unknown. */
   proverBytes: z.number().min(0),
+  /** Bytes that its largest prover held after its set-up, as a standby does; 0: unknown. */
+  setupBytes: z.number().min(0).default(0),
   problem: z.string().optional(),
   shapes: z
     .array(
@@ -53,9 +55,10 @@ export function tuneFileOf(layouts: readonly LayoutFigures[], host: TuneHost): T
     measuredBy: "lean-aggregator tune",
     fake: isFake,
     ...rest,
-    layouts: layouts.map(({ layout: of, shapes, proverBytes, problem }) => ({
+    layouts: layouts.map(({ layout: of, shapes, proverBytes, setupBytes, problem }) => ({
       ...sizes(of),
       proverBytes,
+      setupBytes,
       ...(problem !== undefined && { problem }),
       shapes: shapes.map(({ shape, proofsPerSecond, tookMs }) => ({
         raws: shape.raws,

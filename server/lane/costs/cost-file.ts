@@ -206,6 +206,8 @@ export class CostFiles implements CostStore {
 /** What a cost file holds of one proof system. */
 export interface FileCosts extends RateCosts {
   readonly proofSystem: string;
+  /** Peak memory of the proofs of its proof system, of all kinds and rates. */
+  readonly memory: MemoryModel;
 }
 
 /**
@@ -213,9 +215,13 @@ export interface FileCosts extends RateCosts {
  * written. Throws `JsonError` where it is no such file.
  */
 export function costsInFile(text: string): FileCosts[] {
-  const { costs } = readCosts(text);
+  const { costs, memory } = readCosts(text);
   const newestFirst = costs.toSorted((a, b) => b.atUnixMs - a.atUnixMs);
-  return newestFirst.map((entry) => ({ proofSystem: entry.proofSystem, ...rateCosts(entry, 0) }));
+  return newestFirst.map((entry) => {
+    const { proofSystem } = entry;
+    const own = memory.filter((peak) => peak.proofSystem === proofSystem);
+    return { proofSystem, memory: own.map(peakOf), ...rateCosts(entry, 0) };
+  });
 }
 
 function rateCosts(

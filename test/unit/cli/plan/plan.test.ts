@@ -8,7 +8,7 @@ import type { Network } from "../../../../cli/plan/network.js";
 import { stepsOf } from "../../../../cli/plan/network.js";
 import type { LaneKind } from "../../../../cli/plan/plan.js";
 import { planOf } from "../../../../cli/plan/plan.js";
-import { serviceCosts, stateCosts, tableCosts } from "../../../../cli/plan/sources.js";
+import { fileCosts, serviceCosts, stateCosts, tableCosts } from "../../../../cli/plan/sources.js";
 import { DeviceSchema } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { costFilePath } from "../../../../server/lane/costs/cost-file.js";
 import { bytesForStandby, proverCeilingBytes } from "../../../../server/prover/device/device.js";
@@ -16,6 +16,7 @@ import { learnedCosts } from "../../../../server/rpc/messages/learned-costs-view
 import type { CostModel } from "../../../../server/work/costs/cost-model.js";
 import { durationOf, freshCostModel } from "../../../../server/work/costs/cost-model.js";
 import type { Costs as ServiceCosts } from "../../../../server/work/costs/costs.js";
+import type { MemoryModel } from "../../../../server/work/costs/memory-model.js";
 import { peakBytes } from "../../../../server/work/costs/memory-model.js";
 import { commandInProcess } from "../../../helpers/command-line.js";
 import { temporaryFolder } from "../../../helpers/temporary-folder.js";
@@ -104,6 +105,50 @@ test("memory is that of the model of the lanes, and of a standby", () => {
   expect(kind?.proverBytesOf(shape)).toBe(peakBytes([], shape));
 });
 
+/** A backend that takes a quarter of what the table says for so many raw signatures. */
+const [LIGHT, LIGHT_BYTES] = [{ raws: 128, children: 0 }, 0.4e9];
+
+test("of a service and of a state folder, memory is what their proofs took", () => {
+  const memory = [{ shape: LIGHT, bytes: LIGHT_BYTES }];
+  const costs = [foldsAt(0, modelOf(2, 0.1))];
+  const [served] = serviceCosts([deviceOf("a", costs, memory)], 2).kinds;
+  expect(served?.proverBytesOf(LIGHT)).toBe(LIGHT_BYTES);
+
+  const { logMs, covariance, scatter } = freshCostModel;
+  const system = { proofSystem: "a b", logInvRate: 2 };
+  const entry = { ...system, kind: "fold", atUnixMs: 1, logMs, covariance, scatter };
+  const peaks = [
+    { ...system, ...LIGHT, bytes: LIGHT_BYTES },
+    { ...system, ...LIGHT, proofSystem: "other", bytes: 9e9 },
+  ];
+  const file = join(folder, "learned.json");
+  writeFileSync(file, JSON.stringify({ format: 4, costs: [entry], memory: peaks }));
+  const [learned] = fileCosts(file, 2).kinds;
+  expect(learned?.proverBytesOf(LIGHT)).toBe(LIGHT_BYTES);
+});
+
+test("of a file of tune, memory is what its provers and their standbys held", () => {
+  const shapes = [{ raws: 128, children: 0, proofsPerSecond: 1, tookMs: [900] }];
+  const layout = { lanes: 2, coresEach: 1, threads: 0, proverBytes: LIGHT_BYTES, shapes };
+  const host = { processor: "p", cores: 2, memoryBytes: 8e9 };
+  const measuredBy = "lean-aggregator tune";
+  const [kind, earlier] = [{ setupBytes: 0.1e9 }, {}].map((setup) => {
+    const file = join(folder, "tune.json");
+    const layouts = [{ ...layout, ...setup }];
+    writeFileSync(file, JSON.stringify({ measuredBy, fake: false, at: "now", ...host, layouts }));
+    return fileCosts(file, undefined).kinds[0];
+  });
+  if (kind === undefined || earlier === undefined) throw new Error("a file of tune has a kind");
+  expect(kind.proverBytesOf(LIGHT)).toBe(LIGHT_BYTES);
+  expect(kind.proverBytesOf({ raws: 200, children: 0 })).toBeLessThan(2 * LIGHT_BYTES + 0.1e9);
+  const gigabytes = (of: LaneKind) => {
+    const fixed = { ...of, proverBytesOf: () => LIGHT_BYTES };
+    return (planOf(network, fixed, [4])[0]?.memoryBytes ?? 0) / 1e9;
+  };
+  expect(gigabytes(kind)).toBeCloseTo(0.5 + 4 * (0.4 + 0.1), 6);
+  expect(gigabytes(earlier)).toBeCloseTo(0.5 + 4 * (0.4 + 0.3), 6);
+});
+
 test("with the memory and the setting of a row, the service starts the largest proof", () => {
   let most = 0;
   const [kind] = tableCosts(2).kinds;
@@ -150,8 +195,8 @@ const folds = [
 ] as const;
 
 /** What a service shows of a device with these models. */
-function deviceOf(id: string, costs: ServiceCosts) {
-  return create(DeviceSchema, { id, learnedCosts: learnedCosts({ costs, memory: [] }, folds) });
+function deviceOf(id: string, costs: ServiceCosts, memory: MemoryModel = []) {
+  return create(DeviceSchema, { id, learnedCosts: learnedCosts({ costs, memory }, folds) });
 }
 
 /** A model of a device that takes this multiple of the table's times, with this scatter. */

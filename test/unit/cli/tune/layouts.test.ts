@@ -82,6 +82,7 @@ function figures(lanes: number, tookMs: number, problem?: string): LayoutFigures
     layout,
     shapes: [{ shape, tookMs: [tookMs], proofsPerSecond }],
     proverBytes: 0,
+    setupBytes: 0,
     problem,
   };
 }
