@@ -60,10 +60,10 @@ Examples:
   lean-aggregator submit - --json < snapshot.json | jq .summary.votes
 
 Exit codes:
-  0  every vote is in a proof, or in a child of its group already
+  0  every vote is in a proof, or covered: a child has it, and nothing was to be proved
   1  the service failed, refused the request or cannot be reached; or Ctrl-C
   2  a flag or FILE is wrong; nothing was sent
-  3  some votes are in no proof
+  3  some votes are in no proof and not covered
   4  the service skipped the snapshot
 `;
 

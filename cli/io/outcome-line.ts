@@ -68,7 +68,7 @@ export function summaryLine(summary: Summary): string {
 }
 
 /**
- * True when every vote of the session is in a proof, or in a child already. Of a service that does
+ * True when every vote of the session is in a proof, or covered by a child already. Of a service that does
  * not count votes: when every group is proved.
  */
 export function isComplete({ votes, groups, proved, provedLate }: Summary): boolean {
