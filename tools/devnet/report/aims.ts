@@ -32,7 +32,9 @@ export function judge(summaries: readonly Summary[]): Aim[] {
     ...served.flatMap(servedAims),
     ...served.flatMap(bodyAims),
     ...served.flatMap((run) =>
-      inProcess.filter(({ slots }) => slots === run.slots).flatMap((other) => lagAims(run, other)),
+      inProcess.flatMap((other) =>
+        other.slots === run.slots ? lagAims(run, other) : [notComparable(run, other)],
+      ),
     ),
   ];
 }
@@ -178,4 +180,14 @@ function lagAims(run: Summary, other: Summary): Aim[] {
           },
         ]),
   ];
+}
+
+/** Over other slots a chain has other faults, and more or less time to recover. */
+function notComparable(run: Summary, other: Summary): Aim {
+  return {
+    text: `${run.header.mode}: finality lag against ${other.header.mode}`,
+    isMet: false,
+    found: `not comparable: ${run.slots} slots against ${other.slots}`,
+    isRule: false,
+  };
 }

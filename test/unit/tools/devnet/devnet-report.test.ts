@@ -266,6 +266,21 @@ test("a broken rule differs from an aim that is not met", () => {
   expect(isMet(judge([run("sidecar", 99)]), "aggregating interval")).toBe(true);
 });
 
+test("lags over other numbers of slots are said not to be comparable", () => {
+  const inline = run("inline", 900);
+  const found = judge([{ ...inline, slots: 12 }, run("remote", 3)]).filter(({ text }) =>
+    text.includes("finality lag"),
+  );
+  expect(found).toEqual([
+    {
+      text: "remote: finality lag against inline",
+      isMet: false,
+      found: "not comparable: 6 slots against 12",
+      isRule: false,
+    },
+  ]);
+});
+
 test("outside, lags are compared within one step of the slots that may be justified", () => {
   const lag = (p99: number, mean = 3) => ({ count: 10, mean, p50: 3, p99, max: p99 });
   const base = lag(12);
