@@ -189,9 +189,10 @@ devnet-all: build
 	@[ -z "$(MINUTES)" ] || export UNTIL=$$(( $$(date +%s) + 60 * $(MINUTES) )); \
 	RESUME=1 COMMAND="make devnet-all" OUT=out/devnet-all REPORT=out/devnet-all \
 	  MODES=worker,sidecar SEED=1,2 INTERVALS=5,4 node dist/tools/devnet/run/devnet.js; \
+	first=$$?; [ $$first -lt 128 ] || exit $$first; \
 	RESUME=1 COMMAND="make devnet-all" OUT=out/devnet-all REPORT=docs/devnet SLOTS=100 \
 	  SCENARIO=tools/devnet/scenarios/proposes.json MODES=inline,worker,sidecar \
-	  node dist/tools/devnet/run/devnet.js
+	  node dist/tools/devnet/run/devnet.js && exit $$first
 
 # The short form, for CI: one validator a node, a few slots of two modes.
 devnet-smoke: build

@@ -10,14 +10,15 @@ import { join } from "node:path";
 import { startCryptoProcess, type CryptoProcess } from "../crypto/crypto-process.js";
 import { writeReport } from "../report/write-report.js";
 import { buildGoAdapter } from "./build-go.js";
-import { endingBy, isThere, minutesOf, plannedRuns } from "./plan.js";
-import { runMode, runName, type RunOptions } from "./run-mode.js";
+import { makeRuns } from "./make-runs.js";
+import { endingBy, isThere, plannedRuns } from "./plan.js";
+import { runMode, type RunOptions } from "./run-mode.js";
 
 const KEYS = "lean-aggregator devnet validator";
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
-/** Returns whether no rule is broken. */
+/** Returns whether every run went to its end and no rule is broken. */
 async function main(): Promise<boolean> {
   const { env } = process;
   const runs = plannedRuns(env);
@@ -28,7 +29,7 @@ async function main(): Promise<boolean> {
   mkdirSync(folder, { recursive: true });
   const there = runs.length - missing.length;
   if (there > 0) say(`${there} of ${runs.length} runs are there`);
-  await makeRuns(todo);
+  const failed = await makeAll(todo);
   const left = missing.length - todo.length;
   if (left > 0) say(`\n${left} of ${runs.length} runs are left for the next call`);
   const report = env["REPORT"] ?? folder;
@@ -37,25 +38,23 @@ async function main(): Promise<boolean> {
   for (const { text, isMet, found } of aims)
     say(`${isMet ? "met    " : "NOT MET"} ${text}: ${found}`);
   say(`report: ${join(report, "report.md")}`);
-  return aims.every(({ isMet, isRule }) => isMet || !isRule);
+  if (failed.length > 0) say(`failed: ${failed.join(", ")}`);
+  return failed.length === 0 && aims.every(({ isMet, isRule }) => isMet || !isRule);
 }
 
-/** One after the other, each with the keys of its seed. */
-async function makeRuns(runs: readonly RunOptions[]): Promise<void> {
-  if (runs.length === 0) return;
+/** Each with the keys of its seed. Returns the names of the runs that failed. */
+async function makeAll(runs: readonly RunOptions[]): Promise<string[]> {
+  if (runs.length === 0) return [];
   const sockets = mkdtempSync(join(tmpdir(), "devnet-"));
   process.once("exit", () => rmSync(sockets, { recursive: true, force: true }));
   const verifier = await startCryptoProcess("verifier", join(sockets, "verifier"), [], say);
   const signers = new Signers(sockets);
   try {
-    for (const [at, run] of runs.entries()) {
-      const left = runs.slice(at).reduce((sum, each) => sum + minutesOf(each), 0);
-      const what = `${run.slots} slots, ${run.scenario.faults.length} faults`;
-      say(`\nrun ${at + 1} of ${runs.length}, ${runName(run)}: ${what}`);
-      say(`about ${left.toFixed(0)} minutes are left, this run included`);
-      const signer = await signers.of(run);
-      await runMode(run, { signer, verifier, say });
-    }
+    return await makeRuns(runs, {
+      cryptoOf: async (run) => ({ signer: await signers.of(run), verifier }),
+      makeRun: (run, crypto) => runMode(run, { ...crypto, say }),
+      say,
+    });
   } finally {
     await signers.close();
     await verifier.close();

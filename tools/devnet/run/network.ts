@@ -44,8 +44,7 @@ export class Network {
 
   async start(settings: readonly NodeSettings[]): Promise<void> {
     const [first] = settings;
-    if (first !== undefined && isServed(first.mode))
-      this.service = await this.#startService(first.endpoint);
+    if (first !== undefined && isServed(first.mode)) await this.#startService(first.endpoint);
     for (const each of settings) this.nodes[each.node] = this.#startNode(each);
     await Promise.all(this.nodes.map((node) => node.ready));
   }
@@ -85,11 +84,11 @@ export class Network {
     return [...nodes, { ...service, tookMs: performance.now() - serviceStartMs }];
   }
 
-  /** For a run that failed: nothing is left behind. */
-  killAll(): void {
+  /** For a run that failed: resolves once nothing is left behind. */
+  async killAll(): Promise<void> {
     this.#isStopping = true;
     for (const node of this.nodes) node.signal("SIGKILL");
-    void this.service?.kill(); // not waited for: this process ends too
+    await Promise.all([this.service?.kill(), ...this.nodes.map((node) => node.exited)]);
   }
 
   node(index: number): NodeProcess {
@@ -104,6 +103,7 @@ export class Network {
     const startMs = performance.now();
     node.signal("SIGKILL");
     await node.exited;
+    if (this.#isStopping) return;
     const next = this.#startNode(node.settings);
     this.nodes[index] = next;
     await next.ready;
@@ -118,7 +118,8 @@ export class Network {
     this.#killed.add(service);
     const startMs = performance.now();
     await service.kill();
-    this.service = await this.#startService(first.settings.endpoint);
+    if (this.#isStopping) return;
+    await this.#startService(first.settings.endpoint);
     this.events.onRestart("service", performance.now() - startMs);
   }
 
@@ -128,7 +129,8 @@ export class Network {
     return node;
   }
 
-  async #startService(endpoint: string): Promise<ServiceProcess> {
+  /** Resolves once it is ready; a run that fails before that has it to kill. */
+  async #startService(endpoint: string): Promise<void> {
     const service = ServiceProcess.spawn({
       flags: ["--listen", endpoint, "--state-dir", this.#stateFolder],
       // A lock of its own: another service of this machine may hold the default device's.
@@ -136,8 +138,8 @@ export class Network {
       onLine: (line) => this.events.onServiceLine(line),
     });
     void service.exited.then(({ code }) => this.#onExit(service, "the service", code));
+    this.service = service;
     await service.ready();
-    return service;
   }
 
   #onExit(process: object, what: string, code: number | null): void {

@@ -90,7 +90,7 @@ export async function runMode(options: RunOptions, modules: RunModules): Promise
     for (const each of await network.stop()) add({ kind: "shutdown", ...each });
     add({ kind: "done" });
   } finally {
-    network.killAll();
+    await network.killAll();
     await file.close();
   }
 }
