@@ -44,6 +44,7 @@ function rules({
   appliedLeast,
   stale,
   shutdowns,
+  failures,
   justifiedSlot,
 }: Summary): Aim[] {
   const slowest = Math.max(0, ...shutdowns.map(({ tookMs }) => tookMs));
@@ -65,6 +66,12 @@ function rules({
       isMet: justifiedSlot > 0,
       found: `slot ${justifiedSlot}`,
       isRule: slots >= JUSTIFIES_AFTER_SLOTS,
+    },
+    {
+      text: `${mode}: every process ends well`,
+      isMet: failures.length === 0,
+      found: failures.join("; ") || "all",
+      isRule: true,
     },
     {
       text: `${mode}: every process ends within 2 s`,

@@ -79,6 +79,8 @@ export interface Summary {
   bodies: Bodies | null;
   restarts: { what: string; tookMs: number }[];
   shutdowns: { what: string; tookMs: number }[];
+  /** What went wrong once all slots were over, in words. */
+  failures: string[];
   justifiedSlot: number;
 }
 
@@ -157,6 +159,7 @@ export function summarizeRuns(runs: readonly Run[]): Summary {
     bodies: summarizeBodies(runs),
     restarts: all.flatMap(({ restarts }) => restarts),
     shutdowns: all.flatMap(({ shutdowns }) => shutdowns),
+    failures: all.flatMap(({ failures }) => failures),
     justifiedSlot: Math.min(...all.map((of) => of.justifiedSlot)),
     appliedLeast: Math.min(...all.map(({ applied }) => applied.length)),
   };
@@ -230,6 +233,7 @@ function measure({ header, records }: Run) {
     proofs: sum(busy.map(({ proofs }) => proofs)),
     restarts: of("restart"),
     shutdowns: of("shutdown"),
+    failures: of("failure").map(({ text }) => text),
     justifiedSlot: Math.max(0, ...of("slot").map(({ justifiedSlot }) => justifiedSlot)),
   };
 }

@@ -1,16 +1,50 @@
-/** Does what one fault of the scenario says, and undoes it at its end. */
+/** Does what the faults of the scenario say, when they say, and undoes each at its end. */
 import { isServed, type Mode } from "../node/aggregators/aggregator.js";
 import type { Network } from "./network.js";
+import type { RunRecord } from "./run-file.js";
 import type { Fault } from "./scenario.js";
 
-export interface FaultContext {
-  network: Network;
+/** Of a slot, where faults strike in mid-proof. */
+const FAULT_AT = 0.3;
+
+interface FaultContext {
+  network: Pick<Network, "node" | "nodes" | "service" | "killNode" | "killService">;
   mode: Mode;
   aggregator: number;
 }
 
+interface ScheduleModules extends FaultContext {
+  add(record: RunRecord): void;
+  /** Takes what the fault would lose of the prover's counts. */
+  countBefore(fault: Fault): Promise<void>;
+  /** A fault could not be begun or ended. */
+  onError(error: Error): void;
+}
+
+/** @param at when a slot starts, or a part of it has passed, in milliseconds since 1970 */
+export function scheduleFaults(
+  faults: readonly Fault[],
+  at: (slot: number) => number,
+  { add, countBefore, onError, ...context }: ScheduleModules,
+): NodeJS.Timeout[] {
+  const when = (slot: number, run: () => Promise<void> | void) =>
+    setTimeout(() => void Promise.resolve().then(run).catch(onError), at(slot) - Date.now());
+  return faults.flatMap((fault) => {
+    const begin = when(fault.slot + FAULT_AT, async () => {
+      await countBefore(fault);
+      add({ kind: "fault", slot: fault.slot, text: beginFault(fault, context) });
+    });
+    if (!("untilSlot" in fault)) return [begin];
+    const end = when(fault.untilSlot, () => {
+      const text = endFault(fault, context);
+      if (text !== undefined) add({ kind: "fault", slot: fault.untilSlot, text });
+    });
+    return [begin, end];
+  });
+}
+
 /** Returns in words what was done. Restarts go on after it. */
-export function beginFault(fault: Fault, { network, mode, aggregator }: FaultContext): string {
+function beginFault(fault: Fault, { network, mode, aggregator }: FaultContext): string {
   const hasService = isServed(mode);
   switch (fault.kind) {
     case "freeze":
@@ -39,7 +73,7 @@ export function beginFault(fault: Fault, { network, mode, aggregator }: FaultCon
   }
 }
 
-export function endFault(fault: Fault, { network }: FaultContext): string | undefined {
+function endFault(fault: Fault, { network }: FaultContext): string | undefined {
   switch (fault.kind) {
     case "freeze":
       for (const node of fault.nodes) network.node(node).signal("SIGCONT");
@@ -53,7 +87,11 @@ export function endFault(fault: Fault, { network }: FaultContext): string | unde
 }
 
 /** Both ends: the nodes of the fault lose the others, and the others lose them. */
-function setLinks(network: Network, cut: readonly number[], isDropped: boolean): void {
+function setLinks(
+  network: FaultContext["network"],
+  cut: readonly number[],
+  isDropped: boolean,
+): void {
   const all = network.nodes.map((_, index) => index);
   const others = all.filter((node) => !cut.includes(node));
   for (const node of all) {

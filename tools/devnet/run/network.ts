@@ -10,6 +10,7 @@ import { ServiceProcess } from "../../harness/processes/service-process.js";
 import { isServed } from "../node/aggregators/aggregator.js";
 import type { NodeSettings } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
+import { endingOf, type Ending } from "./end-run.js";
 import { NodeProcess } from "./node-process.js";
 
 export interface NetworkEvents {
@@ -64,24 +65,19 @@ export class Network {
     this.#restartService().catch(this.events.onFailure);
   }
 
-  /** Ends everything; how long each took, in milliseconds. Rejects when one did not end well. */
-  async stop(): Promise<{ what: string; tookMs: number }[]> {
+  /** Ends everything, and tells how each process ended. */
+  async stop(): Promise<Ending[]> {
     this.#isStopping = true;
-    const startMs = performance.now();
-    const took = async (what: string, exited: Promise<number | null>) => {
-      const code = await exited;
-      if (code !== 0) throw new Error(`${what} ended with code ${String(code)}`);
-      return { what, tookMs: performance.now() - startMs };
-    };
     for (const node of this.nodes) node.tell({ type: "stop" });
     const nodes = await Promise.all(
-      this.nodes.map((node, index) => took(`node ${index}`, node.exited)),
+      this.nodes.map((node, index) =>
+        endingOf(`node ${index}`, node.exited, () => node.signal("SIGKILL")),
+      ),
     );
-    if (this.service === null) return nodes;
-    const serviceStartMs = performance.now();
-    const ended = this.service.stop().then(({ code }) => code);
-    const service = await took("service", ended);
-    return [...nodes, { ...service, tookMs: performance.now() - serviceStartMs }];
+    const { service } = this;
+    if (service === null) return nodes;
+    const ended = service.stop().then(({ code }) => code);
+    return [...nodes, await endingOf("service", ended, () => service.signal("SIGKILL"))];
   }
 
   /** For a run that failed: resolves once nothing is left behind. */

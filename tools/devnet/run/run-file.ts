@@ -29,6 +29,8 @@ export type OrchestratorRecord =
   | { kind: "fault"; slot: number; text: string }
   | { kind: "restart"; slot: number; what: string; tookMs: number }
   | { kind: "shutdown"; what: string; tookMs: number }
+  /** What went wrong once all slots were over, in words. */
+  | { kind: "failure"; text: string }
   /** What the prover's metric said at the end of the process that counts: one record each. */
   | { kind: "prover"; busySeconds: number; proofs: number }
   /** Votes by fate, as the aggregator's adapter has counted them since its node last started. */
@@ -46,8 +48,9 @@ export class RunFile {
     this.#write(header);
   }
 
+  /** What a killed process still tells once the file is closed is dropped. */
   add(record: RunRecord): void {
-    this.#write(record);
+    if (!this.#stream.writableEnded) this.#write(record);
   }
 
   close(): Promise<void> {

@@ -8,16 +8,15 @@ import { isServed, type Mode } from "../node/aggregators/aggregator.js";
 import type { Intervals } from "../node/slot-time.js";
 import type { NodeSettings } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
-import { beginFault, endFault } from "./inject-fault.js";
+import { scheduleFaults } from "./inject-fault.js";
 import { freePorts } from "../../harness/processes/free-ports.js";
+import { answerOf, recordEnd } from "./end-run.js";
 import { Network } from "./network.js";
 import { RunFile, type RunRecord } from "./run-file.js";
 import type { Fault, Scenario } from "./scenario.js";
 
 /** From the last node's being ready to slot 0. */
 const GENESIS_DELAY_MS = 1500;
-/** Of a slot, where faults strike in mid-proof. */
-const FAULT_AT = 0.3;
 /** Of a slot, half an interval: from two thirds of the votes to an early start. */
 const EARLY_WAIT = 0.1;
 /** After the last slot, for the last records to arrive. */
@@ -83,12 +82,14 @@ export async function runMode(options: RunOptions, modules: RunModules): Promise
     const countBefore = async (fault: Fault) => {
       if (endsProverMetrics(fault, options)) await scrape(options, network, add);
     };
-    const timers = scheduleFaults(options, network, at, { add, countBefore });
+    const context = { network, mode: options.mode, aggregator: options.aggregator };
+    const onError = failure.reject;
+    const faults = { ...context, add, countBefore, onError };
+    const timers = scheduleFaults(options.scenario.faults, at, faults);
     const ending = until(at(slots + 1) + LAST_RECORDS_MS);
     await Promise.race([ending, failure.promise]).finally(() => timers.forEach(clearTimeout));
-    add({ kind: "fates", votes: votesByFate(await scrape(options, network, add)) });
-    for (const each of await network.stop()) add({ kind: "shutdown", ...each });
-    add({ kind: "done" });
+    const metrics = () => scrape(options, network, add);
+    await recordEnd({ metrics, stop: () => network.stop() }, add);
   } finally {
     await network.killAll();
     await file.close();
@@ -159,30 +160,6 @@ async function settingsOf(options: RunOptions, modules: RunModules): Promise<Nod
   }));
 }
 
-function scheduleFaults(
-  { scenario, mode, aggregator, slotMs }: RunOptions,
-  network: Network,
-  at: (slot: number) => number,
-  modules: { add(record: RunRecord): void; countBefore(fault: Fault): Promise<void> },
-): NodeJS.Timeout[] {
-  const { add, countBefore } = modules;
-  const context = { network, mode, aggregator };
-  const when = (unixMs: number, run: () => void) => setTimeout(run, unixMs - Date.now());
-  return scenario.faults.flatMap((fault) => {
-    const begin = when(at(fault.slot) + FAULT_AT * slotMs, () => {
-      void countBefore(fault).then(() =>
-        add({ kind: "fault", slot: fault.slot, text: beginFault(fault, context) }),
-      );
-    });
-    if (!("untilSlot" in fault)) return [begin];
-    const end = when(at(fault.untilSlot), () => {
-      const text = endFault(fault, context);
-      if (text !== undefined) add({ kind: "fault", slot: fault.untilSlot, text });
-    });
-    return [begin, end];
-  });
-}
-
 /** A kill of the process that counts the prover's work: what it counted is taken before. */
 function endsProverMetrics(fault: Fault, { mode, aggregator }: RunOptions): boolean {
   const isInProcess = !isServed(mode);
@@ -191,24 +168,24 @@ function endsProverMetrics(fault: Fault, { mode, aggregator }: RunOptions): bool
   return fault.kind === "kill-node" && isInProcess && fault.nodes.includes(aggregator);
 }
 
-/** Empty for a mode without an adapter. */
-function votesByFate(metrics: string): Record<string, number> {
-  const series = metrics.matchAll(/^lean_aggregator_votes_total\{fate="(\w+)"\} (\d+)$/gm);
-  return Object.fromEntries([...series].map(([, fate = "", count]) => [fate, Number(count)]));
-}
-
 /** Keeps what was exported, and takes the prover's busy time from it. Returns the node's. */
 async function scrape(
   { folder, aggregator, ...run }: RunOptions,
   network: Network,
   add: (record: RunRecord) => void,
 ): Promise<string> {
-  const port = await network.node(aggregator).ready;
-  const node = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const read = async () => {
+    const port = await network.node(aggregator).ready;
+    return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  };
+  const node = await answerOf(`node ${aggregator}`, read());
   writeFileSync(join(folder, `${runName(run)}-node.metrics.txt`), node);
   let prover = { text: node, name: NODE_PROOF_SECONDS };
   if (network.service !== null) {
-    prover = { text: await network.service.metrics(), name: SERVICE_PROOF_SECONDS };
+    prover = {
+      text: await answerOf("the service", network.service.metrics()),
+      name: SERVICE_PROOF_SECONDS,
+    };
     writeFileSync(join(folder, `${runName(run)}-service.metrics.txt`), prover.text);
   }
   const value = (suffix: string) =>

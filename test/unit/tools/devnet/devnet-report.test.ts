@@ -262,6 +262,12 @@ test("a broken rule differs from an aim that is not met", () => {
   expect(isMet(good, "lower than inline")).toBe(false); // the same
   const stale = judge([run("remote", 3, [applied(2, 4, [0])])]);
   expect(isMet(stale, "two slots late")).toBe(false);
+  const crashed = judge([
+    run("remote", 3, [{ kind: "failure", text: "node 0 ended with code 1" }]),
+  ]);
+  expect(crashed.filter((aim) => aim.isRule && !aim.isMet)).toMatchObject([
+    { text: "remote: every process ends well", found: "node 0 ended with code 1" },
+  ]);
   expect(isMet(judge([run("remote", 150)]), "aggregating interval")).toBe(false);
   expect(isMet(judge([run("sidecar", 99)]), "aggregating interval")).toBe(true);
 });
