@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { Registry } from "prom-client";
 import { CryptoClient } from "../crypto/crypto-client.js";
 import { startAggregation, startOwnProver } from "./aggregation.js";
+import { endWithParent } from "./end-with-parent.js";
 import { Gossip } from "./gossip.js";
 import type { FromNode, NodeSettings, ToNode } from "./messages.js";
 import { DevnetNode } from "./node.js";
@@ -58,6 +59,7 @@ function startTickLoop({ settings, time, node, report }: TickLoopModules): TickL
 }
 
 async function main(): Promise<void> {
+  const leaveParent = endWithParent(process);
   const { settings } = await next("settings");
   const registry = new Registry();
   const { intervals } = settings;
@@ -110,7 +112,7 @@ async function main(): Promise<void> {
   gossip.close();
   metricsServer.close();
   crypto.close();
-  process.disconnect();
+  leaveParent();
 }
 
 main().catch((error: unknown) => {

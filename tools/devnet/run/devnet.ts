@@ -5,11 +5,12 @@
  * Settings come from the environment: see `docs/devnet/README.md`.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { startCryptoProcess, type CryptoProcess } from "../crypto/crypto-process.js";
 import { writeReport } from "../report/write-report.js";
 import { buildGoAdapter } from "./build-go.js";
+import { lockFolder } from "./lock-folder.js";
 import { makeRuns } from "./make-runs.js";
 import { endingBy, isThere, plannedRuns } from "./plan.js";
 import { runMode, type RunOptions } from "./run-mode.js";
@@ -27,6 +28,7 @@ async function main(): Promise<boolean> {
   if (todo.some(({ mode }) => mode === "go")) buildGoAdapter();
   const folder = env["OUT"] ?? "out/devnet";
   mkdirSync(folder, { recursive: true });
+  process.once("exit", lockFolder(folder));
   const there = runs.length - missing.length;
   if (there > 0) say(`${there} of ${runs.length} runs are there`);
   const failed = await makeAll(todo);
@@ -86,6 +88,10 @@ class Signers {
     this.#signer = null;
   }
 }
+
+// Whatever was started ends with this process.
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.once(name, () => process.exit(128 + constants.signals[name]));
 
 main().then(
   (isGood) => process.exit(isGood ? 0 : 1),

@@ -1,6 +1,10 @@
-/** A node's process as the orchestrator holds it: started, told, frozen, killed, started again. */
+/**
+ * A node's process as the orchestrator holds it: started, told, frozen, killed, started again. It is killed
+ * when the orchestrator exits.
+ */
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { endWithProcess } from "../../harness/processes/end-with-process.js";
 import type { FromNode, NodeSettings, ToNode } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
 
@@ -12,11 +16,12 @@ export class NodeProcess {
   constructor(
     readonly settings: NodeSettings,
     onRecord: (record: NodeRecord) => void,
+    main = fileURLToPath(new URL("../node/node-main.js", import.meta.url)),
   ) {
-    this.#child = fork(fileURLToPath(new URL("../node/node-main.js", import.meta.url)), {
-      serialization: "advanced",
-    });
+    this.#child = fork(main, { serialization: "advanced" });
+    const outlived = endWithProcess(() => this.signal("SIGKILL"));
     this.exited = new Promise((resolve) => this.#child.once("exit", resolve));
+    void this.exited.then(outlived);
     this.ready = new Promise((resolve, reject) => {
       void this.exited.then((code) =>
         reject(new Error(`node ${settings.node} ended with code ${String(code)}`)),

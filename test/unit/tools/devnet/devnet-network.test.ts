@@ -2,7 +2,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { ServiceProcess } from "../../../../tools/harness/processes/service-process.js";
 import { Network } from "../../../../tools/devnet/run/network.js";
-import type { NodeSettings } from "../../../../tools/devnet/node/messages.js";
+import { nodeSettings } from "./devnet-setup.js";
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -12,14 +12,6 @@ const events = {
   onFailure: () => undefined,
   onServiceLine: () => undefined,
 };
-const settings: NodeSettings = {
-  ...{ node: 0, ports: [1], keys: [], proposalKeys: [], ownValidators: [0] },
-  ...{ sockets: { signer: "", verifier: "" }, mode: "sidecar", isAggregator: true },
-  ...{ endpoint: "unix:/none", backend: { library: "", config: "" }, slotMs: 4000, intervals: 5 },
-  ...{ foldsChildren: false, hasTwoViews: false, componentsMax: 0, blockProofEvery: 0 },
-  ...{ lookaheadSlots: 0, earlyWaitMs: 1, lastSlot: 1 },
-};
-
 /** Services whose provers never get ready; the other members are not called. */
 function mockServices() {
   const killed: string[] = [];
@@ -41,7 +33,7 @@ function mockServices() {
 test("a service that never got ready is killed with the run", async () => {
   const { killed } = mockServices();
   const network = new Network(events);
-  await expect(network.start([settings])).rejects.toThrow("no prover");
+  await expect(network.start([nodeSettings])).rejects.toThrow("no prover");
   await network.killAll();
   expect(killed).toEqual(["unix:/none"]);
 });

@@ -6,6 +6,7 @@ import type {
 } from "../../../../tools/devnet/node/aggregators/aggregator.js";
 import type { BodyMerger } from "../../../../tools/devnet/node/aggregators/body-merger.js";
 import type { FrameKind } from "../../../../tools/devnet/node/gossip.js";
+import type { NodeSettings } from "../../../../tools/devnet/node/messages.js";
 import { DevnetNode, type NodeModules } from "../../../../tools/devnet/node/node.js";
 import type { NodeRecord } from "../../../../tools/devnet/node/records.js";
 import type { Intervals } from "../../../../tools/devnet/node/slot-time.js";
@@ -14,6 +15,15 @@ import { VALIDATORS } from "./devnet-chain.js";
 export const [PROPOSE, VOTE, ACCEPT] = [0, 1, 4];
 export const tick = (slot: number, interval: number) => slot * 5 + interval;
 export const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Settings of one node in `sidecar` that nothing has been started for. */
+export const nodeSettings: NodeSettings = {
+  ...{ node: 0, ports: [1], keys: [], proposalKeys: [], ownValidators: [0] },
+  ...{ sockets: { signer: "", verifier: "" }, mode: "sidecar", isAggregator: true },
+  ...{ endpoint: "unix:/none", backend: { library: "", config: "" }, slotMs: 4000, intervals: 5 },
+  ...{ foldsChildren: false, hasTwoViews: false, componentsMax: 0, blockProofEvery: 0 },
+  ...{ lookaheadSlots: 0, earlyWaitMs: 1, lastSlot: 1 },
+};
 
 /** A node with everything around it played by the test; an invalid signature or proof is `[0]`. */
 export function setUp({
