@@ -31,7 +31,7 @@ async function main(): Promise<boolean> {
   process.once("exit", lockFolder(folder));
   const there = runs.length - missing.length;
   if (there > 0) say(`${there} of ${runs.length} runs are there`);
-  const failed = await makeAll(todo);
+  const failed = await makeAll(todo, env["LEAN_AGGREGATOR_RECORD"] || undefined);
   const left = missing.length - todo.length;
   if (left > 0) say(`\n${left} of ${runs.length} runs are left for the next call`);
   const report = env["REPORT"] ?? folder;
@@ -45,7 +45,10 @@ async function main(): Promise<boolean> {
 }
 
 /** Each with the keys of its seed. Returns the names of the runs that failed. */
-async function makeAll(runs: readonly RunOptions[]): Promise<string[]> {
+async function makeAll(
+  runs: readonly RunOptions[],
+  recordings: string | undefined,
+): Promise<string[]> {
   if (runs.length === 0) return [];
   const sockets = mkdtempSync(join(tmpdir(), "devnet-"));
   process.once("exit", () => rmSync(sockets, { recursive: true, force: true }));
@@ -54,7 +57,7 @@ async function makeAll(runs: readonly RunOptions[]): Promise<string[]> {
   try {
     return await makeRuns(runs, {
       cryptoOf: async (run) => ({ signer: await signers.of(run), verifier }),
-      makeRun: (run, crypto) => runMode(run, { ...crypto, say }),
+      makeRun: (run, crypto) => runMode(run, { ...crypto, recordings, say }),
       say,
     });
   } finally {

@@ -31,7 +31,12 @@ export class Network {
   /** Where its services keep their costs: a restarted one knows them, no other service does. */
   readonly #stateFolder = mkdtempSync(join(tmpdir(), "devnet-state-"));
 
-  constructor(private readonly events: NetworkEvents) {
+  /** @param recording where its services record what they are asked; emptied first. Default: nowhere */
+  constructor(
+    private readonly events: NetworkEvents,
+    private readonly recording?: string,
+  ) {
+    if (recording !== undefined) rmSync(recording, { recursive: true, force: true });
     const folder = this.#stateFolder;
     process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   }
@@ -130,7 +135,7 @@ export class Network {
     const service = ServiceProcess.spawn({
       flags: ["--listen", endpoint, "--state-dir", this.#stateFolder],
       // A lock of its own: another service of this machine may hold the default device's.
-      env: { LEAN_AGGREGATOR_DEVICES: "devnet" },
+      env: { LEAN_AGGREGATOR_DEVICES: "devnet", LEAN_AGGREGATOR_RECORD: this.recording },
       onLine: (line) => this.events.onServiceLine(line),
     });
     void service.exited.then(({ code }) => this.#onExit(service, "the service", code));

@@ -45,6 +45,8 @@ type RunIdentity = Pick<RunOptions, "mode" | "intervals" | "seed" | "scenario">;
 export interface RunModules {
   signer: CryptoProcess;
   verifier: CryptoProcess;
+  /** Each run's services record into a folder of its name in this one. Default: nowhere. */
+  recordings: string | undefined;
   say(text: string): void;
 }
 
@@ -65,15 +67,19 @@ export async function runMode(options: RunOptions, modules: RunModules): Promise
   const slotNow = () => Math.max(0, Math.floor((Date.now() - genesisUnixMs) / slotMs));
   const add = (record: RunRecord) => file.add(record);
   const progress = progressOf(options, modules.say);
-  const network = new Network({
-    onRecord: (node, record) => {
-      add({ node, ...record });
-      if (record.kind === "slot" && node === options.aggregator) progress(record);
+  const { recordings } = modules;
+  const network = new Network(
+    {
+      onRecord: (node, record) => {
+        add({ node, ...record });
+        if (record.kind === "slot" && node === options.aggregator) progress(record);
+      },
+      onRestart: (what, tookMs) => add({ kind: "restart", slot: slotNow(), what, tookMs }),
+      onFailure: failure.reject,
+      onServiceLine: () => undefined,
     },
-    onRestart: (what, tookMs) => add({ kind: "restart", slot: slotNow(), what, tookMs }),
-    onFailure: failure.reject,
-    onServiceLine: () => undefined,
-  });
+    recordings === undefined ? undefined : join(recordings, runName(options)),
+  );
   try {
     await network.start(await settingsOf(options, modules));
     genesisUnixMs = Date.now() + GENESIS_DELAY_MS;

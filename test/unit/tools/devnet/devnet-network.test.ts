@@ -1,7 +1,10 @@
-/** The network of a run: what is left of it when the run fails. */
+/** The network of a run: where its service records, and what is left of it when the run fails. */
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { ServiceProcess } from "../../../../tools/harness/processes/service-process.js";
 import { Network } from "../../../../tools/devnet/run/network.js";
+import { temporaryFolder } from "../../../helpers/temporary-folder.js";
 import { nodeSettings } from "./devnet-setup.js";
 
 afterEach(() => vi.restoreAllMocks());
@@ -36,4 +39,18 @@ test("a service that never got ready is killed with the run", async () => {
   await expect(network.start([nodeSettings])).rejects.toThrow("no prover");
   await network.killAll();
   expect(killed).toEqual(["unix:/none"]);
+});
+
+test("each run records into a folder of its own, which is emptied when it is made again", async () => {
+  const { spawn } = mockServices();
+  const recordings = temporaryFolder();
+  const recording = join(recordings, "full-sidecar-5-1");
+  mkdirSync(recording);
+  writeFileSync(join(recording, "00000001.rec"), "of the run before");
+  writeFileSync(join(recordings, "other"), "another run's");
+  const network = new Network(events, recording);
+  expect(readdirSync(recordings)).toEqual(["other"]);
+  await expect(network.start([nodeSettings])).rejects.toThrow("no prover");
+  await network.killAll();
+  expect(spawn.mock.calls[0]?.[0]?.env).toMatchObject({ LEAN_AGGREGATOR_RECORD: recording });
 });
