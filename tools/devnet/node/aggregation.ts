@@ -1,8 +1,9 @@
 /** Starts what makes a node's proofs in its mode: those of votes, if it aggregates, and of its blocks. */
 import type { Registry } from "prom-client";
 import type { CryptoClient } from "../crypto/crypto-client.js";
-import { isServed, type Aggregator } from "./aggregators/aggregator.js";
-import type { BodyMerger } from "./aggregators/body-merger.js";
+import { messageOf } from "../chain/containers.js";
+import { isServed, type Aggregator, type ProvedGroup } from "./aggregators/aggregator.js";
+import { keyOf, type BodyMerger } from "./aggregators/body-merger.js";
 import { GoAdapter } from "./aggregators/go-adapter.js";
 import { createInProcessMetrics } from "./aggregators/in-process-metrics.js";
 import { InlineMerger, WorkerMerger } from "./aggregators/in-process-merger.js";
@@ -34,10 +35,15 @@ const merges = ({ componentsMax, ownValidators }: NodeSettings): boolean =>
   componentsMax > 0 && ownValidators.length > 0;
 const needsAny = (settings: NodeSettings): boolean => settings.isAggregator || merges(settings);
 
+/** The default of the service's provers. */
+const WORKER_NICE = 10;
+
 /** The prover of a node that proves in its own process, or null. Resolves once it is set up. */
 export async function startOwnProver(settings: NodeSettings): Promise<InProcessProver | null> {
   if (isServed(settings.mode) || !needsAny(settings)) return null;
-  return InProcessProver.start(settings.backend, settings);
+  // In `inline` the prover is the tick.
+  const nice = settings.mode === "worker" ? WORKER_NICE : 0;
+  return InProcessProver.start(settings.backend, settings, nice);
 }
 
 /** @param prover see `startOwnProver` */
@@ -64,10 +70,10 @@ export function startAggregation(
 const deadlineOf = ({ slotMs, intervals }: SlotTime) => slotMs / intervals;
 
 function startInProcess(
-  { mode }: NodeSettings,
+  { mode, keys }: NodeSettings,
   time: SlotTime,
   prover: InProcessProver,
-  { registry, onNews }: AggregationModules,
+  { registry, crypto, onNews }: AggregationModules,
 ) {
   const deadlineMs = deadlineOf(time);
   const metrics = createInProcessMetrics(registry);
@@ -76,7 +82,12 @@ function startInProcess(
     return { aggregator, merger: new InlineMerger(prover) };
   }
   const onError = ({ message }: Error) => onNews(message);
-  const aggregator = new WorkerAggregator({ prover, metrics, onError }, deadlineMs);
+  const verify = ({ data, participants, proof }: ProvedGroup) => {
+    const voters = participants.map((validator) => keyOf(keys, validator));
+    return crypto.verifyProof([{ message: messageOf(data), keys: voters }], proof);
+  };
+  const modules = { prover, metrics, verify, onError };
+  const aggregator = new WorkerAggregator({ time, deadlineMs }, modules);
   return { aggregator, merger: new WorkerMerger(prover) };
 }
 

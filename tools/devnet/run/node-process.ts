@@ -8,6 +8,9 @@ import { endWithProcess } from "../../harness/processes/end-with-process.js";
 import type { FromNode, NodeSettings, ToNode } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
 
+/** One thread beside the event loop, which is the one that calls a prover in the node's process. */
+const env = { ...process.env, UV_THREADPOOL_SIZE: "1" };
+
 export class NodeProcess {
   readonly exited: Promise<number | null>;
   /** Where its metrics are, once it is set up. */
@@ -18,7 +21,7 @@ export class NodeProcess {
     onRecord: (record: NodeRecord) => void,
     main = fileURLToPath(new URL("../node/node-main.js", import.meta.url)),
   ) {
-    this.#child = fork(main, { serialization: "advanced" });
+    this.#child = fork(main, { serialization: "advanced", env });
     const outlived = endWithProcess(() => this.signal("SIGKILL"));
     this.exited = new Promise((resolve) => this.#child.once("exit", resolve));
     void this.exited.then(outlived);

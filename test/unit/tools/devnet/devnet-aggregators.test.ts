@@ -28,9 +28,6 @@ function twoGroups(): VoteGroup[] {
 
 const metrics = () => createInProcessMetrics(new Registry());
 const closing = { close: () => Promise.resolve() };
-const noErrors = (error: Error) => {
-  throw error;
-};
 
 beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "performance"] }));
 afterEach(() => vi.useRealTimers());
@@ -57,14 +54,52 @@ test("an inline proof that outlasts its fence is dropped", () => {
   expect(aggregator.take(6)).toEqual([]);
 });
 
-test("a busy worker skips, and what it proves covers raws and child", async () => {
-  const prove = (group: VoteGroup) =>
-    new Promise<Uint8Array>((resolve) =>
-      setTimeout(() => resolve(new Uint8Array([group.data.slot])), 300),
-    );
+/** A worker in slot 6, which ends in 5 s; `fails` are data's slots of proofs that do not verify. */
+function startWorker(prove: (group: VoteGroup) => Promise<Uint8Array>, fails: number[] = []) {
+  const genesisUnixMs = Date.now() + 5000 - 7 * SLOT_MS;
+  const time = { genesisUnixMs, slotMs: SLOT_MS, intervals: 5 as const };
+  const errors: string[] = [];
   const counted = metrics();
-  const prover = { prove, ...closing };
-  const aggregator = new WorkerAggregator({ prover, metrics: counted, onError: noErrors }, 750);
+  const modules = {
+    prover: { prove, ...closing },
+    metrics: counted,
+    verify: ({ data }: ProvedGroup) => Promise.resolve(!fails.includes(data.slot)),
+    onError: ({ message }: Error) => errors.push(message),
+  };
+  const aggregator = new WorkerAggregator({ time, deadlineMs: 750 }, modules);
+  return { aggregator, counted, errors };
+}
+
+/** A proof of the data's slot, which takes so long. */
+const provedIn = (ms: number) => (group: VoteGroup) =>
+  new Promise<Uint8Array>((resolve) =>
+    setTimeout(() => resolve(new Uint8Array([group.data.slot])), ms),
+  );
+
+test("a worker's proof that does not verify is not handed over, and said", async () => {
+  const { aggregator, errors } = startWorker(provedIn(1), [6]);
+  aggregator.submit(6, twoGroups);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(aggregator.take(6).map(({ data }) => data.slot)).toEqual([5]);
+  expect(errors).toEqual(["a proof does not verify"]);
+});
+
+test("a worker starts votes of earlier slots until a second before the slot's end", async () => {
+  const slots = async (proveMs: number) => {
+    const { aggregator } = startWorker(provedIn(proveMs));
+    aggregator.submit(6, twoGroups);
+    await vi.advanceTimersByTimeAsync(9000);
+    return aggregator.take(6).map(({ data, isLate }) => [data.slot, isLate]);
+  };
+  expect(await slots(1500)).toEqual([
+    [6, true],
+    [5, false],
+  ]);
+  expect(await slots(4100)).toEqual([[6, true]]);
+});
+
+test("a busy worker skips, and what it proves covers raws and child", async () => {
+  const { aggregator, counted } = startWorker(provedIn(300));
   expect(aggregator.submit(6, twoGroups)).toBe("submitted");
   await vi.advanceTimersByTimeAsync(299);
   expect(aggregator.take(6)).toEqual([]);
@@ -83,9 +118,7 @@ test("a busy worker skips, and what it proves covers raws and child", async () =
 });
 
 test("the worker's proofs are dropped at their fence, and counted", async () => {
-  const counted = metrics();
-  const prover = { prove: () => Promise.resolve(new Uint8Array([1])), ...closing };
-  const aggregator = new WorkerAggregator({ prover, metrics: counted, onError: noErrors }, 750);
+  const { aggregator, counted } = startWorker(() => Promise.resolve(new Uint8Array([1])));
   aggregator.submit(6, twoGroups);
   await vi.advanceTimersByTimeAsync(0);
   expect(aggregator.take(8)).toEqual([]);

@@ -25,11 +25,15 @@ export class InProcessProver {
     private readonly tables: KeyTables,
   ) {}
 
-  /** Resolves once the prover is set up (seconds). */
-  static async start(backend: BackendOptions, tables: KeyTables): Promise<InProcessProver> {
+  /** Resolves once the prover is set up (seconds). `nice`: of its threads; 0: the node's own. */
+  static async start(
+    backend: BackendOptions,
+    tables: KeyTables,
+    nice: number,
+  ): Promise<InProcessProver> {
     const answered = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
     const { port1, port2 } = new MessageChannel();
-    const workerData: ProverThreadData = { backend, port: port2, answered };
+    const workerData: ProverThreadData = { backend, port: port2, answered, nice };
     const worker = new Worker(new URL("prover-thread.js", import.meta.url), {
       workerData,
       transferList: [port2],

@@ -18,8 +18,9 @@ import {
 import type { AttestationData, Checkpoint } from "../../chain/containers.js";
 import type { VoteGroup } from "../../chain/freeze-votes.js";
 import type { MessageClaim } from "../../crypto/crypto-client.js";
-import { dueUnixMs, type SlotTime } from "../slot-time.js";
+import type { SlotTime } from "../slot-time.js";
 import type { Aggregator, ProvedGroup } from "./aggregator.js";
+import { backlogDeadlineMs } from "./backlog-deadline.js";
 import {
   keyOf,
   type BodyMerger,
@@ -37,11 +38,6 @@ import {
   wireData,
 } from "./service-merge.js";
 
-/**
- * Backlog that starts so long before the slot's end is done when the next slot's votes are due. Where provers do
- * not share their cores with the voters, it may have all of the time to the fence.
- */
-const BEFORE_SLOT_END_MS = 1000;
 const GATES = { isAggregator: true, hasState: true };
 
 /** What a node uses of an adapter. */
@@ -110,11 +106,7 @@ export class ServiceAggregator implements Aggregator, BodyMerger {
     const groups = snapshot();
     const older = groups.filter(({ data }) => data.slot < slot);
     const current = groups.filter(({ data }) => data.slot >= slot);
-    const { time } = this.options;
-    const slotEndsInMs = Math.floor(dueUnixMs(time, (slot + 1) * time.intervals) - Date.now());
-    // Submitted in the slot's last moments, backlog has an interval of the next slot.
-    const leastMs = time.slotMs / time.intervals;
-    const deadlineMs = Math.max(leastMs, slotEndsInMs - BEFORE_SLOT_END_MS);
+    const deadlineMs = backlogDeadlineMs(this.options.time, slot);
     const backlog = { priority: "backlog", deadlineMs } as const;
     const answers = [this.#submit(slot, current, {}), this.#submit(slot, older, backlog)];
     return answers.find((answer) => answer === "submitted") ?? answers.find(Boolean) ?? "";
