@@ -7,6 +7,7 @@ import { hex, messageOf, participantsOf, type AttestationData } from "../chain/c
 import { buildBlock } from "../chain/propose.js";
 import { Store } from "../chain/store.js";
 import type { RunHeader, RunRecord } from "../run/run-file.js";
+import { FAULT_AT } from "../run/scenario.js";
 import { publishingTimes, voteTimes, type VoteTimes } from "./published.js";
 
 export interface LagPoint {
@@ -18,7 +19,7 @@ export interface LagPoint {
 export interface Replays {
   /** Every vote is published just before the safe target, every slot has a block. */
   least: LagPoint[];
-  /** Votes as they were cast, each published at once. */
+  /** Votes as they were cast, each published as soon as it could reach the aggregator. */
   cast: LagPoint[];
   /** Votes as they were published. */
   published: LagPoint[];
@@ -52,7 +53,7 @@ export function replays(header: RunHeader, records: readonly RunRecord[]): Repla
     least: replay(header, ideal, new Set(everySlot)),
     cast: replay(
       header,
-      at(({ castMs }) => castMs),
+      at((vote) => sentMs(header, vote)),
       proposed,
     ),
     published: replay(
@@ -61,6 +62,21 @@ export function replays(header: RunHeader, records: readonly RunRecord[]): Repla
       proposed,
     ),
   };
+}
+
+/** As `castMs`; where the voter's links to the aggregator were dropped then, when they were restored. */
+function sentMs(header: RunHeader, { slot, validator, castMs }: VoteTimes): number {
+  const { slotMs, ownValidators, aggregators, scenario } = header;
+  const voter = ownValidators.findIndex((own) => own.includes(validator));
+  const castAt = slot + castMs / slotMs;
+  const restored = scenario.faults.flatMap((fault) => {
+    if (fault.kind !== "drop") return [];
+    const { nodes, slot: from, untilSlot } = fault;
+    const isCut = aggregators.some((node) => nodes.includes(node) !== nodes.includes(voter));
+    const isDuring = castAt >= from + FAULT_AT && castAt < untilSlot;
+    return isCut && isDuring ? [(untilSlot - slot) * slotMs] : [];
+  });
+  return Math.max(castMs, ...restored);
 }
 
 function replay(

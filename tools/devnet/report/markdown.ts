@@ -53,7 +53,7 @@ function partText({ name, summaries, aims }: Part): string[] {
         ...lagCells(lagInside),
       ]),
     ),
-    "Where the mean outside the windows comes from, by playing the chain's rules again over one store (`tools/devnet/report/counterfactual.ts`): with every vote of every slot published just before the safe target, which is the least that the rules allow; with votes when they were cast, each published at once, as if proofs were free; with votes when they were published. The rest is blocks that travel and views that differ.",
+    "Where the mean outside the windows comes from, by playing the chain's rules again over one store (`tools/devnet/report/counterfactual.ts`): with every vote of every slot published just before the safe target, which is the least that the rules allow; with votes when they were cast, each published as soon as its links to the aggregator were there, as if proofs were free; with votes when they were published. The rest is blocks that travel and views that differ.",
     causesTable(summaries),
     `![Finality lag by slot](finality-${name}.svg)`,
     "### Slots and sessions",

@@ -2,10 +2,7 @@
 import { isServed, type Mode } from "../node/aggregators/aggregator.js";
 import type { Network } from "./network.js";
 import type { RunRecord } from "./run-file.js";
-import type { Fault } from "./scenario.js";
-
-/** Of a slot, where faults strike in mid-proof. */
-const FAULT_AT = 0.3;
+import { FAULT_AT, type Fault } from "./scenario.js";
 
 interface FaultContext {
   network: Pick<Network, "node" | "nodes" | "service" | "killNode" | "killService">;

@@ -3,6 +3,9 @@ import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { z } from "zod";
 
+/** Of a slot, where faults strike in mid-proof. */
+export const FAULT_AT = 0.3;
+
 const slot = z.int().min(1);
 const nodes = z.array(z.int().min(0)).min(1);
 const fault = z.discriminatedUnion("kind", [

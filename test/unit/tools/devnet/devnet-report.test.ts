@@ -202,6 +202,22 @@ test("finality lags by the least when votes are in time, and by more for each ca
   expect(last(of(4100, 4050).cast)).toBeGreaterThan(3);
 });
 
+test("votes that a partition kept from the aggregator are no proofs that were late", () => {
+  const faults = [{ kind: "drop" as const, nodes: [1], slot: 20, untilSlot: 30 }];
+  const calm = { ...header("sidecar"), slots: 40, lookaheadSlots: 0 };
+  const cut = { ...calm, scenario: { ...calm.scenario, faults } };
+  const records = Array.from({ length: 40 }, (_, at): RunRecord[] => [
+    ...[0, 1, 2, 3].map((validator) => voted(at + 1, validator)),
+    proposed(at + 1),
+  ]).flat();
+  const lagAt = (of: RunHeader) =>
+    [18, 28, 38].map((slot) => replays(of, records).cast.find((at) => at.slot === slot)?.value);
+  expect(lagAt(calm)).toEqual([3, 3, 3]);
+  const [before, within, after] = lagAt(cut);
+  expect([before, after]).toEqual([3, 3]);
+  expect(within).toBeGreaterThan(8);
+});
+
 test("runs that differ in their seed only are taken together", () => {
   const records = [voted(1, 0), applied(1, 1, [0])];
   const of = (seed: number, intervals: Intervals, mode: Mode = "worker") => {
