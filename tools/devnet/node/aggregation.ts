@@ -9,7 +9,7 @@ import { createInProcessMetrics } from "./aggregators/in-process-metrics.js";
 import { InlineMerger, WorkerMerger } from "./aggregators/in-process-merger.js";
 import { InProcessProver } from "./aggregators/in-process-prover.js";
 import { InlineAggregator } from "./aggregators/inline-aggregator.js";
-import { ServiceAggregator } from "./aggregators/service-aggregator.js";
+import { ServiceAggregator, type SkippedSession } from "./aggregators/service-aggregator.js";
 import { WorkerAggregator } from "./aggregators/worker-aggregator.js";
 import type { NodeSettings } from "./messages.js";
 import type { DevnetNode } from "./node.js";
@@ -29,6 +29,7 @@ export interface AggregationModules {
   crypto: CryptoClient;
   node(): DevnetNode;
   onNews(text: string): void;
+  onSkipped(session: SkippedSession): void;
 }
 
 const merges = ({ componentsMax, ownValidators }: NodeSettings): boolean =>
@@ -94,7 +95,7 @@ function startInProcess(
 function startServed(
   settings: NodeSettings,
   time: SlotTime,
-  { registry, crypto, node, onNews }: AggregationModules,
+  { registry, crypto, node, onNews, onSkipped }: AggregationModules,
 ) {
   const { endpoint, keys, proposalKeys } = settings;
   const nodeId = `devnet-${settings.node}`;
@@ -121,6 +122,7 @@ function startServed(
       }),
       verify: (claims, proof) => crypto.verifyProof(claims, proof),
       onNews,
+      onSkipped,
     },
   );
   return { aggregator: service, merger: service };

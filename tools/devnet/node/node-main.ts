@@ -2,6 +2,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Registry } from "prom-client";
+import type { SkippedSession } from "./aggregators/service-aggregator.js";
 import { CryptoClient } from "../crypto/crypto-client.js";
 import { startAggregation, startOwnProver } from "./aggregation.js";
 import { endWithParent } from "./end-with-parent.js";
@@ -80,6 +81,7 @@ async function main(): Promise<void> {
     crypto,
     node: (): DevnetNode => node,
     onNews: (text: string) => record({ kind: "news", slot: currentSlot(), text }),
+    onSkipped: (session: SkippedSession) => record({ kind: "skipped", ...session }),
   };
   const aggregation = startAggregation(settings, time, prover, modules);
   const gossip: Gossip = await Gossip.start(

@@ -255,8 +255,10 @@ export class DevnetNode {
     if (aggregator === null) return;
     const groups = freezeVotes(this.store, slot, this.options.foldsChildren);
     if (groups.length === 0) return;
-    const answer = aggregator.submit(slot, () => groups);
-    if (answer !== "submitted") return record({ kind: "skipped", slot, reason: answer });
+    const submissions = aggregator.submit(slot, () => groups);
+    for (const { priority, skipped: reason } of submissions)
+      if (reason !== null) record({ kind: "skipped", slot, priority, reason });
+    if (submissions.every(({ skipped }) => skipped !== null)) return;
     const shapes = groups.map(({ raws, children }): [number, number] => [
       raws.length,
       children.length,

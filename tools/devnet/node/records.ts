@@ -1,5 +1,6 @@
 /** What a node reports of its run: one record a line of the run's file. */
 import type { RootHex } from "../chain/containers.js";
+import type { SessionPriority } from "./aggregators/aggregator.js";
 
 /** How long one interval's tick held the thread, and how late it began. */
 export interface TickRecord {
@@ -50,7 +51,8 @@ export type NodeRecord =
     }
   /** A session of the aggregator; groups are raw signatures and children of each. */
   | { kind: "submitted"; slot: number; isEarly: boolean; groups: [number, number][] }
-  | { kind: "skipped"; slot: number; reason: string }
+  /** One of a slot's sessions. In modes that prove in the node's process all groups are one. */
+  | { kind: "skipped"; slot: number; priority: SessionPriority; reason: string }
   /** A proof of our own, applied and published. */
   | {
       kind: "applied";

@@ -1,7 +1,9 @@
 /** The report's text: a part for each scenario and number of intervals. Pure. */
 import { dutiesOf } from "../node/slot-time.js";
+import { endOf, type Fault } from "../run/scenario.js";
 import type { Aim } from "./aims.js";
 import type { Bodies } from "./bodies.js";
+import { LAG_MAX } from "./peaks.js";
 import type { Quantiles } from "./quantiles.js";
 import { longest, type InsideOutside, type Summary } from "./summary.js";
 
@@ -56,6 +58,7 @@ function partText({ name, summaries, aims }: Part): string[] {
     "Where the mean outside the windows comes from, by playing the chain's rules again over one store (`tools/devnet/report/counterfactual.ts`): with every vote of every slot published just before the safe target, which is the least that the rules allow; with votes when they were cast, each published as soon as its links to the aggregator were there, as if proofs were free; with votes when they were published. The rest is blocks that travel and views that differ.",
     causesTable(summaries),
     `![Finality lag by slot](finality-${name}.svg)`,
+    ...peakText(summaries),
     "### Slots and sessions",
     countTable(summaries),
     "### The aggregator's own duties",
@@ -71,7 +74,7 @@ function partText({ name, summaries, aims }: Part): string[] {
   ];
 }
 
-function describeFault(fault: Summary["header"]["scenario"]["faults"][number]): string {
+function describeFault(fault: Fault): string {
   const nodes = "nodes" in fault ? ` node ${fault.nodes.join(" and ")}` : "";
   const until = "untilSlot" in fault ? ` until ${fault.untilSlot}` : "";
   return `slot ${fault.slot}${until}: ${fault.kind}${nodes}`;
@@ -194,12 +197,30 @@ function causesTable(summaries: readonly Summary[]): string {
   ]);
 }
 
+function peakText(summaries: readonly Summary[]): string[] {
+  const rows = summaries.flatMap(({ header: { mode }, peaks }) =>
+    peaks.map(({ seed, slot, lag, isInside, fault }) => [
+      ...[mode, seed, slot, lag].map(String),
+      isInside ? "inside" : "outside",
+      fault === null ? "-" : describeFault(fault),
+      fault === null ? "-" : String(slot - endOf(fault)),
+    ]),
+  );
+  if (rows.length === 0) return [];
+  return [
+    `Peaks of the lag over ${LAG_MAX} slots, in every run, with the fault that ended last before each:`,
+    table(["mode", "seed", "slot", "lag", "window", "fault", "slots before"], rows),
+  ];
+}
+
 function countTable(summaries: readonly Summary[]): string {
   return byMode(summaries, [
     ["runs", ({ runs }) => String(runs)],
     ["slots", ({ slots }) => String(slots)],
     ["missed slots, outside / inside", ({ missed }) => split(missed)],
     ["sessions", ({ sessions }) => String(sessions)],
+    ["aggregations skipped, outside / inside", ({ skipped }) => split(skipped.aggregation)],
+    ["backlog skipped, outside / inside", ({ skipped }) => split(skipped.backlog)],
     ["session, mean seconds", (summary) => summary.sessionMeanSeconds.toFixed(2)],
     ["proofs applied", ({ applied }) => String(applied)],
     ["made after the deadline and used", ({ late }) => String(late)],

@@ -5,11 +5,12 @@
 import type { RunHeader, RunRecord } from "../run/run-file.js";
 import { isInside, windowsOf, type Window } from "../run/scenario.js";
 import type { TickRecord } from "../node/records.js";
-import { isPastFence } from "../node/aggregators/aggregator.js";
+import { isPastFence, type SessionPriority } from "../node/aggregators/aggregator.js";
 import { AGGREGATE } from "../node/slot-time.js";
 import { summarizeBodies, type Bodies } from "./bodies.js";
 import { replays } from "./counterfactual.js";
 import { dutiesOfAggregator, type Duties } from "./duties.js";
+import { peaksOf, type Peak } from "./peaks.js";
 import { isPublishedBy, publishingTimes, slotsWithoutAggregate, voteTimes } from "./published.js";
 import { mean, quantiles, sum, type Quantiles } from "./quantiles.js";
 
@@ -48,12 +49,16 @@ export interface Summary {
   lag: Point[];
   lagInside: Quantiles;
   lagOutside: Quantiles;
+  /** Of all runs. */
+  peaks: Peak[];
   lagCauses: LagCauses;
   missed: InsideOutside;
   sessions: number;
   /** From snapshot to last outcome, of those that ended. */
   sessionMeanSeconds: number;
   skips: Map<string, InsideOutside>;
+  /** Sessions that were skipped, at once or after their submission. */
+  skipped: Record<SessionPriority, InsideOutside>;
   applied: number;
   /** In the run that applied the fewest. */
   appliedLeast: number;
@@ -110,8 +115,6 @@ export function summarizeRuns(runs: readonly Run[]): Summary {
   if (first === undefined) throw new Error("there is no run to summarize");
   const total = (read: (of: Measures) => number) => sum(all.map(read));
   const both = (read: (of: Measures) => InsideOutside) => addSplits(all.map(read));
-  const outside = all.flatMap(({ lagOutside }) => lagOutside);
-  const cause = (read: (of: Measures) => number[]) => mean(all.flatMap(read));
   const sessions = total(({ sessionsEnded }) => sessionsEnded.count);
   const sessionSeconds = total(({ sessionsEnded }) => sessionsEnded.seconds);
   return {
@@ -123,18 +126,15 @@ export function summarizeRuns(runs: readonly Run[]): Summary {
     tickLateMs: quantiles(all.flatMap(({ ticks }) => ticks.map(({ lateMs }) => lateMs))),
     aggregatingMs: first.aggregatingMs,
     lag: first.lag,
-    lagInside: quantiles(all.flatMap(({ lagInside }) => lagInside)),
-    lagOutside: quantiles(outside),
-    lagCauses: {
-      least: cause(({ replayed }) => replayed.least),
-      cast: cause(({ replayed }) => replayed.cast),
-      published: cause(({ replayed }) => replayed.published),
-      measured: mean(outside),
-    },
+    ...lagIn(all),
     missed: both(({ missed }) => missed),
     sessions: total((of) => of.sessions),
     sessionMeanSeconds: sessions === 0 ? 0 : sessionSeconds / sessions,
     skips: addSkips(all.map(({ skips }) => skips)),
+    skipped: {
+      aggregation: both(({ skipped }) => skipped.aggregation),
+      backlog: both(({ skipped }) => skipped.backlog),
+    },
     applied: total(({ applied }) => applied.length),
     late: total(({ applied }) => applied.filter(({ isLate }) => isLate).length),
     nextSlot: total(({ applied }) => applied.filter((of) => of.slot > of.submittedSlot).length),
@@ -162,6 +162,24 @@ export function summarizeRuns(runs: readonly Run[]): Summary {
     failures: all.flatMap(({ failures }) => failures),
     justifiedSlot: Math.min(...all.map((of) => of.justifiedSlot)),
     appliedLeast: Math.min(...all.map(({ applied }) => applied.length)),
+  };
+}
+
+function lagIn(
+  all: readonly Measures[],
+): Pick<Summary, "lagInside" | "lagOutside" | "peaks" | "lagCauses"> {
+  const outside = all.flatMap(({ lagOutside }) => lagOutside);
+  const cause = (read: (of: Measures) => number[]) => mean(all.flatMap(read));
+  return {
+    lagInside: quantiles(all.flatMap(({ lagInside }) => lagInside)),
+    lagOutside: quantiles(outside),
+    peaks: all.flatMap(({ peaks }) => peaks),
+    lagCauses: {
+      least: cause(({ replayed }) => replayed.least),
+      cast: cause(({ replayed }) => replayed.cast),
+      published: cause(({ replayed }) => replayed.published),
+      measured: mean(outside),
+    },
   };
 }
 
@@ -201,6 +219,8 @@ function measure({ header, records }: Run) {
     split(votes.flatMap((vote) => (isPublishedBy(vote, ms) ? [vote.slot] : [])));
   const replayed = replays(header, records);
   const busy = of("prover");
+  const skipped = (priority: SessionPriority) =>
+    split(of("skipped").flatMap((each) => (each.priority === priority ? [each.slot] : [])));
   return {
     header,
     windows,
@@ -209,6 +229,7 @@ function measure({ header, records }: Run) {
     lag,
     lagInside: lag.filter(isIn).map(({ value }) => value),
     lagOutside: outside(lag),
+    peaks: peaksOf(header, lag),
     replayed: {
       least: outside(replayed.least),
       cast: outside(replayed.cast),
@@ -218,6 +239,7 @@ function measure({ header, records }: Run) {
     sessions: of("submitted").length,
     sessionsEnded: sessionsEnded(own),
     skips: skipsOf(own, windows),
+    skipped: { aggregation: skipped("aggregation"), backlog: skipped("backlog") },
     applied,
     votes: split(of("voted").map(({ slot }) => slot)),
     published: {

@@ -62,7 +62,9 @@ export function shifted(scenario: Scenario, seed: number): Scenario {
   return { ...scenario, faults: scenario.faults.map(later) };
 }
 
-const endOf = (fault: Fault): number => ("untilSlot" in fault ? fault.untilSlot : fault.slot);
+/** The last slot of the fault itself, or the one at whose start it ends. */
+export const endOf = (fault: Fault): number =>
+  "untilSlot" in fault ? fault.untilSlot : fault.slot;
 
 /** Only the faults from which a run of so many slots has time to recover. */
 export function fitTo(scenario: Scenario, slots: number): Scenario {

@@ -1,6 +1,7 @@
 /** The devnet's ways to aggregate, over fake provers: what is skipped, dropped and handed over. */
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Service } from "../../../../server/service.js";
 import { fakeSignature, startFakeProver } from "../../../../server/prover/fake/fake.js";
 import { messageOf, participantsOf } from "../../../../tools/devnet/chain/containers.js";
 import type { VoteGroup } from "../../../../tools/devnet/chain/freeze-votes.js";
@@ -8,10 +9,13 @@ import { freezeVotes } from "../../../../tools/devnet/chain/freeze-votes.js";
 import type { ProvedGroup } from "../../../../tools/devnet/node/aggregators/aggregator.js";
 import { createInProcessMetrics } from "../../../../tools/devnet/node/aggregators/in-process-metrics.js";
 import { InlineAggregator } from "../../../../tools/devnet/node/aggregators/inline-aggregator.js";
-import { ServiceAggregator } from "../../../../tools/devnet/node/aggregators/service-aggregator.js";
+import {
+  ServiceAggregator,
+  type SkippedSession,
+} from "../../../../tools/devnet/node/aggregators/service-aggregator.js";
 import { WorkerAggregator } from "../../../../tools/devnet/node/aggregators/worker-aggregator.js";
 import { aggregateOf, playSlots, vote } from "./devnet-chain.js";
-import { startTestService } from "../../../helpers/start-service.js";
+import { listenTestService, startTestService } from "../../../helpers/start-service.js";
 import { dataOf, keyTable, publicKey } from "../../../../tools/harness/vectors.js";
 
 const SLOT_MS = 12_000;
@@ -27,6 +31,8 @@ function twoGroups(): VoteGroup[] {
 }
 
 const metrics = () => createInProcessMetrics(new Registry());
+const submitted = { priority: "aggregation", skipped: null };
+const submittedBacklog = { ...submitted, priority: "backlog" };
 const closing = { close: () => Promise.resolve() };
 
 beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "performance"] }));
@@ -38,7 +44,7 @@ test("inline has its proofs at once, and starts no group after the deadline", ()
     return new Uint8Array([group.data.slot]);
   };
   const aggregator = new InlineAggregator({ proveBlocking, ...closing }, metrics(), 750);
-  expect(aggregator.submit(6, twoGroups)).toBe("submitted");
+  expect(aggregator.submit(6, twoGroups)).toEqual([submitted]);
   const taken = aggregator.take(6);
   expect(taken.map(({ participants, isLate }) => [participants, isLate])).toEqual([
     [[2, 3, 4], true],
@@ -100,10 +106,10 @@ test("a worker starts votes of earlier slots until a second before the slot's en
 
 test("a busy worker skips, and what it proves covers raws and child", async () => {
   const { aggregator, counted } = startWorker(provedIn(300));
-  expect(aggregator.submit(6, twoGroups)).toBe("submitted");
+  expect(aggregator.submit(6, twoGroups)).toEqual([submitted]);
   await vi.advanceTimersByTimeAsync(299);
   expect(aggregator.take(6)).toEqual([]);
-  expect(aggregator.submit(6, twoGroups)).toBe("in_flight");
+  expect(aggregator.submit(6, twoGroups)).toEqual([{ ...submitted, skipped: "in_flight" }]);
   await vi.advanceTimersByTimeAsync(301);
   const taken = aggregator.take(6);
   expect(taken.map(({ participants }) => participants)).toEqual([
@@ -114,7 +120,7 @@ test("a busy worker skips, and what it proves covers raws and child", async () =
   expect((await counted.skips.get()).values).toMatchObject([
     { labels: { reason: "in_flight" }, value: 1 },
   ]);
-  expect(aggregator.submit(7, twoGroups)).toBe("submitted");
+  expect(aggregator.submit(7, twoGroups)).toEqual([submitted]);
 });
 
 test("the worker's proofs are dropped at their fence, and counted", async () => {
@@ -128,14 +134,22 @@ test("the worker's proofs are dropped at their fence, and counted", async () => 
 /** No validator's keys for votes. */
 const PROPOSAL_KEYS = [0, 1, 2].map((at) => publicKey(at).map((byte) => byte ^ 255));
 
-/** Mode `remote` in this slot, before a service whose proofs take so long; `news` is what it tells. */
+/** Mode `remote` in this slot, before a service whose proofs take so long. */
 async function startServed(slot: number, proveMs: number) {
   const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-  const service = await startTestService(() => startFakeProver({ proveMs: () => proveMs, sleep }));
+  return serve(
+    slot,
+    await startTestService(() => startFakeProver({ proveMs: () => proveMs, sleep })),
+  );
+}
+
+/** `news` and `skipped` are what the aggregator tells. */
+function serve(slot: number, service: Service) {
   const [endpoint = ""] = service.addresses;
   const keys = keyTable().map(({ publicKey: key }) => key);
   const verified: number[] = [];
   const news: string[] = [];
+  const skipped: SkippedSession[] = [];
   const checkpoint = { root: new Uint8Array(32), slot: 0 };
   const aggregator = new ServiceAggregator(
     {
@@ -151,6 +165,7 @@ async function startServed(slot: number, proveMs: number) {
       checkpoints: () => ({ head: checkpoint, justified: checkpoint }),
       verify: ([claim]) => Promise.resolve(verified.push(claim?.keys.length ?? 0) > 0),
       onNews: (text) => news.push(text),
+      onSkipped: (session) => skipped.push(session),
     },
   );
   const taken: ProvedGroup[] = [];
@@ -158,6 +173,7 @@ async function startServed(slot: number, proveMs: number) {
     aggregator,
     verified,
     news,
+    skipped,
     untilTaken: (count: number) =>
       vi.waitUntil(() => {
         taken.push(...aggregator.take(slot));
@@ -188,7 +204,7 @@ test("through the service, participants and data come back as they were sent", a
   const { aggregator, verified, untilTaken, close } = await startServed(0, 1);
   try {
     const group = groupOf(0, 0);
-    expect(aggregator.submit(0, () => [group])).toBe("submitted");
+    expect(aggregator.submit(0, () => [group])).toEqual([submitted]);
     const [proved] = await untilTaken(1);
     const { data } = group;
     expect(proved).toMatchObject({ submittedSlot: 0, data, participants: [3, 4, 5] });
@@ -203,11 +219,34 @@ test("through the service, votes of earlier slots are backlog with longer to sta
   const { aggregator, news, untilTaken, close } = await startServed(9, 100);
   try {
     const groups = [groupOf(1, 9), groupOf(0, 7), groupOf(0, 6), groupOf(0, 5)];
-    expect(aggregator.submit(9, () => groups)).toBe("submitted");
-    expect(aggregator.submit(9, () => groups)).toBe("in_flight");
+    expect(aggregator.submit(9, () => groups)).toEqual([submitted, submittedBacklog]);
+    expect(aggregator.submit(9, () => groups)).toEqual([
+      { ...submitted, skipped: "in_flight" },
+      { ...submittedBacklog, skipped: "in_flight" },
+    ]);
     const taken = await untilTaken(4);
     expect(taken.map(({ data: { slot } }) => slot)).toEqual([9, 7, 6, 5]);
     expect(news).toEqual([]);
+  } finally {
+    await close();
+  }
+});
+
+test("a session that is skipped after its submission is said with its priority", async () => {
+  vi.useRealTimers();
+  const unready = startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() });
+  const service = await listenTestService(() =>
+    Object.assign(unready, { ready: new Promise(() => undefined) }),
+  );
+  const { aggregator, skipped, close } = serve(9, service);
+  try {
+    const groups = [groupOf(1, 9), groupOf(0, 7)];
+    expect(aggregator.submit(9, () => groups)).toEqual([submitted, submittedBacklog]);
+    await vi.waitUntil(() => skipped.length === 2);
+    expect(skipped).toEqual([
+      { slot: 9, priority: "aggregation", reason: "no_prover" },
+      { slot: 9, priority: "backlog", reason: "no_prover" },
+    ]);
   } finally {
     await close();
   }
@@ -218,7 +257,7 @@ test("through the service a body and the spec's block proof are merged beside th
   const { aggregator, untilTaken, close } = await startServed(9, 1);
   try {
     const groups = [groupOf(0, 8), groupOf(1, 9)];
-    expect(aggregator.submit(9, () => groups)).toBe("submitted");
+    expect(aggregator.submit(9, () => groups)).toEqual([submitted, submittedBacklog]);
     const proved = await untilTaken(2);
     const body = proved.map(({ data, participants, proof }) => {
       return { data, participants: participantsOf(participants), proof };

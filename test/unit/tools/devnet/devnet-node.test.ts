@@ -157,6 +157,25 @@ test("with every vote in there is nothing to wait for", async () => {
   }
 });
 
+test("each session that is skipped is recorded, and what was submitted beside it", async () => {
+  const skip = async (backlog: string | null) => {
+    const { node, state, records } = setUp();
+    state.answers = [
+      { priority: "aggregation", skipped: "in_flight" },
+      { priority: "backlog", skipped: backlog },
+    ];
+    await node.onFrame(0, "vote", VoteSsz.serialize(vote(node.store.voteData(1), 2)));
+    node.onTick(tick(1, AGGREGATE));
+    return records.filter(({ kind }) => kind === "skipped" || kind === "submitted");
+  };
+  const first = { kind: "skipped", slot: 1, priority: "aggregation", reason: "in_flight" };
+  expect(await skip(null)).toMatchObject([first, { kind: "submitted", slot: 1 }]);
+  expect(await skip("no_prover")).toEqual([
+    first,
+    { ...first, priority: "backlog", reason: "no_prover" },
+  ]);
+});
+
 test("with fewer votes the aggregating interval asks, and with none nothing is asked", async () => {
   const { node, state, records } = setUp();
   node.onTick(tick(1, AGGREGATE));

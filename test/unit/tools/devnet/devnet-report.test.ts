@@ -320,6 +320,56 @@ test("outside, lags are compared within one step of the slots that may be justif
   expect([inside(2.9), inside(3), inside(3.1)]).toEqual([true, false, false]);
 });
 
+test("each peak of the lag is listed with the fault that ended last before it", () => {
+  const lags = [9, 10, 9, 3, 10, 11, 11, 10, 9, 3, 3, 12];
+  const records = lags.map((lag, at): RunRecord => {
+    const slot = 20 + at;
+    return { ...slotRecord(slot, 1, {}), finalizedSlot: slot - lag } as RunRecord;
+  });
+  const { scenario } = header("worker");
+  const faults = [
+    { kind: "drop" as const, nodes: [1], slot: 10, untilSlot: 18 },
+    { kind: "freeze" as const, nodes: [1], slot: 24, untilSlot: 28 },
+  ];
+  const of = { ...header("worker"), slots: 40, seed: 2, scenario: { ...scenario, faults } };
+  const text = markdown([{ name: "t", summaries: [summarize(of, records)], aims: [] }], "make");
+  const [, table = ""] = text.split("with the fault that ended last before each:\n\n");
+  expect(table.split("\n\n")[0]?.split("\n").slice(2)).toEqual([
+    "| worker | 2 | 21 | 10 | outside | slot 10 until 18: drop node 1 | 3 |",
+    "| worker | 2 | 26 | 11 | inside | slot 10 until 18: drop node 1 | 8 |",
+    "| worker | 2 | 31 | 12 | outside | slot 24 until 28: freeze node 1 | 3 |",
+  ]);
+  expect(markdown([{ name: "t", summaries: [run("remote", 3)], aims: [] }], "make")).not.toContain(
+    "Peaks",
+  );
+});
+
+test("sessions that were skipped are counted by priority and window", () => {
+  const skipped = (slot: number, priority: "aggregation" | "backlog"): RunRecord => {
+    return { node: 0, kind: "skipped", slot, priority, reason: "in_flight" };
+  };
+  const records = [skipped(3, "aggregation"), skipped(5, "backlog"), skipped(6, "backlog")];
+  const summary = run("remote", 3, records);
+  expect(summary.skipped).toEqual({
+    aggregation: { inside: 1, outside: 0 },
+    backlog: { inside: 0, outside: 2 },
+  });
+  const text = markdown([{ name: "t", summaries: [summary], aims: [] }], "make");
+  expect(text).toContain("| aggregations skipped, outside / inside | 0 / 1 |");
+});
+
+test("without faults no aim is about their windows", () => {
+  const calm = { ...header("remote"), scenario: { ...header("remote").scenario, faults: [] } };
+  const windowed = (of: RunHeader) =>
+    judge([summarize(of, [])]).filter(({ text }) => text.includes("inside fault windows"));
+  expect(windowed(header("remote")).map(({ text }) => text)).toContain(
+    "remote: in_flight skips mostly inside fault windows",
+  );
+  expect(windowed(calm).map(({ text }) => text)).not.toContain(
+    "remote: in_flight skips mostly inside fault windows",
+  );
+});
+
 test("the report names what is not met, and its plots shade the fault windows", () => {
   const summaries = [run("inline", 900), run("remote", 3)];
   const part = { name: "test-5", summaries, aims: judge(summaries) };

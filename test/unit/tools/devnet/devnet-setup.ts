@@ -3,6 +3,7 @@ import type { MessageClaim } from "../../../../tools/devnet/crypto/crypto-client
 import type {
   Aggregator,
   ProvedGroup,
+  Submission,
 } from "../../../../tools/devnet/node/aggregators/aggregator.js";
 import type { BodyMerger } from "../../../../tools/devnet/node/aggregators/body-merger.js";
 import type { FrameKind } from "../../../../tools/devnet/node/gossip.js";
@@ -45,7 +46,7 @@ export function setUp({
 } = {}) {
   const { hasTwoViews = false, blockProofEvery = 0 } = rest;
   const { signBlock = (validator) => Promise.resolve(new Uint8Array([100 + validator])) } = rest;
-  const state = { slot: 1, proved: [] as ProvedGroup[], submitted: [] as number[] };
+  const state: AggregatorState = { slot: 1, proved: [], submitted: [], answers: [TAKEN] };
   const sent: [FrameKind, Uint8Array][] = [];
   const records: NodeRecord[] = [];
   const verified: (readonly MessageClaim[])[] = [];
@@ -98,12 +99,21 @@ function testCrypto(
   };
 }
 
-function testAggregator(state: { proved: ProvedGroup[]; submitted: number[] }): Aggregator {
+interface AggregatorState {
+  slot: number;
+  proved: ProvedGroup[];
+  submitted: number[];
+  /** To each submission. */
+  answers: Submission[];
+}
+const TAKEN = { priority: "aggregation" as const, skipped: null };
+
+function testAggregator(state: AggregatorState): Aggregator {
   return {
     submit: (slot, snapshot) => {
       state.submitted.push(slot);
       snapshot();
-      return "submitted";
+      return state.answers;
     },
     take: () => state.proved.splice(0),
     close: () => Promise.resolve(),

@@ -19,12 +19,21 @@ export interface ProvedGroup {
   isLate: boolean;
 }
 
+/** `backlog`: votes of earlier slots, where they have a session of their own. */
+export type SessionPriority = "aggregation" | "backlog";
+
+/** `skipped`: why the session was not submitted, or null. */
+export interface Submission {
+  priority: SessionPriority;
+  skipped: string | null;
+}
+
 export interface Aggregator {
   /**
-   * Takes a snapshot, or says why not; `snapshot` is called only if it is taken. Where the proof is
-   * made elsewhere it returns at once.
+   * Takes a snapshot, or says why not, for each session that is made of it; `snapshot` is called only if one
+   * may be taken. Where the proof is made elsewhere it returns at once.
    */
-  submit(slot: number, snapshot: () => VoteGroup[]): "submitted" | string;
+  submit(slot: number, snapshot: () => VoteGroup[]): Submission[];
   /** Every proof that is ready, none past its fence. */
   take(currentSlot: number): ProvedGroup[];
   close(): Promise<void>;

@@ -1,6 +1,6 @@
 /** Mode `inline`: the proof is made on the thread that ticks, which stands still meanwhile. */
 import type { VoteGroup } from "../../chain/freeze-votes.js";
-import type { Aggregator, ProvedGroup } from "./aggregator.js";
+import type { Aggregator, ProvedGroup, Submission } from "./aggregator.js";
 import type { InProcessMetrics } from "./in-process-metrics.js";
 import { isProvable, provedGroup, takeFresh } from "./in-process-session.js";
 import type { InProcessProver } from "./in-process-prover.js";
@@ -15,7 +15,7 @@ export class InlineAggregator implements Aggregator {
     private readonly deadlineMs: number,
   ) {}
 
-  submit(slot: number, snapshot: () => VoteGroup[]): "submitted" {
+  submit(slot: number, snapshot: () => VoteGroup[]): Submission[] {
     const startMs = performance.now();
     const sinceMs = () => performance.now() - startMs;
     for (const group of snapshot().filter(isProvable)) {
@@ -26,7 +26,7 @@ export class InlineAggregator implements Aggregator {
       this.#proved.push(provedGroup(slot, group, proof, sinceMs() > this.deadlineMs));
     }
     this.metrics.workerSeconds.observe(sinceMs() / 1000);
-    return "submitted";
+    return [{ priority: "aggregation", skipped: null }];
   }
 
   /** A proof can outlast its own fence, and nobody can stop it. */

@@ -19,7 +19,13 @@ import type { AttestationData, Checkpoint } from "../../chain/containers.js";
 import type { VoteGroup } from "../../chain/freeze-votes.js";
 import type { MessageClaim } from "../../crypto/crypto-client.js";
 import type { SlotTime } from "../slot-time.js";
-import type { Aggregator, ProvedGroup } from "./aggregator.js";
+import {
+  isPastFence,
+  type Aggregator,
+  type ProvedGroup,
+  type SessionPriority,
+  type Submission,
+} from "./aggregator.js";
 import { backlogDeadlineMs } from "./backlog-deadline.js";
 import {
   keyOf,
@@ -46,6 +52,12 @@ export type ServiceAdapter = Pick<
   "submitOrSkip" | "mergeOrSkip" | "takeResults" | "cancel" | "close"
 >;
 
+export interface SkippedSession {
+  slot: number;
+  priority: SessionPriority;
+  reason: string;
+}
+
 export interface ServiceAggregatorModules {
   registry: Registry;
   /** Head and justified checkpoints at submission. */
@@ -53,6 +65,8 @@ export interface ServiceAggregatorModules {
   verify(claims: readonly MessageClaim[], proof: Uint8Array): Promise<boolean>;
   /** Of what a session left unproved, and of what the adapter deals with. */
   onNews(text: string): void;
+  /** A session was skipped after its submission; the adapter in Go does not say which. */
+  onSkipped(session: SkippedSession): void;
   /** Default: a `TickAggregator`. */
   adapter?: ServiceAdapter;
 }
@@ -67,6 +81,8 @@ export interface ServiceAggregatorOptions extends KeyTables {
 export class ServiceAggregator implements Aggregator, BodyMerger {
   readonly canReplace = true;
   readonly #adapter: ServiceAdapter;
+  /** Sessions that the service may still skip, by request id. */
+  readonly #sessions = new Map<string, Omit<SkippedSession, "reason">>();
   /** Merges in flight, by request id. */
   readonly #merges = new Map<string, MergeAsk>();
   #merged: Merged[] = [];
@@ -102,14 +118,15 @@ export class ServiceAggregator implements Aggregator, BodyMerger {
    * or not at all, and those that came too late for their slot, as backlog with longer to start:
    * so many of a partition are proved, one by one, in what the first leaves of the prover.
    */
-  submit(slot: number, snapshot: () => VoteGroup[]): string {
+  submit(slot: number, snapshot: () => VoteGroup[]): Submission[] {
     const groups = snapshot();
     const older = groups.filter(({ data }) => data.slot < slot);
     const current = groups.filter(({ data }) => data.slot >= slot);
     const deadlineMs = backlogDeadlineMs(this.options.time, slot);
-    const backlog = { priority: "backlog", deadlineMs } as const;
-    const answers = [this.#submit(slot, current, {}), this.#submit(slot, older, backlog)];
-    return answers.find((answer) => answer === "submitted") ?? answers.find(Boolean) ?? "";
+    return [
+      ...this.#submit(slot, current, { priority: "aggregation" }),
+      ...this.#submit(slot, older, { priority: "backlog", deadlineMs }),
+    ];
   }
 
   take(currentSlot: number): ProvedGroup[] {
@@ -142,14 +159,23 @@ export class ServiceAggregator implements Aggregator, BodyMerger {
   }
 
   /** Empty where there is nothing to submit. */
-  #submit(slot: number, groups: VoteGroup[], options: SubmitOptions): string {
-    if (groups.length === 0) return "";
+  #submit(
+    slot: number,
+    groups: VoteGroup[],
+    options: SubmitOptions & { priority: SessionPriority },
+  ): Submission[] {
+    if (groups.length === 0) return [];
     const answer = this.#adapter.submitOrSkip(slot, GATES, () => this.#snapshot(groups), options);
-    return "skipped" in answer ? answer.skipped : "submitted";
+    const { priority } = options;
+    if ("skipped" in answer) return [{ priority, skipped: answer.skipped }];
+    this.#sessions.set(answer.requestId, { slot, priority });
+    return [{ priority, skipped: null }];
   }
 
   /** A merge that was submitted and then skipped has no result. */
   #onSkip(reason: string, requestId: string): void {
+    const session = this.#sessions.get(requestId);
+    if (session !== undefined) this.modules.onSkipped({ ...session, reason });
     const ask = this.#merges.get(requestId);
     this.#merges.delete(requestId);
     if (ask !== undefined) this.#merged.push(unmerged(ask, reason));
@@ -164,6 +190,8 @@ export class ServiceAggregator implements Aggregator, BodyMerger {
       else if (isProof(result)) this.#proved.push(provedGroup(result.outcome));
       else this.modules.onNews(describe(result));
     }
+    for (const [requestId, { slot }] of this.#sessions)
+      if (isPastFence(slot, currentSlot)) this.#sessions.delete(requestId);
     // A proof past its fence has no result either.
     for (const [requestId, { slot }] of this.#merges)
       if (slot < currentSlot) this.#merges.delete(requestId);

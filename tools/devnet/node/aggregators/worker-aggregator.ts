@@ -5,7 +5,7 @@
  */
 import type { VoteGroup } from "../../chain/freeze-votes.js";
 import type { SlotTime } from "../slot-time.js";
-import type { Aggregator, ProvedGroup } from "./aggregator.js";
+import type { Aggregator, ProvedGroup, Submission } from "./aggregator.js";
 import { backlogDeadlineMs } from "./backlog-deadline.js";
 import type { InProcessMetrics } from "./in-process-metrics.js";
 import { isProvable, provedGroup, takeFresh } from "./in-process-session.js";
@@ -30,16 +30,16 @@ export class WorkerAggregator implements Aggregator {
     },
   ) {}
 
-  submit(slot: number, snapshot: () => VoteGroup[]): string {
+  submit(slot: number, snapshot: () => VoteGroup[]): Submission[] {
     if (this.#isBusy) {
       this.modules.metrics.skips.inc({ reason: "in_flight" });
-      return "in_flight";
+      return [{ priority: "aggregation", skipped: "in_flight" }];
     }
     this.#isBusy = true;
     this.#prove(slot, snapshot())
       .catch(this.modules.onError)
       .finally(() => (this.#isBusy = false));
-    return "submitted";
+    return [{ priority: "aggregation", skipped: null }];
   }
 
   take(currentSlot: number): ProvedGroup[] {
