@@ -213,14 +213,14 @@ function measure({ header, records }: Run) {
     points.filter((point) => !isIn(point)).map(({ value }) => value);
   const applied = of("applied");
   const proposed = new Set(longestChain(of("end")).map(({ slot }) => slot));
-  const votes = voteTimes(header, records);
+  // The fence of the last slot's votes lies behind the end of the run.
+  const isFenced = ({ slot }: { slot: number }) => slot < header.slots;
+  const votes = voteTimes(header, records).filter(isFenced);
   const until = publishingTimes(header);
   const publishedBy = (ms: number) =>
     split(votes.flatMap((vote) => (isPublishedBy(vote, ms) ? [vote.slot] : [])));
   const replayed = replays(header, records);
   const busy = of("prover");
-  const skipped = (priority: SessionPriority) =>
-    split(of("skipped").flatMap((each) => (each.priority === priority ? [each.slot] : [])));
   return {
     header,
     windows,
@@ -239,9 +239,9 @@ function measure({ header, records }: Run) {
     sessions: of("submitted").length,
     sessionsEnded: sessionsEnded(own),
     skips: skipsOf(own, windows),
-    skipped: { aggregation: skipped("aggregation"), backlog: skipped("backlog") },
+    skipped: skippedSessions(of("skipped"), windows),
     applied,
-    votes: split(of("voted").map(({ slot }) => slot)),
+    votes: split(votes.map(({ slot }) => slot)),
     published: {
       safeTarget: publishedBy(until.safeTarget),
       accept: publishedBy(until.accept),
@@ -249,7 +249,9 @@ function measure({ header, records }: Run) {
     },
     fates: of("fates"),
     withoutAggregate: split(slotsWithoutAggregate(votes, until.fence)),
-    unrepresented: split(unrepresentedSlots(of("voted"), [...applied, ...of("received")])),
+    unrepresented: split(
+      unrepresentedSlots(of("voted").filter(isFenced), [...applied, ...of("received")]),
+    ),
     duties: dutiesOfAggregator(header, records),
     busySeconds: sum(busy.map(({ busySeconds }) => busySeconds)),
     proofs: sum(busy.map(({ proofs }) => proofs)),
@@ -367,6 +369,18 @@ function skipsOf(own: readonly Of<"slot">[], windows: readonly Window[]): Summar
     }
   }
   return skips;
+}
+
+function skippedSessions(
+  sessions: readonly Of<"skipped">[],
+  windows: readonly Window[],
+): Summary["skipped"] {
+  const by = (wanted: SessionPriority) =>
+    splitBy(
+      windows,
+      sessions.filter(({ priority }) => priority === wanted).map(({ slot }) => slot),
+    );
+  return { aggregation: by("aggregation"), backlog: by("backlog") };
 }
 
 function unrepresentedSlots(

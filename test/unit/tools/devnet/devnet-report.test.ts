@@ -2,7 +2,6 @@
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { Mode } from "../../../../tools/devnet/node/aggregators/aggregator.js";
-import type { NodeRecord } from "../../../../tools/devnet/node/records.js";
 import { judge } from "../../../../tools/devnet/report/aims.js";
 import { markdown } from "../../../../tools/devnet/report/markdown.js";
 import { plot } from "../../../../tools/harness/plot.js";
@@ -15,6 +14,7 @@ import { plannedRuns } from "../../../../tools/devnet/run/plan.js";
 import { runName } from "../../../../tools/devnet/run/run-mode.js";
 import type { RunHeader, RunRecord } from "../../../../tools/devnet/run/run-file.js";
 import { fitTo, isInside, readScenario, windowsOf } from "../../../../tools/devnet/run/scenario.js";
+import { applied, header, proposed, received, run, slotRecord, voted } from "./devnet-records.js";
 
 const scenarios = "tools/devnet/scenarios";
 
@@ -44,100 +44,6 @@ test("quantiles are by nearest rank", () => {
   expect(quantiles(values)).toEqual({ count: 200, mean: 100.5, p50: 100, p99: 198, max: 200 });
 });
 
-function header(mode: Mode): RunHeader {
-  return {
-    kind: "run",
-    mode,
-    slots: 6,
-    slotMs: 4000,
-    intervals: 5,
-    seed: 1,
-    ownValidators: [
-      [0, 1],
-      [2, 3],
-    ],
-    lookaheadSlots: 1,
-    validators: 4,
-    nodes: 2,
-    folder: "out",
-    aggregators: [0],
-    scenario: {
-      name: "test",
-      about: "",
-      foldsChildren: false,
-      componentsMax: 0,
-      blockProofEvery: 0,
-      hasTwoViews: false,
-      recoverySlots: 1,
-      faults: [{ kind: "freeze", nodes: [1], slot: 2, untilSlot: 3 }],
-    },
-    machine: "a machine",
-    date: "2026-01-01",
-  };
-}
-
-function slotRecord(slot: number, tickMs: number, skips: Record<string, number>): RunRecord {
-  const ticks = [{ interval: 2, durationMs: tickMs, lateMs: 0 }];
-  const finalizedSlot = Math.max(0, slot - 3);
-  const chain = { headSlot: slot, justifiedSlot: finalizedSlot, finalizedSlot };
-  const sessions = { count: slot, seconds: 2 * slot };
-  return { node: 0, kind: "slot", slot, ...chain, ticks, skips, sessions };
-}
-
-function applied(submittedSlot: number, slot: number, validators: number[]): RunRecord {
-  const record: NodeRecord = {
-    kind: "applied",
-    slot,
-    submittedSlot,
-    message: `m${submittedSlot}`,
-    validators,
-    isLate: slot > submittedSlot,
-    atMs: slot * 4000 + 2000,
-  };
-  return { node: 0, ...record };
-}
-
-const voted = (slot: number, validator: number): RunRecord => ({
-  node: 1,
-  kind: "voted",
-  slot,
-  validator,
-  message: `m${slot}`,
-  atMs: slot * 4000 + 800,
-});
-const received = (slot: number, validators: number[], atMs: number): RunRecord => ({
-  node: 1,
-  kind: "received",
-  slot,
-  message: `m${slot}`,
-  validators,
-  atMs,
-});
-const proposed = (slot: number, lateMs = 0): RunRecord => ({
-  node: slot % 4 < 2 ? 0 : 1,
-  kind: "proposed",
-  slot,
-  attestations: 0,
-  atMs: slot * 4000 + lateMs,
-});
-
-function run(mode: Mode, tickMs: number, extra: RunRecord[] = []) {
-  const chain = [1, 3, 4, 6].map((slot) => ({ slot, proposer: slot % 4 }));
-  return summarize(header(mode), [
-    ...[1, 2, 3].map((slot) => slotRecord(slot, tickMs, { in_flight: slot })),
-    ...[4, 5, 6].map((slot) => slotRecord(slot, tickMs, { in_flight: slot === 6 ? 2 : 1 })),
-    ...[1, 2, 6].flatMap((slot) => [voted(slot, 0), voted(slot, 1)]),
-    applied(1, 1, [0, 1]),
-    applied(6, 7, [0]),
-    { node: 0, kind: "end", chain: chain.slice(0, 2), finalizedSlot: 3 },
-    { node: 1, kind: "end", chain, finalizedSlot: 3 },
-    { kind: "prover", busySeconds: 1, proofs: 1 },
-    { kind: "prover", busySeconds: 2, proofs: 3 },
-    { kind: "shutdown", what: "node 0", tookMs: 12 },
-    ...extra,
-  ]);
-}
-
 test("misses, skips and unrepresented votes are separated by the fault windows", () => {
   const summary = run("remote", 3);
   expect(summary.missed).toEqual({ inside: 1, outside: 1 }); // 2, and 5
@@ -154,14 +60,14 @@ test("votes are published when most other nodes have stored a proof, and counted
   const summary = run("remote", 3, [
     received(1, [0], 4000 + 2399), // before interval 3
     received(1, [1], 4000 + 2400),
-    received(6, [0], 24_000 + 3200), // after interval 4 has started
-    received(6, [1], 24_000 + 8000), // at the fence
+    received(5, [0], 20_000 + 3200), // after interval 4 has started
+    received(5, [1], 20_000 + 8000), // at the fence
     { kind: "fates", votes: { proved: 3, shed: 0, stopped: 2 } },
   ]);
   expect(summary.fates).toEqual(new Map(Object.entries({ proved: 3, stopped: 2 })));
   const part = { name: "test-5", summaries: [summary], aims: [] };
   expect(markdown([part], "make devnet")).toContain("| proved | 3 |\n| stopped | 2 |");
-  expect(summary.votes).toEqual({ inside: 2, outside: 4 }); // slot 2, and slots 1 and 6
+  expect(summary.votes).toEqual({ inside: 2, outside: 4 }); // slot 2, and slots 1 and 5
   expect(summary.published).toEqual({
     safeTarget: { inside: 0, outside: 1 },
     accept: { inside: 0, outside: 2 },
