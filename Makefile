@@ -184,13 +184,13 @@ devnet: build
 	@COMMAND="make devnet" REPORT=docs/devnet node dist/tools/devnet/run/devnet.js
 
 # The whole matrix, unattended, about 3 h 30 min; run again, it goes on where it was stopped. MINUTES=50
-# begins no run that would take longer: call it until no run is left.
+# begins no run that would take longer: call it until no run is left. The report is on all runs of both calls.
 devnet-all: build
 	@[ -z "$(MINUTES)" ] || export UNTIL=$$(( $$(date +%s) + 60 * $(MINUTES) )); \
-	RESUME=1 COMMAND="make devnet-all" OUT=out/devnet-all REPORT=out/devnet-all \
+	RESUME=1 COMMAND="make devnet-all" OUT=out/devnet-all REPORT=docs/devnet/all \
 	  MODES=worker,sidecar SEED=1,2 INTERVALS=5,4 node dist/tools/devnet/run/devnet.js; \
 	first=$$?; [ $$first -lt 128 ] || exit $$first; \
-	RESUME=1 COMMAND="make devnet-all" OUT=out/devnet-all REPORT=docs/devnet SLOTS=100 \
+	RESUME=1 COMMAND="make devnet-all" OUT=out/devnet-all REPORT=docs/devnet/all SLOTS=100 \
 	  SCENARIO=tools/devnet/scenarios/proposes.json MODES=inline,worker,sidecar \
 	  node dist/tools/devnet/run/devnet.js && exit $$first
 
