@@ -1,11 +1,13 @@
 /** The report's text: a part for each scenario and number of intervals. Pure. */
 import { dutiesOf } from "../node/slot-time.js";
+import { runName } from "../run/run-file.js";
 import { endOf, type Fault } from "../run/scenario.js";
 import type { Aim } from "./aims.js";
 import type { Bodies } from "./bodies.js";
 import { LAG_MAX } from "./peaks.js";
 import type { Quantiles } from "./quantiles.js";
-import { longest, type InsideOutside, type Summary } from "./summary.js";
+import type { InsideOutside } from "./splits.js";
+import { longest, type Summary } from "./summary.js";
 
 /** Runs of one scenario with one number of intervals: one summary for each mode. */
 export interface Part {
@@ -21,10 +23,21 @@ export function markdown(parts: readonly Part[], command: string): string {
   return [
     "# Devnet report",
     `Made by \`${command}\` on ${header.date}: ${header.machine}. ${header.nodes} nodes, ${header.validators} validators, one aggregator, slots of ${header.slotMs / 1000} s, votes fixed ${header.lookaheadSlots} slots ahead. All processes of all nodes share the machine.`,
+    ...revisionText(parts),
     ...parts.flatMap(partText),
   ]
     .join("\n\n")
     .concat("\n");
+}
+
+/** A call that goes on with an earlier one may run other code. */
+function revisionText(parts: readonly Part[]): string[] {
+  const byRevision = new Map<string, string[]>();
+  for (const header of parts.flatMap(({ summaries }) => summaries.flatMap((of) => of.headers)))
+    byRevision.set(header.revision, [...(byRevision.get(header.revision) ?? []), runName(header)]);
+  if (byRevision.size < 2) return [];
+  const lines = [...byRevision].map(([revision, runs]) => `- \`${revision}\`: ${runs.join(", ")}`);
+  return ["The runs were made by several revisions of the code:", lines.join("\n")];
 }
 
 function partText({ name, summaries, aims }: Part): string[] {
@@ -215,7 +228,7 @@ function peakText(summaries: readonly Summary[]): string[] {
 
 function countTable(summaries: readonly Summary[]): string {
   return byMode(summaries, [
-    ["runs", ({ runs }) => String(runs)],
+    ["runs", ({ headers }) => String(headers.length)],
     ["slots", ({ slots }) => String(slots)],
     ["missed slots, outside / inside", ({ missed }) => split(missed)],
     ["sessions", ({ sessions }) => String(sessions)],

@@ -13,12 +13,8 @@ import { dutiesOfAggregator, type Duties } from "./duties.js";
 import { peaksOf, type Peak } from "./peaks.js";
 import { isPublishedBy, publishingTimes, slotsWithoutAggregate, voteTimes } from "./published.js";
 import { mean, quantiles, sum, type Quantiles } from "./quantiles.js";
+import { addSplits, splitBy, type InsideOutside } from "./splits.js";
 
-/** A count, by whether its slot belongs to a fault. */
-export interface InsideOutside {
-  inside: number;
-  outside: number;
-}
 export interface Point {
   slot: number;
   value: number;
@@ -35,7 +31,8 @@ export interface LagCauses {
 export interface Summary {
   /** Of the first run. */
   header: RunHeader;
-  runs: number;
+  /** Of all runs. */
+  headers: RunHeader[];
   /** Slots of all runs. */
   slots: number;
   windows: Window[];
@@ -119,7 +116,7 @@ export function summarizeRuns(runs: readonly Run[]): Summary {
   const sessionSeconds = total(({ sessionsEnded }) => sessionsEnded.seconds);
   return {
     header: first.header,
-    runs: all.length,
+    headers: all.map(({ header }) => header),
     slots: total(({ header }) => header.slots),
     windows: first.windows,
     ticks: tickQuantiles(all.flatMap(({ ticks }) => ticks)),
@@ -262,13 +259,6 @@ function measure({ header, records }: Run) {
   };
 }
 
-function addSplits(splits: readonly InsideOutside[]): InsideOutside {
-  return {
-    inside: sum(splits.map(({ inside }) => inside)),
-    outside: sum(splits.map(({ outside }) => outside)),
-  };
-}
-
 function addFates(records: readonly Of<"fates">[]): Map<string, number> {
   const fates = new Map<string, number>();
   for (const { votes } of records) {
@@ -284,11 +274,6 @@ function addSkips(all: readonly Summary["skips"][]): Summary["skips"] {
   return new Map(
     [...reasons].map((reason) => [reason, addSplits(all.map((of) => of.get(reason) ?? none))]),
   );
-}
-
-function splitBy(windows: readonly Window[], slots: readonly number[]): InsideOutside {
-  const inside = slots.filter((slot) => isInside(windows, slot)).length;
-  return { inside, outside: slots.length - inside };
 }
 
 /** Slot 0 is genesis'. */

@@ -1,6 +1,7 @@
 /** The runs of one call, one after the other. A run that fails ends neither the call nor the others. */
 import { minutesOf } from "./plan.js";
-import { runName, type RunModules, type RunOptions } from "./run-mode.js";
+import { runName } from "./run-file.js";
+import type { RunModules, RunOptions } from "./run-mode.js";
 
 export interface BatchModules {
   /** Signer and verifier of a run, which are running. */

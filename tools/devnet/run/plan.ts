@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { MODES } from "../node/aggregators/aggregator.js";
 import { INTERVALS } from "../node/slot-time.js";
-import { isDone, readRun } from "./run-file.js";
-import { runPath, type RunOptions } from "./run-mode.js";
+import { isDone, readRun, runPath } from "./run-file.js";
+import type { RunOptions } from "./run-mode.js";
 import { fitTo, readScenario, shifted } from "./scenario.js";
 
 const NODES = 4;

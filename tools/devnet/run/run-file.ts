@@ -1,5 +1,6 @@
 /** One file a run, a JSON record a line: what it was, then what nodes and faults did. */
 import { createWriteStream, existsSync, readFileSync, type WriteStream } from "node:fs";
+import { join } from "node:path";
 import type { Mode } from "../node/aggregators/aggregator.js";
 import type { Intervals } from "../node/slot-time.js";
 import type { NodeRecord } from "../node/records.js";
@@ -23,7 +24,18 @@ export interface RunHeader {
   scenario: Scenario;
   machine: string;
   date: string;
+  /** The commit of the code that made the run, or "unknown". */
+  revision: string;
 }
+
+type RunIdentity = Pick<RunHeader, "mode" | "intervals" | "seed" | "scenario">;
+
+/** Name of a run, and of its files. */
+export function runName({ mode, intervals, seed, scenario }: RunIdentity): string {
+  return `${scenario.name}-${mode}-${intervals}-${seed}`;
+}
+
+export const runPath = (folder: string, run: RunIdentity) => join(folder, `${runName(run)}.jsonl`);
 
 export type OrchestratorRecord =
   | { kind: "fault"; slot: number; text: string }

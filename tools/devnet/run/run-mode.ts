@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
+import { readRevision } from "../../../cli/run/process-log.js";
 import { readBackendFile } from "../../../server/prover/device/backend-file.js";
 import type { CryptoProcess } from "../crypto/crypto-process.js";
 import { isServed, type Mode } from "../node/aggregators/aggregator.js";
@@ -12,7 +13,7 @@ import { scheduleFaults } from "./inject-fault.js";
 import { freePorts } from "../../harness/processes/free-ports.js";
 import { answerOf, recordEnd } from "./end-run.js";
 import { Network } from "./network.js";
-import { RunFile, type RunRecord } from "./run-file.js";
+import { RunFile, runName, runPath, type RunRecord } from "./run-file.js";
 import type { Fault, Scenario } from "./scenario.js";
 
 /** From the last node's being ready to slot 0. */
@@ -40,8 +41,6 @@ export interface RunOptions {
   folder: string;
 }
 
-type RunIdentity = Pick<RunOptions, "mode" | "intervals" | "seed" | "scenario">;
-
 export interface RunModules {
   signer: CryptoProcess;
   verifier: CryptoProcess;
@@ -49,13 +48,6 @@ export interface RunModules {
   recordings: string | undefined;
   say(text: string): void;
 }
-
-/** Name of a run, and of its files. */
-export function runName({ mode, intervals, seed, scenario }: RunIdentity): string {
-  return `${scenario.name}-${mode}-${intervals}-${seed}`;
-}
-
-export const runPath = (folder: string, run: RunIdentity) => join(folder, `${runName(run)}.jsonl`);
 
 /** Rejects when a process ended unasked. */
 export async function runMode(options: RunOptions, modules: RunModules): Promise<void> {
@@ -115,6 +107,7 @@ function headerOf({ folder, aggregator, ...options }: RunOptions) {
     aggregators: [aggregator],
     machine,
     date,
+    revision: readRevision(),
   };
 }
 

@@ -26,6 +26,7 @@ const header: RunHeader = {
   scenario: readScenario(SCENARIO),
   machine: "a machine",
   date: "2026-01-01",
+  revision: "a1b2",
 };
 
 function proposed(slot: number, attestations: number, wanted: number, lateMs = 1): RunRecord {

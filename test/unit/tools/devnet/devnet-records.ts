@@ -33,6 +33,7 @@ export function header(mode: Mode): RunHeader {
     },
     machine: "a machine",
     date: "2026-01-01",
+    revision: "a1b2",
   };
 }
 

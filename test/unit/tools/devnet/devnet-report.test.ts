@@ -11,8 +11,7 @@ import { summarize, summarizeRuns, type Run } from "../../../../tools/devnet/rep
 import { partsOf } from "../../../../tools/devnet/report/write-report.js";
 import type { Intervals } from "../../../../tools/devnet/node/slot-time.js";
 import { plannedRuns } from "../../../../tools/devnet/run/plan.js";
-import { runName } from "../../../../tools/devnet/run/run-mode.js";
-import type { RunHeader, RunRecord } from "../../../../tools/devnet/run/run-file.js";
+import { runName, type RunHeader, type RunRecord } from "../../../../tools/devnet/run/run-file.js";
 import { fitTo, isInside, readScenario, windowsOf } from "../../../../tools/devnet/run/scenario.js";
 import { applied, header, proposed, received, run, slotRecord, voted } from "./devnet-records.js";
 
@@ -134,7 +133,7 @@ test("runs that differ in their seed only are taken together", () => {
   const longer = { ...of(3, 5), header: { ...header("worker"), slotMs: 6000 } };
   expect(() => partsOf([of(1, 5), longer])).toThrow("other validators, slots' length or lookahead");
   const [first] = parts;
-  expect(first?.summaries.map(({ header: { mode }, runs }) => [mode, runs])).toEqual([
+  expect(first?.summaries.map(({ header: { mode }, headers }) => [mode, headers.length])).toEqual([
     ["worker", 2],
     ["sidecar", 1],
   ]);

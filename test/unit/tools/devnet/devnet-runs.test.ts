@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { makeRuns } from "../../../../tools/devnet/run/make-runs.js";
 import { plannedRuns } from "../../../../tools/devnet/run/plan.js";
-import { runName } from "../../../../tools/devnet/run/run-mode.js";
+import { runName } from "../../../../tools/devnet/run/run-file.js";
 
 const runs = plannedRuns({ MODES: "inline,worker,sidecar", SLOTS: "10" });
 const closed = { socketPath: "", keys: [], proposalKeys: [], close: () => Promise.resolve() };
