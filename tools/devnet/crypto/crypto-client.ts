@@ -16,22 +16,27 @@ class LineClient {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, (answer: Answer | Error) => void>();
   #lastId = 0;
+  #isClosed = false;
 
-  constructor(path: string) {
+  constructor(private readonly path: string) {
     this.#socket = connect(path);
-    createInterface({ input: this.#socket }).on("line", (line) => {
+    const lines = createInterface({ input: this.#socket });
+    lines.on("error", () => undefined); // the socket's
+    lines.on("line", (line) => {
       const answer = JSON.parse(line) as Answer;
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });
     this.#socket.on("error", () => undefined); // `close` follows
     this.#socket.on("close", () => {
+      this.#isClosed = true;
       for (const settle of this.#waiting.values()) settle(new Error(`${path} is closed`));
       this.#waiting.clear();
     });
   }
 
   ask(question: Record<string, unknown>): Promise<Answer> {
+    if (this.#isClosed) return Promise.reject(new Error(`${this.path} is closed`));
     return new Promise((resolve, reject) => {
       const id = ++this.#lastId;
       this.#waiting.set(id, (answer) => {

@@ -1,7 +1,10 @@
 /** Starts and ends the Python process that signs, or the one that verifies: see `crypto.py`. */
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+
+export type CryptoRole = "signer" | "verifier";
 
 export interface CryptoProcess {
   socketPath: string;
@@ -9,6 +12,9 @@ export interface CryptoProcess {
   keys: Uint8Array[];
   /** Public keys for blocks, by validator; the signer's only. */
   proposalKeys: Uint8Array[];
+  isAlive(): boolean;
+  /** The listener is called when the process ends, or has ended, before `close`. */
+  onLost(listener: (error: Error) => void): void;
   close(): Promise<void>;
 }
 
@@ -24,7 +30,7 @@ const decoded = (keys: readonly string[] = []) =>
 
 /** `args` follow the role and the socket. Rejects when it ends before it is ready. */
 export async function startCryptoProcess(
-  role: "signer" | "verifier",
+  role: CryptoRole,
   socketPath: string,
   args: readonly string[],
   onProgress: (text: string) => void,
@@ -35,20 +41,43 @@ export async function startCryptoProcess(
   const child = spawn(python, [script, role, socketPath, ...args], {
     stdio: ["pipe", "pipe", "inherit"],
   });
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  return heldProcess(child, { role, socketPath, onProgress });
+}
+
+interface HeldOptions {
+  role: CryptoRole;
+  socketPath: string;
+  onProgress(text: string): void;
+}
+
+/** Resolves once the process is ready. Rejects when it ends before. */
+export async function heldProcess(
+  child: ChildProcessByStdio<Writable, Readable, null>,
+  { role, socketPath, onProgress }: HeldOptions,
+): Promise<CryptoProcess> {
+  let isClosing = false;
+  const ended = new Promise<Error>((resolve) => {
+    child.once("exit", (code) => resolve(new Error(`the ${role} ended with code ${String(code)}`)));
+    child.once("error", resolve);
+  });
   const line = await new Promise<Line>((resolve, reject) => {
-    child.once("exit", (code) => reject(new Error(`the ${role} ended with code ${String(code)}`)));
-    child.once("error", reject);
+    void ended.then(reject);
     createInterface({ input: child.stdout }).on("line", (text) => {
       const line = JSON.parse(text) as Line;
       if (line.progress !== undefined) onProgress(line.progress);
       if (line.ready === true) resolve(line);
     });
   });
-  const close = () => {
-    child.stdin.end();
-    return ended;
+  return {
+    socketPath,
+    keys: decoded(line.keys),
+    proposalKeys: decoded(line.proposalKeys),
+    isAlive: () => child.exitCode === null && child.signalCode === null,
+    onLost: (listener) => void ended.then((error) => (isClosing ? undefined : listener(error))),
+    close: async () => {
+      isClosing = true;
+      child.stdin.end();
+      await ended;
+    },
   };
-  const { keys, proposalKeys } = line;
-  return { socketPath, keys: decoded(keys), proposalKeys: decoded(proposalKeys), close };
 }

@@ -7,15 +7,14 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import { startCryptoProcess, type CryptoProcess } from "../crypto/crypto-process.js";
+import { startCryptoProcess } from "../crypto/crypto-process.js";
 import { writeReport } from "../report/write-report.js";
 import { buildGoAdapter } from "./build-go.js";
+import { CryptoProcesses } from "./crypto-processes.js";
 import { lockFolder } from "./lock-folder.js";
 import { makeRuns } from "./make-runs.js";
 import { endingBy, isThere, plannedRuns } from "./plan.js";
 import { runMode, type RunOptions } from "./run-mode.js";
-
-const KEYS = "lean-aggregator devnet validator";
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
@@ -52,43 +51,15 @@ async function makeAll(
   if (runs.length === 0) return [];
   const sockets = mkdtempSync(join(tmpdir(), "devnet-"));
   process.once("exit", () => rmSync(sockets, { recursive: true, force: true }));
-  const verifier = await startCryptoProcess("verifier", join(sockets, "verifier"), [], say);
-  const signers = new Signers(sockets);
+  const crypto = new CryptoProcesses(sockets, (...start) => startCryptoProcess(...start, say));
   try {
     return await makeRuns(runs, {
-      cryptoOf: async (run) => ({ signer: await signers.of(run), verifier }),
-      makeRun: (run, crypto) => runMode(run, { ...crypto, recordings, say }),
+      cryptoOf: (run) => crypto.of(run),
+      makeRun: (run, own) => runMode(run, { ...own, recordings, say }),
       say,
     });
   } finally {
-    await signers.close();
-    await verifier.close();
-  }
-}
-
-/** One signer at a time: to make a key takes seconds, and runs of one seed have the same. */
-class Signers {
-  #signer: CryptoProcess | null = null;
-  #args: string[] = [];
-  #count = 0;
-
-  constructor(private readonly folder: string) {}
-
-  async of({ seed, validators, scenario }: RunOptions): Promise<CryptoProcess> {
-    const keys = seed === 1 ? KEYS : `${KEYS} ${seed}`;
-    const proposers = scenario.componentsMax > 0 ? validators : 0;
-    const args = [keys, String(validators), String(proposers)];
-    if (this.#signer !== null && this.#args.join() === args.join()) return this.#signer;
-    await this.close();
-    const path = join(this.folder, `signer-${this.#count++}`);
-    this.#signer = await startCryptoProcess("signer", path, args, say);
-    this.#args = args;
-    return this.#signer;
-  }
-
-  async close(): Promise<void> {
-    await this.#signer?.close();
-    this.#signer = null;
+    await crypto.close();
   }
 }
 

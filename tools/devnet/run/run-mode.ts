@@ -72,6 +72,7 @@ export async function runMode(options: RunOptions, modules: RunModules): Promise
     },
     recordings === undefined ? undefined : join(recordings, runName(options)),
   );
+  for (const crypto of [modules.signer, modules.verifier]) crypto.onLost(failure.reject);
   try {
     await network.start(await settingsOf(options, modules));
     genesisUnixMs = Date.now() + GENESIS_DELAY_MS;
