@@ -1,11 +1,16 @@
-/** Processes of a devnet that is interrupted: none outlives it, and no second call gets into its folder. */
+/**
+ * Processes of a devnet that fails or is interrupted: none outlives it, no second call gets into its folder, and
+ * each run records into one of its own.
+ */
 import { spawnSync } from "node:child_process";
 import { EventEmitter } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { endWithParent } from "../../../../tools/devnet/node/end-with-parent.js";
+import { ServiceProcess } from "../../../../tools/harness/processes/service-process.js";
 import { lockFolder } from "../../../../tools/devnet/run/lock-folder.js";
+import { Network } from "../../../../tools/devnet/run/network.js";
 import { NodeProcess } from "../../../../tools/devnet/run/node-process.js";
 import { temporaryFolder } from "../../../helpers/temporary-folder.js";
 import { nodeSettings } from "./devnet-setup.js";
@@ -18,7 +23,10 @@ vi.mock("../../../../tools/harness/processes/end-with-process.js", () => ({
   },
 }));
 
-afterEach(() => ends.clear());
+afterEach(() => {
+  ends.clear();
+  vi.restoreAllMocks();
+});
 
 test("a folder that a living process has is refused, and is free after that", () => {
   const folder = temporaryFolder();
@@ -68,4 +76,50 @@ test("a node ends when its parent has gone, and leaves it in good order otherwis
   endWithParent(orphan);
   orphan.disconnect();
   expect(exits).toEqual([1]);
+});
+
+const events = {
+  onRecord: () => undefined,
+  onRestart: () => undefined,
+  onFailure: () => undefined,
+  onServiceLine: () => undefined,
+};
+/** Services whose provers never get ready; the other members are not called. */
+function mockServices() {
+  const killed: string[] = [];
+  const spawn = vi.spyOn(ServiceProcess, "spawn").mockImplementation(({ flags = [] } = {}) => {
+    const exit = { code: null, signal: "SIGKILL" as const };
+    const service: Pick<ServiceProcess, "exited" | "ready" | "kill"> = {
+      exited: new Promise(() => undefined),
+      ready: () => Promise.reject(new Error("no prover")),
+      kill: () => {
+        killed.push(flags[1] ?? "");
+        return Promise.resolve(exit);
+      },
+    };
+    return service as ServiceProcess;
+  });
+  return { killed, spawn };
+}
+
+test("a service that never got ready is killed with the run", async () => {
+  const { killed } = mockServices();
+  const network = new Network(events);
+  await expect(network.start([nodeSettings])).rejects.toThrow("no prover");
+  await network.killAll();
+  expect(killed).toEqual(["unix:/none"]);
+});
+
+test("each run records into a folder of its own, which is emptied when it is made again", async () => {
+  const { spawn } = mockServices();
+  const recordings = temporaryFolder();
+  const recording = join(recordings, "full-sidecar-5-1");
+  mkdirSync(recording);
+  writeFileSync(join(recording, "00000001.rec"), "of the run before");
+  writeFileSync(join(recordings, "other"), "another run's");
+  const network = new Network(events, recording);
+  expect(readdirSync(recordings)).toEqual(["other"]);
+  await expect(network.start([nodeSettings])).rejects.toThrow("no prover");
+  await network.killAll();
+  expect(spawn.mock.calls[0]?.[0]?.env).toMatchObject({ LEAN_AGGREGATOR_RECORD: recording });
 });
