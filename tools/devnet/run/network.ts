@@ -70,7 +70,7 @@ export class Network {
     this.#restartService().catch(this.events.onFailure);
   }
 
-  /** Ends everything, and tells how each process ended. */
+  /** Ends everything. Returns how each process ended. */
   async stop(): Promise<Ending[]> {
     this.#isStopping = true;
     for (const node of this.nodes) node.tell({ type: "stop" });

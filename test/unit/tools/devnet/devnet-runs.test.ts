@@ -62,7 +62,7 @@ const readyProcess = () => {
   return { child, held: heldProcess(child, options) };
 };
 
-test("a signer or verifier that dies is told, and one that is closed is not", async () => {
+test("a signer or verifier that dies is reported, and one that is closed is not", async () => {
   const { child, held } = readyProcess();
   const verifier = await held;
   expect(verifier.isAlive()).toBe(true);

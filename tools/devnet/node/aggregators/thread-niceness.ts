@@ -3,7 +3,7 @@
  * starts inherit; the prover's are those of the library, and the one of libuv's that calls it.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { setPriority } from "node:os";
+import { getPriority, setPriority } from "node:os";
 
 const TASKS = "/proc/self/task";
 
@@ -24,7 +24,7 @@ export function threadTimes(): Map<number, number> {
 }
 
 /**
- * Sets the niceness of the threads that have started since `before`, and of the one that has worked most
+ * Sets the niceness, unless it is higher, of the threads that have started since `before`, and of the one that has worked most
  * since then of those that were there, the main thread aside.
  */
 export function yieldSince(before: ReadonlyMap<number, number>, nice: number): void {
@@ -36,7 +36,7 @@ export function yieldSince(before: ReadonlyMap<number, number>, nice: number): v
   const started = now.map(([thread]) => thread).filter((thread) => !before.has(thread));
   for (const thread of busiest === undefined ? started : [...started, busiest.thread]) {
     try {
-      setPriority(thread, nice);
+      setPriority(thread, Math.max(nice, getPriority(thread)));
     } catch (error) {
       if (existsSync(`${TASKS}/${thread}`)) throw error;
     }
