@@ -46,9 +46,11 @@ export function chooseBody(
       : !messages.has(message) && messages.size < componentsMax;
   for (;;) {
     const state = processBlock(store.headState, blockOf(store, slot, chosen));
+    // Within a block votes count by what was finalized before it, whatever the block itself finalizes.
+    const counting = { ...state, latestFinalized: store.finalized };
     const next = bestAggregate(
       aggregates.filter(({ data }) => isAllowed(hex(messageOf(data)))),
-      state,
+      counting,
     );
     if (next === undefined) return chosen;
     messages.add(hex(messageOf(next.data)));

@@ -154,6 +154,32 @@ test("a block takes what adds voters, at most eight attestation data", () => {
   expect(new Set(added)).toEqual(new Set([0, 1, 2]));
 });
 
+test("a block leaves to the next what counts only by what it finalizes itself", () => {
+  const store = new Store(VALIDATORS);
+  for (let slot = 1; slot <= 8; slot++) playSlot(store, slot, []);
+  const at = (slot: number) => {
+    const root = store.chainAfter(0).find((block) => block.slot === slot)?.root ?? store.genesis;
+    return { root, slot };
+  };
+  const attest = (source: number, target: number) =>
+    aggregateOf({ slot: 8, head: at(8), source: at(source), target: at(target) }, everyone);
+  // Slot 1 is justified, and finalized by slot 2. After slot 1 slot 7 may be justified, after 0 it may not.
+  for (const [source, target] of [
+    [0, 1],
+    [1, 2],
+    [2, 7],
+  ] as const)
+    store.addAggregate(attest(source, target));
+  store.acceptPending();
+  const targets = ({ block }: ReturnType<typeof buildBlock>) =>
+    block.body.attestations.map(({ data }) => data.target.slot);
+  const first = buildBlock(store, 9);
+  expect(targets(first)).toEqual([1, 2]);
+  store.importBlock(first);
+  expect(store.finalized.slot).toBe(1);
+  expect(targets(buildBlock(store, 10))).toEqual([7]);
+});
+
 test("a snapshot has this slot's votes first, and at most one child a group", () => {
   const store = playSlots(1, 4);
   const [older, now] = [store.voteData(5), store.voteData(6)];
