@@ -46,7 +46,7 @@ export interface RunEnd {
   stop(): Promise<Ending[]>;
 }
 
-/** Adds what the run's end tells, and last that the run is done. */
+/** Records how the run ended, and last that it is done. */
 export async function recordEnd(
   { metrics, stop }: RunEnd,
   add: (record: RunRecord) => void,

@@ -1,6 +1,6 @@
 /**
- * A node's process as the orchestrator holds it: started, told, frozen, killed, started again. It is killed
- * when the orchestrator exits.
+ * A node's process for the orchestrator, which starts it, sends it messages, freezes, kills and restarts it.
+ * It is killed when the orchestrator exits.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";

@@ -60,7 +60,7 @@ export class RunFile {
     this.#write(header);
   }
 
-  /** What a killed process still tells once the file is closed is dropped. */
+  /** Drops records that a killed process still sends once the file is closed. */
   add(record: RunRecord): void {
     if (!this.#stream.writableEnded) this.#write(record);
   }

@@ -143,7 +143,7 @@ async function startServed(slot: number, proveMs: number) {
   );
 }
 
-/** `news` and `skipped` are what the aggregator tells. */
+/** `news` and `skipped` are what the aggregator reports. */
 function serve(slot: number, service: Service) {
   const [endpoint = ""] = service.addresses;
   const keys = keyTable().map(({ publicKey: key }) => key);

@@ -72,10 +72,10 @@ test("a signer or verifier that dies is reported, and one that is closed is not"
   expect(verifier.isAlive()).toBe(false);
 
   const other = await readyProcess().held;
-  const told: Error[] = [];
-  other.onLost((error) => told.push(error));
+  const losses: Error[] = [];
+  other.onLost((error) => losses.push(error));
   await other.close();
-  expect(told).toEqual([]);
+  expect(losses).toEqual([]);
 });
 
 test("a signer or verifier that ends before it is ready cannot be had", async () => {
