@@ -164,6 +164,9 @@ export class Listener {
     });
     this.connections.add(connection);
     connections.inc({ listener: name });
+    // A client may reset the connection while it waits for its turn: an 'error' without a listener would end
+    // the service. 'close' follows it.
+    socket.on("error", () => undefined);
     socket.once("close", () => {
       this.connections.delete(connection);
       connections.dec({ listener: name });

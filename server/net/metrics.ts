@@ -11,7 +11,7 @@ export type ListenerName = (typeof listenerNames)[number];
  * Why the service refuses or ends a connection:
  * - `limit`: refused, because the listener was full and every open connection had a call
  * - `accept`: the system could not accept it, for example without a file descriptor
- * - `displaced`: it had no call, the listener was full, and a new connection came
+ * - `displaced`: a new connection came to a full listener, and this one, mostly without a call, gave way
  * - `handshake`: TLS failed, for example for lack of a valid certificate, or took too long
  * - `silent`: the client did not answer a ping
  * - `pings`: the client sent too many pings

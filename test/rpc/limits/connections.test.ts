@@ -81,6 +81,9 @@ const cuts = (cause: string) =>
     cause,
   });
 
+const openConnections = () =>
+  metricValue(bare.metrics.registry, "lean_aggregator_server_connections", { listener: "nodes" });
+
 function dial(): Socket {
   const [host = "", port] = bare.address.split(":");
   const socket = connect({ host, port: Number(port) });
@@ -196,6 +199,21 @@ describe("over HTTP/2", () => {
     await expect.poll(skipped).toBe(true);
     await next;
     open.close();
+  });
+
+  test("one that is reset while it waits ends nothing but itself", async () => {
+    const rude = await RawConnection.open(bare.address, HELLO);
+    await rude.write(...Array.from({ length: limits.settingsMax + 1 }, () => settings()));
+    await rude.closed;
+    await expect.poll(openConnections).toBe(0);
+    const waiting = dial();
+    await expect.poll(openConnections).toBe(1);
+    waiting.resetAndDestroy();
+    await expect.poll(openConnections).toBe(0);
+    clock.skip(limits.penaltyMs);
+    const client = await connected();
+    expect(await client.call("GetServerInfo").end(EMPTY)).toMatchObject({ code: OK });
+    client.close();
   });
 
   test("one that sends all its calls at once does not hold up another", async () => {
