@@ -52,6 +52,15 @@ export function hasBit(bits: Uint8Array, index: number): boolean {
   return (((bits[index >>> 3] ?? 0) >> (index & 7)) & 1) === 1;
 }
 
+/** The number of set bits. */
+export function countBits(bits: Uint8Array): number {
+  let count = 0;
+  for (const byte of bits) {
+    for (let rest = byte; rest > 0; rest &= rest - 1) count++;
+  }
+  return count;
+}
+
 /** The indices of the set bits, ascending. */
 export function bitsToIndices(bits: Uint8Array): number[] {
   const indices: number[] = [];

@@ -16,6 +16,11 @@ export const limits = {
    * that is left out has to be hashed: 30 ms for this many inputs.
    */
   inputsMax: 16_384,
+  /**
+   * Validators of the children of a snapshot's groups: each in two children of each of `groupsMax` groups.
+   * Each has its key copied and hashed: 15 ms for this many, as estimated.
+   */
+  participantsMax: 131_072,
   /** Children of a group, even if the backend takes more: each adds seconds to the proof. */
   childrenMax: 64,
   /** Messages of a merge, even if the backend takes more: a block has 8 attestations and its root. */
@@ -106,7 +111,10 @@ export const limits = {
   deathsMax: 16,
   /** File descriptors of a prover: 20 while it proves, and some dozens for a GPU driver. */
   proverFilesMax: 256,
-  /** One request to a prover: a group of the largest snapshot takes half of this. */
+  /**
+   * One request to a prover: a group of the largest snapshot takes half of this, with keys of 32 bytes. Of
+   * long keys, which each child has, a job may be longer, and is refused.
+   */
   proverRequestBytesMax: 48 * 1024 * 1024,
   /** One reply of a prover: one proof or 4096 verdicts take half of this or less. */
   proverReplyBytesMax: 1024 * 1024,

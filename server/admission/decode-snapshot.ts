@@ -7,6 +7,7 @@
  * memory.
  */
 import type { Group, Snapshot } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { countBits } from "../../proto/bitlist.js";
 import { ProofKind } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";
 import type { DecodedGroup, GroupWork } from "../work/group.js";
@@ -68,10 +69,22 @@ function checkCounts(groups: readonly Group[], limits: SnapshotLimits): void {
       inputs += length;
     });
   });
+  checkParticipants(groups.slice(0, limits.groupsMax), limits);
   if (inputs > inputsMax) {
     const detail = `have ${inputs} raw signatures and proofs, at most ${inputsMax}`;
     throw invalid("snapshot.groups", detail);
   }
+}
+
+/** Throws a `Refusal` for more validators in children than are worth their keys, which each child copies. */
+function checkParticipants(groups: readonly Group[], { participantsMax }: SnapshotLimits): void {
+  let participants = 0;
+  for (const { children } of groups) {
+    for (const child of children) participants += countBits(child.participants);
+  }
+  if (participants <= participantsMax) return;
+  const detail = `have children of ${participants} validators in all, at most ${participantsMax}`;
+  throw invalid("snapshot.groups", detail);
 }
 
 function checkSigners(count: number, field: string, { validatorsMax }: SnapshotLimits): void {

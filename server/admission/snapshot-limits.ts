@@ -14,6 +14,8 @@ export interface SnapshotLimits extends ByteLengths {
   validatorsMax: number;
   /** A snapshot with more raw signatures and proofs, all groups together, is refused. */
   inputsMax: number;
+  /** A snapshot whose groups that may be proved have children of more validators, all together, is refused. */
+  participantsMax: number;
   /** Children of a group beyond this number are left out. */
   childrenMax: number;
   /** A merge with more components is refused; 0: merges are not offered. */

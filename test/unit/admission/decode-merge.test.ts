@@ -24,6 +24,7 @@ import type { GroupInit } from "../../../tools/harness/vectors.js";
 
 const sizes = {
   ...{ groupsMax: 2, groupsSentMax: 4, validatorsMax: 32, inputsMax: 12, childrenMax: 2 },
+  participantsMax: 64,
   ...{ messagesMax: 3, proofBytesMax: 100, publicKeyBytes: 32, signatureBytes: 64 },
   ...{ scheme: "s", revision: "r" },
 };

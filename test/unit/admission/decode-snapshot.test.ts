@@ -14,6 +14,7 @@ const few = {
   groupsSentMax: 4,
   validatorsMax: 8,
   inputsMax: 12,
+  participantsMax: 6,
   childrenMax: 2,
   messagesMax: 3,
 };
@@ -63,6 +64,16 @@ test.each<[string, GroupInit[], string]>([
       { rawSignatures: unknown(4), children: [child, child] },
     ],
     "snapshot.groups: have 13 raw signatures and proofs, at most 12",
+  ],
+  [
+    "children of more validators in all than are worth their keys",
+    [
+      { children: [{ ...child, participants: bits([0, 3, 5, 7]) }] },
+      { children: [{ ...child, participants: bits([0, 1, 2]) }] },
+      // Of a group over the limit nothing is decoded.
+      { children: [{ ...child, participants: bits([0, 1, 2]) }] },
+    ],
+    "snapshot.groups: have children of 7 validators in all, at most 6",
   ],
 ])("%s are refused before any of it is looked at", (_what, groups, message) => {
   expect(() => decode(groups)).toThrow(

@@ -34,6 +34,7 @@ const few = {
   groupsSentMax: 2,
   validatorsMax: 16,
   inputsMax: 64,
+  participantsMax: 256,
   childrenMax: 3,
   messagesMax: 3,
 };

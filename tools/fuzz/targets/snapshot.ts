@@ -24,7 +24,14 @@ const sizes = {
   childrenMax: 4,
   messagesMax: 3,
 };
-const few = { ...sizes, groupsMax: 3, groupsSentMax: 16, validatorsMax: 256, inputsMax: 512 };
+const few = {
+  ...sizes,
+  groupsMax: 3,
+  groupsSentMax: 16,
+  validatorsMax: 256,
+  inputsMax: 512,
+  participantsMax: 1024,
+};
 
 export const target: FuzzTarget = {
   name: "snapshot",

@@ -719,8 +719,8 @@ pub struct Limits {
     #[prost(uint32, tag = "1")]
     pub snapshot_bytes_max: u32,
     /// Groups of a snapshot that are proved. Each further group, up to 256 in all, gets an outcome with
-    /// reason LIMIT. A snapshot with more, or with more than 16384 raw signatures and proofs in all
-    /// groups together, is refused.
+    /// reason LIMIT. A snapshot with more is refused; so is one with more than 16384 raw signatures and
+    /// proofs in all groups together, or with children of more than 131072 validators.
     #[prost(uint32, tag = "2")]
     pub groups_max: u32,
     /// Raw signatures of a group.

@@ -1794,8 +1794,8 @@ export type Limits = Message<"lean.aggregator.v1.Limits"> & {
 
   /**
    * Groups of a snapshot that are proved. Each further group, up to 256 in all, gets an outcome with
-   * reason LIMIT. A snapshot with more, or with more than 16384 raw signatures and proofs in all
-   * groups together, is refused.
+   * reason LIMIT. A snapshot with more is refused; so is one with more than 16384 raw signatures and
+   * proofs in all groups together, or with children of more than 131072 validators.
    *
    * @generated from field: uint32 groups_max = 2;
    */

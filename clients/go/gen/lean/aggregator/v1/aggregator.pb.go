@@ -4312,8 +4312,8 @@ type Limits struct {
 	// Bytes of a SubmitSnapshot request.
 	SnapshotBytesMax uint32 `protobuf:"varint,1,opt,name=snapshot_bytes_max,json=snapshotBytesMax,proto3" json:"snapshot_bytes_max,omitempty"`
 	// Groups of a snapshot that are proved. Each further group, up to 256 in all, gets an outcome with
-	// reason LIMIT. A snapshot with more, or with more than 16384 raw signatures and proofs in all
-	// groups together, is refused.
+	// reason LIMIT. A snapshot with more is refused; so is one with more than 16384 raw signatures and
+	// proofs in all groups together, or with children of more than 131072 validators.
 	GroupsMax uint32 `protobuf:"varint,2,opt,name=groups_max,json=groupsMax,proto3" json:"groups_max,omitempty"`
 	// Raw signatures of a group.
 	RawSignaturesMax uint32 `protobuf:"varint,3,opt,name=raw_signatures_max,json=rawSignaturesMax,proto3" json:"raw_signatures_max,omitempty"`
