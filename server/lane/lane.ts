@@ -167,8 +167,9 @@ export class Lane {
   private attemptAt(number: number, assignment: Assignment): LaneAttempt {
     const { awake } = this;
     const { clock, metrics } = this.modules;
-    const provers = () => this.verifyingProvers();
-    return new LaneAttempt(number, assignment, {
+    // One that is given up leaves the provers to the next.
+    const provers = () => (attempt.isGivenUp ? [] : this.verifyingProvers());
+    const attempt: LaneAttempt = new LaneAttempt(number, assignment, {
       deviceId: this.device.id,
       clock,
       awake,
@@ -181,6 +182,13 @@ export class Lane {
       ceilingBytes: () => this.options.residentBytesMax,
       isStandbyStarting: () => this.machine.standby?.status === "starting",
     });
+    return attempt;
+  }
+
+  /** The result of the attempt, if there is one, is no longer wanted. */
+  private giveUpAttempt(): void {
+    if (this.attempt !== undefined) this.attempt.isGivenUp = true;
+    this.attempt = undefined;
   }
 
   private async run(number: number): Promise<void> {
@@ -208,7 +216,10 @@ export class Lane {
     if (prover === undefined || active === null || due === undefined) {
       throw new Error(`lane ${this.device.id} cannot refresh its costs`);
     }
-    const giveUp = () => this.killProver(active.prover, "wedged");
+    // One that hands over has killed its prover already, for an attempt which goes on.
+    const giveUp = () => {
+      if (this.machine.phase.kind === "refreshing") this.killProver(active.prover, "wedged");
+    };
     await this.refresher.run(prover, due, giveUp);
     // A killed prover ends by its exit.
     if (this.machine.active?.prover !== active.prover) return;
@@ -233,7 +244,7 @@ export class Lane {
     const deaths = 1 + (attempt?.deaths ?? 0);
     if (lesson === "duration") attempt?.abandon();
     if (lesson === "memory") attempt?.ranOutOfMemory();
-    this.attempt = undefined;
+    this.giveUpAttempt();
     const result = { kind: "failed", reason: "prover_died", detail: why, deaths } as const;
     this.modules.emit({ kind: "ended", attempt: number, result });
   }
@@ -319,9 +330,8 @@ export class Lane {
     // The attempt for which a refresh is killed is proved by the standby.
     if (cause === "refresh") this.refresher.stop();
     else if (this.machine.active?.prover === number) {
-      // The result of this prover's attempt is no longer wanted.
       this.attempt?.abandon();
-      this.attempt = undefined;
+      this.giveUpAttempt();
     }
     this.slots.kill(number, cause);
   }

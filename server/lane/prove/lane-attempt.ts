@@ -59,6 +59,8 @@ export class LaneAttempt {
   private proving: Prover | undefined;
   /** How the attempt ended; undefined until `run` resolves. */
   result: ProofResult | undefined;
+  /** Set once nobody wants the result any more: it ends with the answer to the verification that runs. */
+  isGivenUp = false;
 
   constructor(
     readonly number: number,
@@ -99,7 +101,8 @@ export class LaneAttempt {
    * is killed would never learn to prove less.
    */
   abandon(): void {
-    if (this.proof === null) return;
+    // A proof that is made, and is being verified, has taught its duration.
+    if (this.proof === null || this.proving === undefined) return;
     const { awake, costs } = this.modules;
     // While the service stood still, the prover may have proved or not: it ran at least this long.
     costs.learnAtLeast(this.proof.shape, awake.nowMs() - this.proofAwakeAtMs);
