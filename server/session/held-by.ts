@@ -3,10 +3,14 @@ import type { MemoryShare } from "../memory-budget.js";
 import { namedBytes } from "../work/claim-bytes.js";
 import type { Session } from "./session.js";
 
-/** The memory that is still held for the results of a session that has ended. */
-interface EndedShare {
+/** The memory that is still held for a session that has ended. */
+export interface HeldShare {
   principal: string;
   share: MemoryShare;
+}
+
+export function heldShareOf({ submission, share }: Session): HeldShare {
+  return { principal: submission.principal.name, share };
 }
 
 /**
@@ -16,7 +20,7 @@ interface EndedShare {
 export function heldBy(
   principal: string,
   inFlight: readonly Session[],
-  ended: readonly EndedShare[],
+  ended: readonly HeldShare[],
   superseded: readonly Session[],
 ): { sessionsInFlight: number; heldBytes: number } {
   const own = inFlight.filter(({ submission }) => submission.principal.name === principal);

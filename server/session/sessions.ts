@@ -21,7 +21,7 @@ import { bytesOfClaims } from "../work/claim-bytes.js";
 import type { Submission } from "../work/submission.js";
 import { toOutcome, toSummary } from "./outcome.js";
 import type { AcceptedTimes, NodeRecord, RequestRecord } from "./node-record.js";
-import { heldBy } from "./held-by.js";
+import { heldBy, heldShareOf, type HeldShare } from "./held-by.js";
 import { auditSession } from "./session-audit.js";
 import { groupOf } from "./session.js";
 import type { Session } from "./session.js";
@@ -69,11 +69,9 @@ export interface OpenSession {
 }
 
 /** The memory that is still held for the results of a session that has ended. */
-interface EndedShare {
-  share: MemoryShare;
+interface EndedShare extends HeldShare {
   namedBytes: number;
   request: RequestRecord;
-  principal: string;
 }
 
 /** The sessions in flight with one proof system, as its schedule sees them. */
@@ -109,6 +107,8 @@ export class Sessions {
   /** What is queued, by the name of the proof system. */
   private readonly queued = new Map<string, Queued>();
   private endedShares: EndedShare[] = [];
+  /** Ended sessions whose time is not charged yet: the attempts that they have left hold their snapshots. */
+  private readonly unsettled = new Set<Session>();
 
   constructor(
     private readonly options: { instance: string },
@@ -161,7 +161,8 @@ export class Sessions {
 
   /** See `heldBy`. */
   heldBy(principal: string, superseded: readonly Session[]) {
-    return heldBy(principal, this.all(), this.endedShares, superseded);
+    const ended = [...this.endedShares, ...[...this.unsettled].map(heldShareOf)];
+    return heldBy(principal, this.all(), ended, superseded);
   }
 
   /** Opens the session of an accepted snapshot, with every group queued, and starts its timers. */
@@ -280,10 +281,14 @@ export class Sessions {
     });
   }
 
-  /** Audits a session that has ended, once all of its prover time is charged. */
+  /** Once all prover time of a session that has ended is charged: audits it, and holds its results alone. */
   private settle(session: Session): void {
     if (session.uncharged > 0 || session.endedAtMs === undefined) return;
     const { metrics, audit } = this.modules;
+    const { request, share, proofBytes, namedBytes } = session;
+    this.unsettled.delete(session);
+    share.resize(proofBytes + namedBytes);
+    this.endedShares.push({ ...heldShareOf(session), namedBytes, request });
     metrics.coreSeconds.inc(Math.round(session.coreMs) / 1000);
     auditSession(audit, session);
   }
@@ -367,17 +372,15 @@ export class Sessions {
 
   private endSession(session: Session): void {
     const { clock, metrics, log } = this.modules;
-    const { id, submission, node, request, share, proofBytes, namedBytes } = session;
+    const { id, submission, node, request } = session;
     const { requestId } = request;
-    const { name: principal } = submission.principal;
     const durationMs = clock.nowMs() - submission.receivedAtMs;
     const counts = Object.fromEntries(session.counts);
     const ended = { ...submission, requestId, votes: session.votes };
     const summary = toSummary(ended, counts, durationMs);
     for (const cancel of session.cancelTimers) cancel();
     this.inFlight.delete(id);
-    share.resize(proofBytes + namedBytes);
-    this.endedShares.push({ share, namedBytes, request, principal });
+    this.unsettled.add(session);
     metrics.sessionsInFlight.set(this.inFlight.size);
     metrics.sessionSeconds.observe(durationMs / 1000);
     node.append(requestId, { kind: "summary", summary });
