@@ -13,7 +13,6 @@ import type { Logger } from "../log/log.js";
 import type { MemoryBudget, MemoryShare } from "../memory-budget.js";
 import type { Metrics } from "../metrics/metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
-import type { SkipReason } from "../reasons.js";
 import type { Recorder } from "../recording/recorder.js";
 import type { Dispatcher } from "../schedule/dispatcher.js";
 import type { Forecast } from "../schedule/forecast/admission-forecast.js";
@@ -33,7 +32,8 @@ import type { Envelope, SubmitAnswer, Submission } from "../work/submission.js";
 import { askedSchedule } from "./asked-schedule.js";
 import { bytesToHold } from "./bytes-to-hold.js";
 import { NodeSnapshots } from "./node-snapshots.js";
-import { skipReasonOnWire } from "./skip-reason.js";
+import { predictedMiss, skipped, skipReasonOnWire } from "./skip-reason.js";
+import type { Skipped } from "./skip-reason.js";
 
 export interface AdmissionModules {
   clock: Clock;
@@ -53,12 +53,10 @@ export interface AdmissionModules {
 /** What a node uses of the service. */
 export interface NodeUse {
   nodeId: string;
-  /** Prover time used lately, in milliseconds: see `GroupQueue.usedByNodeMs`. */
+  /** Prover time used lately, in milliseconds: see `Accounts`. */
   usedMs: number;
   sessionsInFlight: number;
 }
-
-type Skipped = Extract<SubmitAnswer, { kind: "skipped" }>;
 
 const NO_TIME_LEFT =
   "deadline_ms or fence_ms is 0, and no earlier request with this request_id was answered";
@@ -381,20 +379,4 @@ function predictedMs({ groups }: Submission, dispatcher: Dispatcher): number {
   return groups
     .filter(mayStart)
     .reduce((sum, { work }) => sum + dispatcher.predictMs(shapeOf(work)), 0);
-}
-
-function skipped(reason: SkipReason, detail: string): Skipped {
-  return { kind: "skipped", reason, detail };
-}
-
-function predictedMiss(
-  { receivedAtMs, deadlineAtMs }: Submission,
-  { startAtMs, finishAtMs }: Forecast,
-): Skipped {
-  const detail =
-    startAtMs < deadlineAtMs
-      ? "not even a part of one group could be proved before the fence"
-      : "no group could start before the deadline";
-  const predictedFinishMs = Math.round(finishAtMs - receivedAtMs);
-  return { ...skipped("predicted_miss", detail), predictedFinishMs };
 }

@@ -51,6 +51,16 @@ export interface Assignment {
   readonly isRetry: boolean;
 }
 
+/** The assignment alone, as plain data without callbacks, so that it can be sent to another machine. */
+export function plainAssignment(of: Assignment): Assignment {
+  const { work, digest, deadlineAtMs, fenceAtMs, steps, rotation } = of;
+  const { isFirstOfSession, isExploration, isRetry, mayShed, minInputs } = of;
+  return {
+    ...{ work, digest, deadlineAtMs, fenceAtMs, steps, rotation },
+    ...{ isFirstOfSession, isExploration, isRetry, mayShed, minInputs },
+  };
+}
+
 /** A role that a prover process has on its device. */
 export type LaneRole = "active" | "standby";
 

@@ -9,6 +9,7 @@ import type { Clock } from "../clock.js";
 import type { Metrics } from "../metrics/metrics.js";
 import { removeDevice } from "../metrics/metrics.js";
 import type { ProverDescription } from "../work/prover-description.js";
+import { plainAssignment } from "../lane/lane-messages.js";
 import type { Assignment, FromLink, LaneLink, LaneListener } from "../lane/lane-messages.js";
 import type { Duration } from "../work/costs/cost-model.js";
 import { OPTIMISTIC_AT, PESSIMISTIC_AT } from "../work/costs/cost-model.js";
@@ -29,8 +30,11 @@ import { TAKEOVER_MS } from "./preemption.js";
 export interface NextAttempt extends Assignment {
   started(attempt: number): void;
   finished(attempt: number, result: ProofResult): void;
-  /** No result of the attempt has arrived, and none will. */
-  lost(attempt: number): void;
+  /**
+   * No result of the attempt has arrived, and none will. `isIgnored`: it was adopted, and the lane, which
+   * lists its work, never answered.
+   */
+  lost(attempt: number, isIgnored?: boolean): void;
 }
 
 /** Where the dispatcher gets attempts from. */
@@ -176,7 +180,7 @@ export class Dispatcher implements LaneListener {
     const attempt = ++this.modules.numbers.last;
     this.attempts.set(attempt, { owner: next, lane, isSpare });
     this.idle.delete(lane);
-    lane.assign(attempt, assignmentOf(next));
+    lane.assign(attempt, plainAssignment(next));
     next.started(attempt);
     lane.sendAssignment();
   }
@@ -376,8 +380,9 @@ export class Dispatcher implements LaneListener {
       case "finished":
         return owner?.finished(attempt, end.result);
       case "lost":
+      case "ignored":
         this.modules.metrics.lostAttempts.inc();
-        return owner?.lost(attempt);
+        return owner?.lost(attempt, end.kind === "ignored");
       case "taken":
         this.modules.metrics.fleetTaken.inc();
         return owner?.lost(attempt);
@@ -387,14 +392,4 @@ export class Dispatcher implements LaneListener {
         return assertNever(end);
     }
   }
-}
-
-/** The attempt as plain data, without its callbacks, so that it can be sent to another machine. */
-function assignmentOf(next: NextAttempt): Assignment {
-  const { work, digest, deadlineAtMs, fenceAtMs, steps, rotation } = next;
-  const { isFirstOfSession, isExploration, isRetry, mayShed, minInputs } = next;
-  return {
-    ...{ work, digest, deadlineAtMs, fenceAtMs, steps, rotation },
-    ...{ isFirstOfSession, isExploration, isRetry, mayShed, minInputs },
-  };
 }

@@ -29,6 +29,8 @@ export type AttemptEnd =
   | { kind: "finished"; attempt: number; result: ProofResult }
   /** No result of the attempt has arrived, and none will. */
   | { kind: "lost"; attempt: number }
+  /** The lane lists the work to adopt, and never answers. */
+  | { kind: "ignored"; attempt: number }
   /** The lane has taken another attempt under the lease. */
   | { kind: "taken"; attempt: number }
   /** The lane could not be reached. */
@@ -75,7 +77,7 @@ export function whyDown({ deviceId, report: { phase, isDrained } }: OperatedDevi
 export class LaneHandle implements OperatedDevice {
   private belief: LaneBelief = unknownLane;
   private commands: CommandQueue = noCommands;
-  /** The last assignment, to send again and for forecasts; undefined before the first. */
+  /** The assignment, to send again and for forecasts; undefined without one that goes on. */
   private assignment: Assignment | undefined;
   private adoptions: readonly Adoption[] = [];
   /** Digest of an adopted attempt that has ended since the newest report; undefined for none. */
@@ -139,14 +141,16 @@ export class LaneHandle implements OperatedDevice {
     if (belief.sequence > sequence) {
       this.costs.models = belief.report.costs;
       this.endedDigest = undefined;
-      const { adoptions, resend, lost } = review(this.adoptions, belief.report, nowMs);
+      const { adoptions, resend, lost, ignored } = review(this.adoptions, belief.report, nowMs);
       this.adoptions = adoptions;
       for (const again of resend) this.link.send(again);
       for (const attempt of lost) ends.push({ kind: "lost", attempt });
+      for (const attempt of ignored) ends.push({ kind: "ignored", attempt });
       this.commands = confirm(this.commands, belief.report.commandsDone);
       this.sendCommand();
       this.wakeWatchers();
     }
+    this.forgetAssignment();
     return ends;
   }
 
@@ -216,6 +220,7 @@ export class LaneHandle implements OperatedDevice {
   kill(attempt: number, reason: StopReason): void {
     if (this.adoption(attempt) === undefined) this.belief = abandon(this.belief, reason);
     this.forget(attempt);
+    this.forgetAssignment();
     this.sendKill(attempt, reason);
   }
 
@@ -243,6 +248,11 @@ export class LaneHandle implements OperatedDevice {
     if (duty.kind !== "taken" || phase.kind !== "proving") return undefined;
     // How large another door's work is, its proof tells first.
     return phase.proof ?? { startedAtMs: nowMs, shape: smallestShape };
+  }
+
+  /** It holds all the work, which an idle lane must not keep. */
+  private forgetAssignment(): void {
+    if (this.belief.duty.kind !== "assigned") this.assignment = undefined;
   }
 
   private adoption(attempt: number): Adoption | undefined {

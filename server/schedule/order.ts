@@ -45,7 +45,7 @@ export function compareStanding(a: Standing, b: Standing): number {
 }
 
 /** The one that comes first; of equal ones the earlier in the list; undefined for an empty list. */
-export function firstOf<T extends Standing>(waiting: readonly T[]): T | undefined {
+function firstOf<T extends Standing>(waiting: readonly T[]): T | undefined {
   let best: T | undefined;
   for (const each of waiting) {
     if (best === undefined || compareStanding(each, best) < 0) best = each;

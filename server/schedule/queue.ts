@@ -196,18 +196,30 @@ export class GroupQueue implements AttemptSource {
   }
 
   /** Whether votes were proved just now, while this merge waited, so that its node may replace it. */
-  private mayBeReplaced({ waiter, isAhead }: WaitingGroup): boolean {
-    if (!isAhead || isTurnOfAhead(this.timesOvertaken)) return false;
+  private mayBeReplaced(merge: WaitingGroup): boolean {
+    const untilMs = this.replaceableUntilMs(merge);
+    if (untilMs === undefined) return false;
+    this.heldUntilMs = Math.min(this.heldUntilMs, untilMs);
+    return true;
+  }
+
+  /** Until when its node may replace this merge; undefined: it waits for no other. */
+  private replaceableUntilMs({ waiter, isAhead }: WaitingGroup): number | undefined {
+    if (!isAhead || isTurnOfAhead(this.timesOvertaken)) return undefined;
     const { submission } = waiter.session;
     const nowMs = this.modules.clock.nowMs();
     const untilMs = this.votesProvedAtMs + limits.replaceMs;
     const hasWaited = submission.receivedAtMs <= this.votesProvedAtMs;
-    if (!submission.shouldReplace || !hasWaited || nowMs >= untilMs) return false;
+    if (!submission.shouldReplace || !hasWaited || nowMs >= untilMs) return undefined;
     const worthAt = (atMs: number) =>
       this.worths.best(submission, groupOf(waiter), atMs)?.worth ?? 0;
-    if (worthAt(untilMs) <= (1 - REPLACE_LOSS) * worthAt(nowMs)) return false;
-    this.heldUntilMs = Math.min(this.heldUntilMs, untilMs);
-    return true;
+    return worthAt(untilMs) > (1 - REPLACE_LOSS) * worthAt(nowMs) ? untilMs : undefined;
+  }
+
+  /** Whether this merge would wait on the lane that is freed for it, or be refused: see `givesWay`. */
+  private wouldGiveWay(each: WaitingGroup): boolean {
+    if (this.replaceableUntilMs(each) !== undefined) return true;
+    return !isTurnOfAhead(this.timesOvertaken) && this.untilVotesMs(each) !== undefined;
   }
 
   /** When votes are expected that would have to wait for this merge; undefined: none. */
@@ -222,7 +234,7 @@ export class GroupQueue implements AttemptSource {
       ...plan.assignment,
       started: (attemptId) => this.attempts.start(attemptId, plan),
       finished: (attemptId, result) => this.finished(attemptId, result),
-      lost: (attemptId) => this.attempts.lost(attemptId),
+      lost: (attemptId, isIgnored) => this.attempts.lost(attemptId, isIgnored),
     };
   }
 
@@ -262,16 +274,19 @@ export class GroupQueue implements AttemptSource {
   }
 
   /**
-   * The latest start of what is next above backlog, and the messages that it merges, 0 for a fold; undefined
-   * when nothing above it waits.
+   * The latest start of what is next above backlog and may still start, and the messages that it merges, 0
+   * for a fold; undefined when nothing above it waits.
    */
   private urgent(): { startByMs: number; messages: number } | undefined {
-    const first = this.waiting.first();
-    const isUrgent = first !== undefined && first.priority !== BACKLOG;
-    const ofGroup = isUrgent ? this.waiting.startByMs(first.waiter) : Infinity;
+    const nowMs = this.modules.clock.nowMs();
     const ofTrees = this.trees.startByMs ?? Infinity;
-    if (isUrgent && ofGroup <= ofTrees) {
-      return { startByMs: ofGroup, messages: messagesOf(first.shape) };
+    for (const each of this.waiting.inOrder()) {
+      if (each.priority === BACKLOG) break;
+      const startByMs = this.waiting.startByMs(each.waiter);
+      if (startByMs > ofTrees) break;
+      if (startByMs > nowMs && !this.wouldGiveWay(each)) {
+        return { startByMs, messages: messagesOf(each.shape) };
+      }
     }
     return ofTrees === Infinity ? undefined : { startByMs: ofTrees, messages: 0 };
   }

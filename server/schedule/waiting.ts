@@ -8,9 +8,10 @@ import type { Shape } from "../work/shape.js";
 import { AGGREGATION } from "../work/priority.js";
 import { shapeOf, smallestShape } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
+import { worthlessFromMs } from "../work/worth.js";
 import type { Dispatcher } from "./dispatcher.js";
 import type { GroupOutlook, GroupWorths } from "./forecast/group-worths.js";
-import { compareStanding, firstOf, usedJobsOf } from "./order.js";
+import { compareStanding, usedJobsOf } from "./order.js";
 import type { Standing } from "./order.js";
 import type { Accounts } from "./usage.js";
 
@@ -32,6 +33,9 @@ export interface WaitingModules {
     readonly queued: { groups: number; changes: number };
   };
 }
+
+/** The time to the deadline is halved so often in the search for the latest start of a part. */
+const HALVED_MAX = 5;
 
 const isQueued = ({ kind }: GroupState) => kind === "queued";
 
@@ -61,9 +65,9 @@ export class Waiting {
     return waiting;
   }
 
-  /** The next group by `compareStanding`, ignoring turns of backlog; undefined when none waits. */
-  first(): WaitingGroup | undefined {
-    return firstOf(this.all());
+  /** As `all`, by `compareStanding`, ignoring turns of backlog. */
+  inOrder(): WaitingGroup[] {
+    return this.all().sort(compareStanding);
   }
 
   /**
@@ -127,10 +131,26 @@ export class Waiting {
     return found;
   }
 
-  /** The latest start with which the group is in time if its proof takes the 98th percentile. */
+  /**
+   * The latest start with which the group is in time if its proof takes the 98th percentile. Once that has
+   * passed, the latest with which some part of it may start; the present where none may.
+   */
   startByMs(waiter: Waiter): number {
-    const { deadlineAtMs, fenceAtMs } = waiter.session.submission;
-    return Math.min(deadlineAtMs, fenceAtMs - this.pessimisticMs(waiter));
+    const { submission } = waiter.session;
+    const { deadlineAtMs } = submission;
+    const nowMs = this.modules.clock.nowMs();
+    const wholeAtMs = worthlessFromMs(submission) - this.pessimisticMs(waiter);
+    if (wholeAtMs > nowMs || deadlineAtMs <= nowMs) return Math.min(deadlineAtMs, wholeAtMs);
+    const mayStart = (atMs: number) =>
+      this.modules.worths.best(submission, groupOf(waiter), atMs) !== undefined;
+    if (mayStart(deadlineAtMs)) return deadlineAtMs;
+    let [startAtMs, tooLateMs] = [nowMs, deadlineAtMs];
+    for (let halved = 0; halved < HALVED_MAX; halved++) {
+      const atMs = (startAtMs + tooLateMs) / 2;
+      if (mayStart(atMs)) startAtMs = atMs;
+      else tooLateMs = atMs;
+    }
+    return startAtMs;
   }
 
   /** Returns the function that gives the standing of a group at this moment. */

@@ -24,8 +24,10 @@ export interface Review {
   readonly adoptions: readonly Adoption[];
   /** Messages to send again. */
   readonly resend: readonly AdoptMessage[];
-  /** Attempts of which no result will come: not listed any more, or asked for too often. */
+  /** Attempts of which no result will come: their work is not listed any more. */
   readonly lost: readonly number[];
+  /** Attempts at work that is listed still, and was asked for too often. */
+  readonly ignored: readonly number[];
 }
 
 export function review(
@@ -36,6 +38,7 @@ export function review(
   const kept: Adoption[] = [];
   const resend: AdoptMessage[] = [];
   const lost: number[] = [];
+  const ignored: number[] = [];
   for (const adoption of adoptions) {
     const { message, sends, sentAtMs } = adoption;
     const isShown = phase.kind === "proving" && phase.attempt === message.attempt;
@@ -46,9 +49,11 @@ export function review(
     } else if (isListed && sends < SENDS_MAX) {
       kept.push({ message, sends: sends + 1, sentAtMs: nowMs });
       resend.push(message);
+    } else if (isListed) {
+      ignored.push(message.attempt);
     } else {
       lost.push(message.attempt);
     }
   }
-  return { adoptions: kept, resend, lost };
+  return { adoptions: kept, resend, lost, ignored };
 }

@@ -44,7 +44,7 @@ export class Attempts {
   private readonly jobs = new Map<number, number>();
   private readonly setAside = new SetAside();
   private readonly exploration = new Exploration();
-  /** Groups that got a result which they do not take: they adopt no proof of such work again. */
+  /** Groups that got a result which they do not take, or no answer: they adopt no proof again. */
   private readonly unsuited = new WeakMap<Session, Set<number>>();
 
   constructor(private readonly modules: AttemptsModules) {}
@@ -178,9 +178,14 @@ export class Attempts {
     return attempt;
   }
 
-  /** Queues every waiter again: no result of the attempt will come. */
-  lost(attemptId: number): void {
-    for (const { session, group } of this.end(attemptId)?.waiters ?? []) {
+  /**
+   * Queues every waiter again: no result of the attempt will come. They adopt no proof any more where a
+   * lane has ignored their adoption, so that an idle one may prove them.
+   */
+  lost(attemptId: number, isIgnored = false): void {
+    for (const waiter of this.end(attemptId)?.waiters ?? []) {
+      const { session, group } = waiter;
+      if (isIgnored) this.adoptsNoMore(waiter);
       this.modules.sessions.step(session, { kind: "lost", group, attempt: attemptId });
     }
   }
@@ -235,7 +240,8 @@ export class Attempts {
     const { nodeId, principal, receivedAtMs } = session.submission;
     const nowMs = clock.nowMs();
     if (isRetry(waiter)) metrics.retries.inc();
-    else metrics.queueSeconds.observe((nowMs - receivedAtMs) / 1000);
+    else if (!session.startedAtMs.has(group))
+      metrics.queueSeconds.observe((nowMs - receivedAtMs) / 1000);
     if (attempt.waiters.length > 0) metrics.sharedGroups.inc();
     attempt.waiters = [...attempt.waiters, waiter];
     const payer = { nodeId, principal: principal.name };

@@ -9,7 +9,7 @@ import type { ProofResult, StopReason } from "../../work/group.js";
 import { fitsOneJob } from "../../work/fold-limits.js";
 import { judgedByInputs } from "../../work/inputs.js";
 import type { Shape } from "../../work/shape.js";
-import { shapeOf } from "../../work/shape.js";
+import { atRate, shapeOf } from "../../work/shape.js";
 import { BACKLOG } from "../../work/priority.js";
 import type { TreeJob } from "../../work/tree.js";
 import { isBacklog, isVerdictOfOthers, priorityOf } from "./attempt.js";
@@ -40,7 +40,7 @@ interface Running {
   /** The attempt at the whole group; undefined until the first job starts. */
   attempt: Attempt | undefined;
   attemptId: number;
-  /** Jobs that got another door's verdict, which they do not take: they adopt no proof again. */
+  /** Jobs that got another door's verdict, which they do not take, or no answer: they adopt no proof again. */
   readonly unsuited: Set<number>;
   cancelTimer: () => void;
 }
@@ -146,7 +146,8 @@ export class Trees {
   get startByMs(): number | undefined {
     const starts = this.withReady().flatMap(({ running: { tree }, attempt, job }) => {
       if (isBacklog(attempt)) return [];
-      const ms = this.modules.dispatcher.pessimisticMs(job.shape);
+      const shape = atRate(job.shape, attempt.leader.work.logInvRate);
+      const ms = this.modules.dispatcher.pessimisticMs(shape);
       return [tree.fenceOf(job, fenceOf(attempt)) - ms];
     });
     return starts.length === 0 ? undefined : Math.min(...starts);
@@ -199,7 +200,8 @@ export class Trees {
     const { tree, attempt } = running;
     const fenceAtMs = attempt === undefined ? (plan?.assignment.fenceAtMs ?? 0) : fenceOf(attempt);
     const assignment = tree.assignmentOf(job, fenceAtMs);
-    const lost = (number: number) => {
+    const lost = (number: number, isIgnored = false) => {
+      if (isIgnored) running.unsuited.add(job.id);
       this.modules.attempts.jobEnded(number);
       if (tree.lost(number) !== undefined) this.count(job, "lost");
       this.watch(running);
@@ -215,8 +217,7 @@ export class Trees {
       finished: (number, ended) => {
         const result = judgedByInputs(ended, assignment.work, assignment.minInputs);
         if (isAdopted && isVerdictOfOthers(result, assignment)) {
-          running.unsuited.add(job.id);
-          return lost(number);
+          return lost(number, true);
         }
         this.modules.attempts.jobEnded(number);
         if (result.kind === "failed") this.modules.attempts.blame(running.attemptId, result.deaths);

@@ -226,3 +226,20 @@ test("a lane that has failed is down, even with an attempt", () => {
   scheduler.hear("a", { kind: "ended", attempt: 1, result: proved });
   expect(scheduler.outcomes("node")).toMatchObject([{ status: OutcomeStatus.PROVED }]);
 });
+
+test("a lane that lists work and never answers does not keep it from an idle one", async () => {
+  const scheduler = new TestScheduler(["a", "b"]);
+  const silent: Partial<LaneReport> = {
+    phase: { kind: "proving", attempt: null, proof: null },
+    adoptable: held,
+  };
+  scheduler.announce("a", 1, silent);
+  scheduler.announceIdle("b", 1);
+  scheduler.submit("node", work, { deadlineAtMs: 20_000, fenceAtMs: 30_000 });
+  expect(scheduler.assignments).toEqual([]);
+  for (let atMs = 500; atMs < FENCE_MS; atMs += 500) {
+    await scheduler.clock.runUntil(atMs, () => undefined);
+    scheduler.announce("a", 1, silent);
+  }
+  expect(scheduler.assignments).toMatchObject([{ lane: "b" }]);
+});

@@ -38,6 +38,18 @@ test("without any lane a snapshot is skipped as no_prover; with one it is proved
   expect(scheduler.assignments.map(({ attempt }) => attempt)).toEqual([1, 2]);
 });
 
+test("a session that has left its attempt counts with all its memory until the attempt ends", () => {
+  const scheduler = new TestScheduler(["a"]);
+  scheduler.announceIdle("a", 1);
+  scheduler.submit("node", work, { priority: 3 });
+  const bulky = { priority: 2, bytes: 20_000_000, requestId: "bulky" };
+  scheduler.submit("node", work, bulky);
+  scheduler.admission.cancel("node", "bulky", []);
+  expect(scheduler.memory.heldBytes).toBeGreaterThan(bulky.bytes);
+  scheduler.hear("a", { kind: "ended", attempt: 1, result: rejected });
+  expect(scheduler.memory.heldBytes).toBeLessThan(bulky.bytes);
+});
+
 describe("a lane whose prover merges less messages than a merge has", () => {
   const merge = mergeOfRaws("merge", 3);
   const merges = (messagesMax: number) => ({ description: { ...description, messagesMax } });
@@ -64,6 +76,16 @@ describe("a lane whose prover merges less messages than a merge has", () => {
         ["a", "work"],
       ],
     );
+  });
+
+  test("is no reason to name an instant once the other has gone", () => {
+    const scheduler = new TestScheduler(["a", "b"]);
+    scheduler.announceIdle("a", 1, merges(0));
+    scheduler.announceIdle("b", 1, merges(3));
+    scheduler.schedules.gone("b", "h1 is silent");
+    const answer = scheduler.submit("node", merge);
+    expect(answer).toMatchObject({ kind: "skipped", reason: "predicted_miss" });
+    expect(answer).not.toHaveProperty("predictedFinishMs");
   });
 
   test("does not get its retry either", () => {

@@ -102,6 +102,14 @@ test("a merge of backlog is preempted for a group that would miss otherwise", ()
   expect(urgent.sentOf("kill")).toEqual([]);
 });
 
+test("backlog is preempted for a part of a group, too, where the whole is too late already", () => {
+  const backlog = busyLane(body, BACKLOG, 3000);
+  // The whole takes 4 s.
+  const limits = { deadlineAtMs: 1000, fenceAtMs: 1500 };
+  expect(backlog.submit("vote", groupOfRaws("vote", 4000), limits).kind).toBe("accepted");
+  expect(backlog.sentOf("kill")).toMatchObject([{ attempt: 1, reason: "preempted" }]);
+});
+
 test("raw signatures go before proofs of as many votes, within the class", () => {
   const scheduler = busyLane(groupOfRaws("other", 1));
   scheduler.submit("merge", groupOfMerge("merge", { raws: 0, proofs: 1, votes: 8 }));

@@ -16,13 +16,18 @@ const at = (nowMs: number, phase: ReportedPhase, adoptable: typeof listed, from 
 
 test("it goes on while the attempt runs under its number", () => {
   const proving = { kind: "proving", attempt: 7, proof: null } as const;
-  const goesOn = { adoptions: [adopted], resend: [], lost: [] };
+  const goesOn = { adoptions: [adopted], resend: [], lost: [], ignored: [] };
   expect(at(9000, proving, listed)).toEqual(goesOn);
   expect(at(9000, proving, [])).toEqual(goesOn);
 });
 
 test("it is asked for again while it is listed, at intervals and not for ever", () => {
-  expect(at(1100, idle, listed)).toEqual({ adoptions: [adopted], resend: [], lost: [] });
+  expect(at(1100, idle, listed)).toEqual({
+    adoptions: [adopted],
+    resend: [],
+    lost: [],
+    ignored: [],
+  });
   let adoptions: readonly Adoption[] = [adopted];
   let sends = 1;
   for (let nowMs = 1000; adoptions.length > 0; nowMs += 50) {
@@ -33,13 +38,13 @@ test("it is asked for again while it is listed, at intervals and not for ever", 
     );
     sends += next.resend.length;
     ({ adoptions } = next);
-    if (adoptions.length === 0) expect(next.lost).toEqual([7]);
+    if (adoptions.length === 0) expect([next.lost, next.ignored]).toEqual([[], [7]]);
   }
   expect(sends).toBe(10);
 });
 
 test("it is lost once it is no longer listed", () => {
-  expect(at(1001, idle, [])).toEqual({ adoptions: [], resend: [], lost: [7] });
+  expect(at(1001, idle, [])).toEqual({ adoptions: [], resend: [], lost: [7], ignored: [] });
   const proving = { kind: "proving", attempt: null, proof: null } as const;
-  expect(at(1001, proving, [])).toEqual({ adoptions: [], resend: [], lost: [7] });
+  expect(at(1001, proving, [])).toEqual({ adoptions: [], resend: [], lost: [7], ignored: [] });
 });
