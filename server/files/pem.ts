@@ -45,6 +45,11 @@ export function checkTime(certificate: X509Certificate, nowUnixMs: number): void
   }
 }
 
+/** Whether the certificate is valid at this time. */
+export function isInTime(certificate: X509Certificate, nowUnixMs: number): boolean {
+  return Date.parse(certificate.validFrom) <= nowUnixMs && nowUnixMs < expiryOf(certificate);
+}
+
 /** Unix time in milliseconds. */
 export function expiryOf({ validTo }: X509Certificate): number {
   return Date.parse(validTo);

@@ -5,6 +5,7 @@
  * was written.
  */
 import { link, open, rename, rm } from "node:fs/promises";
+import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 
 export interface WriteOptions {
@@ -42,8 +43,12 @@ async function throughTemporary(
   publish: (temporary: string) => Promise<void>,
 ): Promise<void> {
   const folder = dirname(path);
-  // A name that is free again when a killed process left its file behind and the pid comes back.
-  const temporary = join(folder, `.lean-aggregator-${process.pid}.new`);
+  const nth = firstFree();
+  writing.add(nth);
+  // Of this process alone, also where containers, of which each has pid 1, share the folder. The name comes
+  // again when a killed process left its file behind and the pid comes back.
+  const name = `.lean-aggregator-${hostname()}-${process.pid}-${nth}.new`;
+  const temporary = join(folder, name);
   await rm(temporary, { force: true });
   try {
     // "wx" never writes through a link that another user put there.
@@ -58,9 +63,18 @@ async function throughTemporary(
     }
     await publish(temporary);
   } finally {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).finally(() => writing.delete(nth));
   }
   await syncFolder(folder);
+}
+
+/** The numbers of the files that are being written. */
+const writing = new Set<number>();
+
+function firstFree(): number {
+  let nth = 0;
+  while (writing.has(nth)) nth++;
+  return nth;
 }
 
 /** Keeps the new name through a power cut, where the file system can. Never rejects. */

@@ -10,6 +10,7 @@ import {
   certificatesIn,
   checkTime,
   expiryOf,
+  isInTime,
   PemProblem,
   privateKeyIn,
   usable,
@@ -28,7 +29,7 @@ export interface TlsIdentity {
   key: Buffer;
   /** Authorities of client certificates. Undefined: clients need no certificate. */
   ca: Buffer | undefined;
-  /** Unix time in milliseconds; `clientCa` is that of the authority that expires first. */
+  /** Unix time in milliseconds; `clientCa` is that of the authority that expires next. */
   expiresAtMs: { certificate: number; clientCa: number | undefined };
 }
 
@@ -99,12 +100,12 @@ export function checkTlsFiles({ files }: TlsFiles, nowUnixMs: number): TlsIdenti
   });
   const clientCa = attempt("tlsClientCa", (content) => {
     const authorities = certificatesIn(content);
-    for (const authority of authorities) {
-      checkTime(authority, nowUnixMs);
-      if (!authority.ca)
-        throw new PemProblem("has a certificate that is not an authority's: name the authority's");
-    }
-    return { content, expiresAtMs: Math.min(...authorities.map(expiryOf)) };
+    if (authorities.some(({ ca }) => !ca))
+      throw new PemProblem("has a certificate that is not an authority's: name the authority's");
+    // While authorities change, the file has both. One that has expired lets nobody in, and hinders no other.
+    const inTime = authorities.filter((each) => isInTime(each, nowUnixMs));
+    if (inTime.length === 0) checkTime(authorities[0], nowUnixMs);
+    return { content, expiresAtMs: Math.min(...inTime.map(expiryOf)) };
   });
   if (cert !== undefined && key !== undefined) {
     attempt("tlsCertificate", () => usable(cert.content, key));

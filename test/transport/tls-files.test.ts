@@ -9,7 +9,9 @@ import { filesOf } from "./certificates.js";
 const DAY_MS = 86_400_000;
 const authority = new Authority("fleet");
 const good = authority.issue({ notAfterMs: Date.now() + 3 * DAY_MS });
+const next = new Authority("next", { notAfterMs: Date.now() + 9 * DAY_MS });
 const files = filesOf({
+  both: authority.certificate + next.certificate,
   ca: authority.certificate,
   certificate: good.certificate,
   key: good.key,
@@ -63,6 +65,16 @@ test("what is over, and what is still to come, is named with its time", async ()
   const early = await problemsOf({}, Date.now() - 2 * DAY_MS);
   expect(early).toEqual([
     { key: "tlsCertificate", text: expect.stringMatching(/not valid before .*clock/) },
+  ]);
+});
+
+test("an authority that has expired hinders no other in its file", async () => {
+  const inTwoDays = Date.now() + 2 * DAY_MS;
+  const paths = { ...settings, tlsClientCa: files.both };
+  const { expiresAtMs } = checkTlsFiles(await readTlsFiles(paths), inTwoDays);
+  expect(expiresAtMs.clientCa).toBeGreaterThan(Date.now() + 8 * DAY_MS);
+  expect(await problemsOf({ tlsClientCa: files.ca }, inTwoDays)).toEqual([
+    { key: "tlsClientCa", text: expect.stringMatching(/expired at .* GMT: renew it/) },
   ]);
 });
 

@@ -36,6 +36,16 @@ test("a file is replaced, with the mode asked for whatever the umask", async () 
   expect(readdirSync(folder)).toHaveLength(1);
 });
 
+test("several files of one folder may be written at once", async () => {
+  const large = Buffer.alloc(8_000_000, "large");
+  const [one, two] = [join(folder, "one"), join(folder, "two")];
+  await Promise.all([replaceFile(path, large), createFile(one, "small"), replaceFile(two, large)]);
+  expect(readFileSync(path).equals(large)).toBe(true);
+  expect(readFileSync(one, "utf8")).toBe("small");
+  expect(readFileSync(two).equals(large)).toBe(true);
+  expect(readdirSync(folder)).toHaveLength(3);
+});
+
 test("a link is replaced, not followed", async () => {
   const victim = join(folder, "victim");
   writeFileSync(victim, "untouched");

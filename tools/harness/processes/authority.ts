@@ -26,9 +26,13 @@ export class Authority {
   /** Its own certificate, as PEM. */
   readonly certificate: string;
 
-  constructor(private readonly name: string) {
+  constructor(
+    private readonly name: string,
+    validity: Pick<IssueOptions, "notAfterMs"> = {},
+  ) {
     const extensions = [{ name: "basicConstraints", cA: true, critical: true }];
-    this.certificate = this.sign({ commonName: name }, this.keys.publicKey, extensions);
+    const own = { ...validity, commonName: name };
+    this.certificate = this.sign(own, this.keys.publicKey, extensions);
   }
 
   /** A certificate for either end of a connection to this machine, unless told otherwise. */
