@@ -8,6 +8,7 @@
 
 #include <napi.h>
 
+#include <exception>
 #include <string>
 
 #include "library.h"
@@ -36,10 +37,20 @@ class Worker : public Napi::AsyncWorker {
   /* True when the promise resolves to result() after this status. */
   virtual bool is_answer(lp_status status) const { return status == LP_OK; }
 
-  Outcome outcome_;
+  /* What the promise is rejected with unless compute() returns. */
+  Outcome outcome_{LP_INTERNAL, "the call ended without a result"};
 
  private:
-  void Execute() final { outcome_ = compute(); }
+  /* A library in C++ may let any exception escape, also one without a text, which Napi takes for none. */
+  void Execute() final {
+    try {
+      outcome_ = compute();
+    } catch (const std::exception &error) {
+      outcome_ = {LP_INTERNAL, std::string("the call threw: ") + error.what()};
+    } catch (...) {
+      outcome_ = {LP_INTERNAL, "the call threw"};
+    }
+  }
 
   void OnOK() final {
     if (!is_answer(outcome_.status)) {
@@ -52,9 +63,6 @@ class Worker : public Napi::AsyncWorker {
       deferred_.Reject(error.Value());
     }
   }
-
-  /* compute() threw, for example because memory ran out. */
-  void OnError(const Napi::Error &error) final { reject(LP_INTERNAL, error.Message()); }
 
   void reject(lp_status status, const std::string &message) {
     Napi::Error error = Napi::Error::New(Env(), message);

@@ -18,7 +18,7 @@
  * The process: it has the device's cores, niceness, user and variables. Standard input and output
  * are empty. The last 2 KiB of standard error are reported when the process ends. It opens at most
  * 256 files and writes none larger than the device's "fileMb", by default none at all. Descriptor 3
- * is the service's.
+ * is the service's. A process that the library starts is not killed with it: it should start none.
  *
  * Memory: inputs belong to the caller, and the library reads them only during the call. A proof's
  * buffer is the library's memory; it stays valid until the caller passes it to free_buffer. Strings

@@ -154,15 +154,21 @@ export class ProverChild {
     const id = ++this.lastId;
     const { promise, resolve, reject } = deferred<T>();
     const { kind } = question;
+    const tooLong = this.send({ ...question, id });
+    if (tooLong !== undefined) {
+      const most = limits.proverRequestBytesMax;
+      const detail = `${functionOf(kind)} would take ${tooLong} bytes, and a prover reads ${most}`;
+      return Promise.reject(new ProverError("refused", detail));
+    }
     if (kind !== "prove") this.countVerification(1);
     this.pending.set(id, { resolve: (value) => resolve(parse(value)), reject, kind, question });
-    this.send({ ...question, id });
     return promise;
   }
 
-  private send(message: ChildStart | ChildRequest): void {
+  /** Sends nothing, and returns its length in bytes, when the message is longer than the child reads. */
+  private send(message: ChildStart | ChildRequest): number | undefined {
     // A failed write needs no handler: the exit that follows settles the request.
-    if (this.pipe !== undefined) writeMessage(this.pipe, message);
+    return this.pipe && writeMessage(this.pipe, message, limits.proverRequestBytesMax);
   }
 
   private receive(raw: unknown, ready: (description: ChildDescription) => void): void {

@@ -12,15 +12,25 @@ export const PIPE_FD = 3;
 /** The length of the rest of the frame, big endian. */
 const HEADER_BYTES = 4;
 
-/** Sends one message. A failed write needs no handler: the pipe's end is reported to the reader. */
-export function writeMessage(pipe: Duplex, message: unknown): void {
+/**
+ * Sends one message. A failed write needs no handler: the pipe's end is reported to the reader. Sends
+ * nothing, and returns the frame's length, when that is more than `frameBytesMax`.
+ */
+export function writeMessage(
+  pipe: Duplex,
+  message: unknown,
+  frameBytesMax = Infinity,
+): number | undefined {
   const body = serialize(message);
+  const frameBytes = HEADER_BYTES + body.length;
+  if (frameBytes > frameBytesMax) return frameBytes;
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeUInt32BE(body.length);
   pipe.cork();
   pipe.write(header);
   pipe.write(body);
   pipe.uncork();
+  return undefined;
 }
 
 export interface PipeReader {

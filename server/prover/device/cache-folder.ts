@@ -2,7 +2,15 @@
  * The folder in which a device's library may keep files. A library may run what it finds there, so
  * nobody but the prover's user may write to it.
  */
-import { chmodSync, chownSync, lstatSync, mkdirSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+} from "node:fs";
 import { fileReason } from "../../files/file-reason.js";
 
 /** Folders that the service makes are for the prover's user alone. */
@@ -31,13 +39,23 @@ export function openCacheFolder(path: string, owner: CacheOwner | undefined): vo
   }
 }
 
+/** By a descriptor: a process of the prover's user may put a link in the place of the new folder. */
+function own(path: string, owner: CacheOwner | undefined): void {
+  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    fchmodSync(folder, MODE);
+    if (owner !== undefined) fchownSync(folder, owner.uid, owner.gid);
+  } finally {
+    closeSync(folder);
+  }
+}
+
 /** Throws the system's error when the folder cannot be made. */
 function problemOf(path: string, owner: CacheOwner | undefined): string | undefined {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) {
     mkdirSync(path, MODE);
-    chmodSync(path, MODE);
-    if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
+    own(path, owner);
     return undefined;
   }
   if (!found.isDirectory()) return "it is not a folder: name another path";

@@ -267,7 +267,6 @@ export function proverOptions(
   const { id, nice, cores: own, user, fileMb, cacheFolder: cache } = device;
   if (cache !== undefined) openCacheFolder(cache, user);
   let toldSetupMs = 0;
-  // leanVM reads this variable; `env` can set those of another backend.
   return () => ({
     deviceId: id,
     childPath,
