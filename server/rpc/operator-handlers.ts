@@ -138,7 +138,10 @@ export class AdminHandlers {
     return create(ListHostsResponseSchema, fleet && fleetView(fleet, nowMs));
   }
 
-  async drainDevice(request: DrainDeviceRequest, call: OperatorsCall) {
+  async drainDevice(
+    request: DrainDeviceRequest,
+    call: OperatorsCall & Pick<CallContext, "credential">,
+  ) {
     const { drained = true, waitMs } = request;
     if (waitMs > limits.waitMsMax) {
       throw invalid("wait_ms", `is ${waitMs}, at most ${limits.waitMsMax}`);
@@ -150,9 +153,17 @@ export class AdminHandlers {
     const report = await this.order(device, { kind: "drain", isDrained: drained }, call);
     if (waitMs === 0)
       return create(DrainDeviceResponseSchema, { device: this.view(device, report) });
-    const quiet = await this.within(waitMs, call, (ended) => device.untilQuiet(ended));
-    if (quiet.kind === "gone") throw hasGone(device, quiet.why);
-    return create(DrainDeviceResponseSchema, { device: this.view(device, device.report) });
+    const ask = { call: "DrainDevice", isOperators: true };
+    const grant = this.modules.access.openWait(call.credential, ask);
+    try {
+      const reader = { ...call, signal: AbortSignal.any([call.signal, grant.signal]) };
+      const quiet = await this.within(waitMs, reader, (ended) => device.untilQuiet(ended));
+      grant.signal.throwIfAborted();
+      if (quiet.kind === "gone") throw hasGone(device, quiet.why);
+      return create(DrainDeviceResponseSchema, { device: this.view(device, device.report) });
+    } finally {
+      grant.close();
+    }
   }
 
   async restartProver(request: RestartProverRequest, call: OperatorsCall) {

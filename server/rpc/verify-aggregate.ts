@@ -14,6 +14,7 @@ import { limits } from "../limits.js";
 import type { ClaimedProof, KeyClaim } from "../prover/prover.js";
 import { foldedProof } from "../prover/prover.js";
 import type { ProverDescription } from "../work/prover-description.js";
+import { snapshotLimits } from "./call/request-limits.js";
 import { checkRate } from "./submit-snapshot.js";
 
 /**
@@ -28,17 +29,18 @@ export function claimedProof(
   checkRate(request.proofSystem, description);
   if (request.kind === ProofKind.MERGE) {
     const claims = claimsOf(request, description);
-    return { kind: "merge", bytes: proofOf(request), claims };
+    return { kind: "merge", bytes: proofOf(request, description), claims };
   }
   const claim = claimOf(request, description);
-  return foldedProof(claim, { proof: proofOf(request), keys: claim.keys });
+  return foldedProof(claim, { proof: proofOf(request, description), keys: claim.keys });
 }
 
 /** The bytes of the proof, copied. */
-function proofOf({ proof }: VerifyAggregateRequest): Uint8Array {
+function proofOf({ proof }: VerifyAggregateRequest, description: ProverDescription): Uint8Array {
   const { length } = proof;
-  if (length > limits.proofBytesMax || length === 0) {
-    throw invalid("proof", `has ${length} bytes, expected 1 to ${limits.proofBytesMax}`);
+  const { proofBytesMax } = snapshotLimits(description);
+  if (length > proofBytesMax || length === 0) {
+    throw invalid("proof", `has ${length} bytes, expected 1 to ${proofBytesMax}`);
   }
   return proof.slice();
 }

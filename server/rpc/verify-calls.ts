@@ -3,7 +3,7 @@
  * finds a place, and the turns in which their proofs are verified.
  */
 import type { Clock } from "../clock.js";
-import { Refusal } from "../errors.js";
+import { invalid, Refusal } from "../errors.js";
 import type { ReadyVerifier } from "../lane/local-lanes.js";
 import { VerifyTurns } from "../lane/verify-turns.js";
 import { limits } from "../limits.js";
@@ -33,6 +33,7 @@ export class VerifyCalls {
       return { valid, verifyMs: Math.round(this.clock.nowMs() - beganAtMs) };
     } catch (error) {
       if (!(error instanceof ProverError)) throw error;
+      if (error.kind === "refused") throw invalid("proof", `is refused: ${error.message}`);
       throw new Refusal("unavailable", "", `the prover could not verify: ${error.message}`);
     } finally {
       this.callers.splice(this.callers.indexOf(principal), 1);

@@ -1,7 +1,10 @@
-/** The operator's stream of activity is no stream of results. */
+/** The operator's calls that stay open: they end with their caller's permission, and stream no results. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { StreamActivityRequestSchema } from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
+import {
+  DrainDeviceRequestSchema,
+  StreamActivityRequestSchema,
+} from "../../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { Access } from "../../../server/access/access.js";
 import { parsePolicy } from "../../../server/access/policy-file.js";
 import { ActivityFeed } from "../../../server/activity.js";
@@ -11,12 +14,20 @@ import { ServiceStatus } from "../../../server/rpc/service-status.js";
 import { metricValue } from "../../helpers/metric-value.js";
 import { TestScheduler } from "../../helpers/scheduler.js";
 
-test("streams of activity count neither as open streams nor for the quota of streams", async () => {
-  const { admission, schedules, clock, metrics } = new TestScheduler(["a"]);
-  const log = createLog("silent");
-  const all = { anonymous: true, nodes: ["*"], calls: ["StreamResults"], operatorCalls: ["*"] };
+const credential = { kind: "loopback" } as const;
+
+function policyOf(operatorCalls: readonly string[]) {
+  const all = { anonymous: true, nodes: ["*"], calls: ["StreamResults"], operatorCalls };
   const principals = [{ name: "all", ...all, quota: { streams: 1 } }];
-  const access = new Access(parsePolicy(JSON.stringify({ principals })), { clock, log, metrics });
+  return parsePolicy(JSON.stringify({ principals }));
+}
+
+/** The operator's handlers over one lane, which proves. */
+function operator() {
+  const scheduler = new TestScheduler(["a"]);
+  const { admission, schedules, clock, metrics } = scheduler;
+  const log = createLog("silent");
+  const access = new Access(policyOf(["*"]), { clock, log, metrics });
   const handlers = new AdminHandlers(
     { instance: "00000000000000aa", serviceId: "s", version: "v" },
     {
@@ -26,9 +37,14 @@ test("streams of activity count neither as open streams nor for the quota of str
       fleet: () => Promise.resolve(undefined),
     },
   );
-  const credential = { kind: "loopback" } as const;
   const never = new AbortController().signal;
   const call = { principal: "all", credential, signal: never, draining: never };
+  return { scheduler, access, handlers, call };
+}
+
+test("streams of activity count neither as open streams nor for the quota of streams", async () => {
+  const { scheduler, access, handlers, call } = operator();
+  const { metrics } = scheduler;
   const open = () => handlers.streamActivity(create(StreamActivityRequestSchema), call);
   const activity = [open(), open()];
   for (const each of activity) expect(await each.next()).toMatchObject({ done: false });
@@ -38,4 +54,18 @@ test("streams of activity count neither as open streams nor for the quota of str
   expect(await streamsOpen()).toBe(1);
   results.close();
   for (const each of activity) await each.return(undefined);
+});
+
+test("waiting for a drained device ends with the caller's permission", async () => {
+  const { scheduler, access, handlers, call } = operator();
+  const proving = { phase: { kind: "proving", attempt: null, proof: null } } as const;
+  scheduler.announce("a", 1, proving);
+  const request = create(DrainDeviceRequestSchema, { deviceId: "a", waitMs: 60_000 });
+  const drained = handlers.drainDevice(request, call);
+  const refused = expect(drained).rejects.toMatchObject({ kind: "permission_denied" });
+  const [command] = scheduler.sentOf("command");
+  scheduler.announce("a", 1, { ...proving, isDrained: true, commandsDone: command?.number ?? 0 });
+  await Promise.resolve();
+  access.replace(policyOf([]));
+  await refused;
 });

@@ -24,7 +24,8 @@ interface Call {
 function caller() {
   const gone = new AbortController();
   setImmediate(() => gone.abort());
-  return { principal: "fuzz", signal: gone.signal, draining: gone.signal };
+  const credential = { kind: "loopback" } as const;
+  return { principal: "fuzz", credential, signal: gone.signal, draining: gone.signal };
 }
 
 const calls: Call[] = [
