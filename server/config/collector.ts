@@ -1,9 +1,10 @@
-/** The setting `otlp`: where the traces go. */
+/** The setting `otlp`: where the traces go; and what else is for a collector. */
 import { z } from "zod";
 import { isLocalAddress, readAddress } from "../../proto/address.js";
 
 const expected = "expected a URL that begins with http:// or https://";
 const TRACES_PATH = "/v1/traces";
+export const DEFAULT_RATIO = 1;
 
 /** The whole URL, to which requests are posted. */
 export const collectorUrl = z.string(expected).transform((text, context) => {
@@ -24,15 +25,17 @@ export const collectorUrl = z.string(expected).transform((text, context) => {
 interface CollectorSettings {
   otlp?: string | undefined;
   otlpHeaders?: string | undefined;
+  otlpRatio: number;
   insecurePlaintextOnNetwork: boolean;
 }
 
 export function checkCollector(
-  { otlp, otlpHeaders, insecurePlaintextOnNetwork }: CollectorSettings,
-  problem: (key: "otlp" | "otlpHeaders", message: string) => void,
+  { otlp, otlpHeaders, otlpRatio, insecurePlaintextOnNetwork }: CollectorSettings,
+  problem: (key: "otlp" | "otlpHeaders" | "otlpRatio", message: string) => void,
 ): void {
   if (otlp === undefined) {
     if (otlpHeaders !== undefined) problem("otlpHeaders", "is for a collector: name {otlp}");
+    if (otlpRatio !== DEFAULT_RATIO) problem("otlpRatio", "is for a collector: name {otlp}");
     return;
   }
   const { protocol, host, hostname } = new URL(otlp);

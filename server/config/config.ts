@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { checkFake, deviceSettings, devicesSetting, probes } from "./devices.js";
-import { checkCollector, collectorUrl } from "./collector.js";
+import { checkCollector, collectorUrl, DEFAULT_RATIO } from "./collector.js";
 import { addressText, fraction, list, ms, oneOf, path, whole, yesOrNo } from "./kinds.js";
 import { parseSettings, settingsIn } from "./parse.js";
 import { checkEngine, engineSettings } from "../engine/engine-settings.js";
@@ -30,6 +30,7 @@ const octal = z
 const addresses = "expected addresses, host:port or unix:/path, as a list or separated by commas";
 
 const recordFolder = "expected the path of a folder";
+const DEFAULT_CONTENT = "full";
 const group = "expected the name or number of a group";
 const id = `expected ${ID_EXPECTED}`;
 const system = 'expected a scheme, or a scheme and a revision, such as "leanxmss py-lean-pq-0.7.0"';
@@ -99,13 +100,13 @@ const settings = z.strictObject({
   /** JSON file of headers for the collector, such as `{"authorization": "Bearer …"}`. */
   otlpHeaders: path.optional(),
   /** Share of the snapshots that are traced, of those whose caller sends no trace context. */
-  otlpRatio: fraction.default(1),
+  otlpRatio: fraction.default(DEFAULT_RATIO),
   /** Folder in which requests and outcomes are recorded, for `replay`. Default: none are. */
   record: z.string(recordFolder).min(1, recordFolder).optional(),
   /** Most megabytes of a recording; then its oldest file goes. With less, its files hold too little. */
   recordMb: whole("megabytes", 16, 1_000_000).default(defaults.recordMb),
   /** `full`: requests as they came. `shapes`: without public keys, signatures and proofs. */
-  recordContent: oneOf(["full", "shapes"]).default("full"),
+  recordContent: oneOf(["full", "shapes"]).default(DEFAULT_CONTENT),
   /**
    * Who verifies a proof of a lane host before it is delivered: another host than the one that made it,
    * or that one itself.
@@ -123,6 +124,7 @@ const schema = settings.superRefine((config, context) => {
   checkFake(config, problem);
   checkEngine(config, problem);
   checkCollector(config, problem);
+  checkRecording(config, problem);
   const { engine, serviceId, devices, verify } = config;
   if (engine.length === 0 && devices.length === 0) {
     problem("devices", "nothing would prove: name a device, or {engine} to use lane hosts");
@@ -158,6 +160,17 @@ const schema = settings.superRefine((config, context) => {
     problem("policy", "other machines can call: name a policy file that says who may do what");
   }
 });
+
+/** Adds an issue for each setting of a recording where nothing is recorded. */
+function checkRecording(
+  { record, recordMb, recordContent }: z.infer<typeof settings>,
+  problem: (key: "recordMb" | "recordContent", message: string) => void,
+): void {
+  if (record !== undefined) return;
+  const todo = "is for a recording: name its folder in {record}";
+  if (recordMb !== defaults.recordMb) problem("recordMb", todo);
+  if (recordContent !== DEFAULT_CONTENT) problem("recordContent", todo);
+}
 
 /** Adds an issue for each address that needs a port or path which another address takes. */
 function checkOverlaps(

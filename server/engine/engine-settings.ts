@@ -9,6 +9,7 @@ import type { EngineTlsFiles } from "./nats-dial.js";
 import { TOKEN_EXPECTED, tokenPattern } from "./subject.js";
 
 const DEFAULT_PORT = 4222;
+const DEFAULT_CELL = "main";
 const URLS =
   `expected 1 to ${limits.engineServersMax} servers of NATS, ` +
   "such as tls://nats-0.example:4222, separated by commas";
@@ -50,7 +51,7 @@ export const engineSettings = {
     .preprocess(urlList, z.array(serverUrl, URLS).max(limits.engineServersMax, URLS))
     .default([]),
   /** Doors and lane hosts of one cell work together; several cells may share one engine. */
-  engineCell: z.string(cell).regex(tokenPattern, cell).default("main"),
+  engineCell: z.string(cell).regex(tokenPattern, cell).default(DEFAULT_CELL),
   /** PEM file: authorities of the servers' certificates. Default: those that Node.js knows. */
   engineCa: file.optional(),
   /** PEM file: the certificate by which the servers know this process, then its chain. */
@@ -68,7 +69,10 @@ export function checkEngine(
   config: EngineSettings & { readonly insecurePlaintextOnNetwork: boolean },
   problem: (key: keyof EngineSettings, message: string) => void,
 ): void {
-  const { engine, engineCertificate, engineKey, insecurePlaintextOnNetwork } = config;
+  const { engine, engineCell, engineCertificate, engineKey, insecurePlaintextOnNetwork } = config;
+  if (engine.length === 0 && engineCell !== DEFAULT_CELL) {
+    problem("engineCell", "is for an engine: name its servers in {engine}");
+  }
   const isTls = engine.some((url) => url.startsWith("tls:"));
   for (const key of FILES) {
     if (config[key] !== undefined && !isTls) {

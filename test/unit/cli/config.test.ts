@@ -50,6 +50,11 @@ test("every problem is reported at once, each under its key", () => {
   expect(problemsOf(wrong).toSorted()).toEqual(["fenceMs", "lisen", "listen", "probes", "spam"]);
 });
 
+test("a default that is given asks for no other setting: what is printed can be read again", () => {
+  const given = { engineCell: "main", otlpRatio: 1, recordMb: 256, recordContent: "full" };
+  expect(problemsOf(given)).toEqual([]);
+});
+
 test("an upgrade is an object, in a flag as its text, and each wrong part is named", () => {
   const upgrade = { revision: "r2", slot: 12 };
   const whole = { ...upgrade, shadow: 0.01 };

@@ -112,6 +112,13 @@ describe("flags", () => {
         "which only the fake prover takes: set --prover to fake, or leave it out",
     ],
     [{ standby: "2" }, '--standby is "2": expected auto, 0 or 1'],
+    [{ engineCell: "a" }, '--engine-cell is "a": is for an engine: name its servers in --engine'],
+    [{ otlpRatio: "0.5" }, '--otlp-ratio is "0.5": is for a collector: name --otlp'],
+    [
+      { recordMb: "64", recordContent: "shapes" },
+      '--record-mb is "64": is for a recording: name its folder in --record',
+      '--record-content is "shapes": is for a recording: name its folder in --record',
+    ],
     [{ logLevel: "loud" }, '--log-level is "loud": expected debug, info, warn, error or silent'],
     [
       { devices: "GPU 0" },

@@ -73,7 +73,8 @@ test.each([
   [{ engine: "tls://localhost", engineKey: "k" }, "engineCertificate is not given"],
   [{ engineCa: "ca" }, 'engineCa is "ca": is for servers with TLS'],
   [{ engine: "nats://localhost", engineCa: "ca" }, 'engineCa is "ca": is for servers with TLS'],
-  [{ engineCell: "a.b" }, "engineCell is"],
+  [{ engine: "nats://localhost", engineCell: "a.b" }, "engineCell is"],
+  [{ engineCell: "east" }, 'engineCell is "east": is for an engine'],
   [{ engine: "nats://localhost", serviceId: "a.b" }, 'serviceId is "a.b": names this door'],
 ])("%j: %s", (settings, text) => {
   expect(problemsOf(settings)).toEqual([expect.stringContaining(text)]);

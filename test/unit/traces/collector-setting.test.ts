@@ -28,6 +28,7 @@ test.each([
   ["otlp", { otlp: "http://127.0.0.1:4318/#x" }],
   ["otlp", { otlp: 4318 }],
   ["otlpHeaders", { otlpHeaders: "headers.json" }],
+  ["otlpRatio", { otlpRatio: "0.5" }],
   ["otlpRatio", { otlpRatio: "1.5" }],
   ["otlpRatio", { otlpRatio: "often" }],
 ])("a wrong %s is named, without a password", (key, settings) => {
