@@ -12,7 +12,8 @@ import type { CommandModules, CommandTexts, Terminal } from "../io/command.js";
 import { addCommand } from "../io/command.js";
 import { serverAddress, tokenOf, tokenOption } from "../io/connect.js";
 
-const CALL_TIMEOUT_MS = 5000;
+/** The service waits 5 s for a lane to confirm a command, and then says that it has not. */
+const CALL_TIMEOUT_MS = 7000;
 
 export type AdminModules = Pick<CommandModules, "exit" | "interrupted"> & {
   terminal: Pick<Terminal, "out" | "screen">;

@@ -87,10 +87,12 @@ interface Source {
   signal: AbortSignal;
 }
 
-async function printOnce({ server, ...options }: Source, terminal: Output): Promise<void> {
+async function printOnce(source: Source, terminal: Output): Promise<void> {
   const model = new ActivityModel();
-  for await (const answer of streamActivity(server, { ...options, noFollow: true }))
+  const take = (answer: StreamActivityResponse) =>
     model.take(answerOf(toJson(StreamActivityResponseSchema, answer)));
+  const isSilent = await takeAnswers({ ...source, noFollow: true }, take);
+  if (isSilent) throw new AggregatorError("deadline_exceeded", "the service does not answer");
   const lines = topLines(model, model.last?.nowMs ?? 0, WIDTH_WITHOUT_SCREEN);
   terminal.out(`${lines.join("\n")}\n`);
 }
@@ -120,9 +122,27 @@ async function redraw(source: Source, screen: Screen, terminal: Output): Promise
 
 /** Takes the answers of one stream. Resolves with what ended it; `isSilent`: nothing came any more. */
 async function breakOf(
-  { server, signal, ...options }: Source,
+  source: Source,
   take: (answer: StreamActivityResponse) => void,
 ): Promise<{ error: AggregatorError; isSilent: boolean }> {
+  try {
+    const isSilent = await takeAnswers(source, take);
+    const why = isSilent ? "the service does not answer" : "the service has ended the stream";
+    return { error: new AggregatorError("unavailable", why), isSilent };
+  } catch (cause) {
+    if (!(cause instanceof AggregatorError)) throw cause;
+    return { error: cause, isSilent: false };
+  }
+}
+
+/**
+ * Takes the answers of one stream until it ends. Resolves with whether it was ended because nothing came
+ * any more; rejects with what broke it.
+ */
+async function takeAnswers(
+  { server, signal, ...options }: Source & { noFollow?: boolean },
+  take: (answer: StreamActivityResponse) => void,
+): Promise<boolean> {
   const silence = new Silence();
   try {
     const either = AbortSignal.any([signal, silence.signal]);
@@ -131,15 +151,10 @@ async function breakOf(
       silence.start(SILENCE_MS);
       take(answer);
     }
-  } catch (cause) {
-    if (!(cause instanceof AggregatorError)) throw cause;
-    return { error: cause, isSilent: false };
   } finally {
     silence.stop();
   }
-  const isSilent = silence.signal.aborted;
-  const why = isSilent ? "the service does not answer" : "the service has ended the stream";
-  return { error: new AggregatorError("unavailable", why), isSilent };
+  return silence.signal.aborted;
 }
 
 /** Shows an empty screen, and ends the command at a key; returns what brings back the old screen. */

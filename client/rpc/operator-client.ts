@@ -20,11 +20,12 @@ export type AdminMethod = Exclude<keyof Methods, "streamActivity">;
 export type AdminRequest<M extends AdminMethod> = MessageInitShape<Methods[M]["input"]>;
 export type AdminResponse<M extends AdminMethod> = MessageShape<Methods[M]["output"]>;
 
-const CALL_TIMEOUT_MS = 5000;
+/** The service answers within 5 s, also that a lane has not confirmed a command; and its answer takes time. */
+const CALL_TIMEOUT_MS = 7000;
 
 export interface AdminCallOptions {
   /**
-   * Time for the whole call, in milliseconds. Default 5000. For a request with `waitMs`, pass that
+   * Time for the whole call, in milliseconds. Default 7000. For a request with `waitMs`, pass that
    * much more.
    */
   timeoutMs?: number;

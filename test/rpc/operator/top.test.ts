@@ -36,6 +36,15 @@ test("without a terminal it prints once: devices, slots and nodes", async () => 
   expect(stdout).toMatch(/^node-1 /m);
 });
 
+test("without a terminal it gives a service up that hangs", async () => {
+  const proxy = await startTcpProxy(service.operatorAddress ?? "");
+  proxy.hold();
+  const ran = await commandInProcess(["admin", "top", "--once", "--server", proxy.address]);
+  expect(ran).toMatchObject({ code: 1, stdout: "" });
+  expect(ran.stderr).toMatch(/(does|did) not answer/);
+  await proxy.close();
+}, 30_000);
+
 /** `admin top` on a screen, with all that it printed and the frame that it shows. */
 function topOnScreen(server: string) {
   let press: (key: string) => void = () => undefined;
