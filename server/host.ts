@@ -53,7 +53,10 @@ export interface Host {
    * `drainMs`, then it says goodbye and ends the provers. Idempotent.
    */
   close(): Promise<void>;
-  /** Kills the provers at once, by SIGKILL; resolves when they have ended. */
+  /**
+   * Says goodbye and kills the provers at once, by SIGKILL; resolves when they have ended. The connection
+   * to the engine and the probes stay, for the process is to end.
+   */
   kill(): Promise<void>;
   /** Why no lane can be offered now, for people; undefined when one can. */
   whyNotReady(): string | undefined;

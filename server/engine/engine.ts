@@ -65,9 +65,17 @@ export interface Engine {
    * with the next one.
    */
   subscribe(subject: string, hear: (message: EngineMessage) => void): () => void;
+  /**
+   * Asks the server whether it is there: resolves once it has answered, or the connection has ended.
+   * One that is frozen answers when it goes on. Never rejects.
+   */
+  probe(): Promise<void>;
   readonly status: EngineStatus;
   /** Calls `changed` at each change of `status`. */
   onStatus(changed: () => void): void;
-  /** Ends the connection after what was published is sent, or after a second. Idempotent. */
+  /**
+   * Ends the connection once what was published is sent, or after a second; that may take another one.
+   * Idempotent.
+   */
   close(): Promise<void>;
 }

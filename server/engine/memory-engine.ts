@@ -59,6 +59,8 @@ export class MemoryBroker {
   readonly #connections = new Set<MemoryEngine>();
   readonly #clock: Clock;
   readonly #weather: Weather;
+  /** What waits while the servers stand still; undefined while they do not. */
+  #frozen: (() => void)[] | undefined;
 
   constructor({ clock, weather = () => [0] }: MemoryBrokerModules) {
     this.#clock = clock;
@@ -76,12 +78,25 @@ export class MemoryBroker {
       { clock: this.#clock, post: queueMicrotask, ...modules },
       {
         carry: (passage, deliver) => this.#carry(passage, deliver),
+        pass: (deliver) => this.#pass(deliver),
         hearers: (subject) => this.#hearers(engine, subject),
         leave: () => void this.#connections.delete(engine),
       },
     );
     this.#connections.add(engine);
     return engine;
+  }
+
+  /** The servers stand still, as after SIGSTOP: nothing arrives, and no connection breaks. */
+  freeze(): void {
+    this.#frozen ??= [];
+  }
+
+  /** They go on: all that was sent meanwhile arrives. */
+  thaw(): void {
+    const waiting = this.#frozen ?? [];
+    this.#frozen = undefined;
+    for (const deliver of waiting) deliver();
   }
 
   /** The other connections that hear the subject now. */
@@ -91,15 +106,22 @@ export class MemoryBroker {
 
   #carry(passage: Passage, deliver: () => void): void {
     for (const delayMs of this.#weather(passage)) {
-      if (delayMs === 0) deliver();
-      else this.#clock.at(this.#clock.nowMs() + delayMs, deliver);
+      if (delayMs === 0) this.#pass(deliver);
+      else this.#clock.at(this.#clock.nowMs() + delayMs, () => this.#pass(deliver));
     }
+  }
+
+  #pass(deliver: () => void): void {
+    if (this.#frozen === undefined) deliver();
+    else this.#frozen.push(deliver);
   }
 }
 
 /** What a connection uses of its broker. */
 interface Wire {
   readonly carry: (passage: Passage, deliver: () => void) => void;
+  /** Delivers at once, or when the servers go on. */
+  readonly pass: (deliver: () => void) => void;
   readonly hearers: (subject: string) => MemoryEngine[];
   readonly leave: () => void;
 }
@@ -147,7 +169,6 @@ export class MemoryEngine implements Engine {
     const { isUp, detail } = this.status;
     if (!isUp) throw new EngineError("down", `request on ${subject}: the engine is ${detail}`);
     const hearers = this.wire.hearers(subject);
-    if (hearers.length === 0) throw new EngineError("gone", `nobody listens on ${subject}`);
     return new Promise((resolve, reject) => {
       const { clock } = this.modules;
       const error = new EngineError("timeout", `no answer on ${subject} in ${timeoutMs} ms`);
@@ -161,11 +182,17 @@ export class MemoryEngine implements Engine {
         reject: (cause) => (end(), reject(cause)),
       };
       this.#waiting.add(waiting);
+      const gone = new EngineError("gone", `nobody listens on ${subject}`);
+      if (hearers.length === 0) this.wire.pass(() => this.#reject(waiting, gone));
       for (const hearer of hearers) {
         const answer = (reply: Uint8Array) => hearer.#answer(this, waiting, reply);
         this.#send(hearer, { subject, bytes, answer });
       }
     });
+  }
+
+  probe(): Promise<void> {
+    return new Promise((resolve) => this.wire.pass(() => this.modules.post(resolve)));
   }
 
   subscribe(subject: string, hear: (message: EngineMessage) => void): () => void {
@@ -198,6 +225,10 @@ export class MemoryEngine implements Engine {
     this.wire.leave();
     this.#subscriptions.clear();
     this.#transition({ kind: "closed" });
+  }
+
+  #reject(waiting: Waiting, error: EngineError): void {
+    if (this.#waiting.has(waiting)) waiting.reject(error);
   }
 
   #transition(link: Link): void {

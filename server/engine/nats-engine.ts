@@ -44,6 +44,8 @@ interface Live extends Dialled {
   /** Bytes published since the last time that the server said that it has taken all. */
   unsentBytes: number;
   isAsked: boolean;
+  /** What ends each probe that waits for the server's answer. */
+  readonly probes: Set<() => void>;
 }
 
 type Link =
@@ -127,6 +129,19 @@ class NatsEngine implements Engine {
     };
   }
 
+  probe(): Promise<void> {
+    const live = this.#live();
+    if (live === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = () => {
+        live.probes.delete(end);
+        resolve();
+      };
+      live.probes.add(end);
+      live.connection.flush().then(end, end);
+    });
+  }
+
   async close(): Promise<void> {
     const { clock } = this.modules;
     const live = this.#live();
@@ -192,12 +207,13 @@ class NatsEngine implements Engine {
   /** Resolves when the connection has ended. */
   async #use(dialled: Dialled, server: string): Promise<void> {
     const { connection } = dialled;
-    const live: Live = { ...dialled, unsentBytes: 0, isAsked: false };
+    const live: Live = { ...dialled, unsentBytes: 0, isAsked: false, probes: new Set() };
     for (const hearer of this.#hearers) this.#hear(hearer, live);
     void this.#watch(connection, server);
     this.modules.log.info({ server }, "connected to the engine");
     this.#transition({ kind: "up", detail: `connected to ${server}`, live });
     const error = await connection.closed();
+    for (const end of [...live.probes]) end();
     for (const hearer of this.#hearers) hearer.subscription = undefined;
     if (!this.#isOpen()) return;
     const why = error === undefined ? "it ended the connection" : error.message;

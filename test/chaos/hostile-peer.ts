@@ -80,7 +80,7 @@ export class HostileHost {
   }
 
   private beat(): FromHost {
-    return { kind: "beat", run: this.run, nowMs: this.nowMs(), devices: [] };
+    return { kind: "beat", run: this.run, nowMs: this.nowMs() };
   }
 }
 

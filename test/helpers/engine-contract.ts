@@ -166,6 +166,16 @@ const promises: Record<string, (world: World) => Promise<void>> = {
     expect(got.heard.length).toBe(1);
   },
 
+  "a probe is answered, and ends with the connection": async ({ bench, one }) => {
+    await one.probe();
+    const asked = one.probe();
+    await bench.breakDown();
+    await asked;
+    await one.probe();
+    await bench.repair();
+    await one.probe();
+  },
+
   "what is sent while the engine is down is lost, and subscriptions hold": async ({
     bench,
     one,

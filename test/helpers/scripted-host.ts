@@ -171,7 +171,7 @@ export class ScriptedHost {
 
   private beatMessage(): FromHost {
     const nowMs = this.clock.nowMs() + this.offsetMs;
-    return { kind: "beat", run: this.run, nowMs, devices: [] };
+    return { kind: "beat", run: this.run, nowMs };
   }
 
   private connect(): MemoryEngine {

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
+import { callAdmin } from "../../client/rpc/operator-client.js";
 import {
   DeviceState,
   OutcomeStatus,
@@ -30,6 +31,7 @@ import {
 } from "../../tools/harness/merges.js";
 import { snapshot as snapshotOf } from "../../tools/harness/vectors.js";
 import { metricValue } from "../helpers/metric-value.js";
+import { CELL as SCRIPTED_CELL, ScriptedHost } from "../helpers/scripted-host.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { listenTestService } from "../helpers/start-service.js";
 import { GatedProver } from "./schedule/gated-prover.js";
@@ -93,13 +95,17 @@ interface Door {
   engine: MemoryEngine;
 }
 
-async function startDoor(id: string, more: Record<string, unknown> = {}): Promise<Door> {
+async function startDoor(
+  id: string,
+  more: Record<string, unknown> = {},
+  cell = CELL,
+): Promise<Door> {
   const engine = broker.connect(id);
   const unused = () => {
     throw new Error("this door has no device");
   };
   const settings = { devices: "none", engine: "nats://127.0.0.1:4222", drainMs: 1, ...more };
-  const fleet = { engine, cell: CELL, verify: "other-host" } as const;
+  const fleet = { engine, cell, verify: "other-host" } as const;
   const service = await listenTestService(unused, settings, { serviceId: id, fleet });
   const client = new AggregatorClient({ address: service.addresses[0] ?? "" });
   closers.push(async () => {
@@ -299,6 +305,36 @@ test("a door that closes delivers what runs on a lane host, and leaves nothing t
   expect(door.engine.status.detail).toBe("closed");
   expect(await count(door, "fleet_kept_bytes")).toBe(0);
 });
+
+test("what runs on a lane host when its door closes goes on there, and the next door adopts it", async () => {
+  const host = new Host("h1");
+  const [first, second] = [await startDoor("d1"), await startDoor("d2")];
+  await Promise.all([first.service.ready(), second.service.ready()]);
+  await submit(first);
+  await host.prover.untilProofs(1);
+  await first.service.close();
+  const states = async () =>
+    (await second.client.getServerInfo({})).devices.map(({ state }) => state);
+  await expect.poll(states, { timeout: 5000 }).toEqual([DeviceState.PROVING]);
+  const requestId = await submit(second);
+  await expect.poll(() => count(second, "fleet_adopted_total")).toBe(1);
+  host.prover.endProofs();
+  expect(await outcomeOf(second, requestId)).toMatchObject({ status: OutcomeStatus.PROVED });
+  expect(host.prover.proofs).toBe(1);
+});
+
+test("a lane host that does not confirm a command: the operator gets the service's answer", async () => {
+  const door = await startDoor("d1", {}, SCRIPTED_CELL);
+  const host = new ScriptedHost("h1", broker, systemClock).start();
+  closers.push(() => host.kill());
+  await door.service.ready();
+  const request = { deviceId: "h1.cpu", drained: true };
+  const answer = callAdmin(door.service.operatorAddress ?? "", "drainDevice", request);
+  await expect(answer).rejects.toMatchObject({
+    kind: "unavailable",
+    message: expect.stringContaining("has not confirmed in time; the command stays pending"),
+  });
+}, 15_000);
 
 test("across doors, a proposal waits for what another door has running: nothing of that is preempted", async () => {
   const host = new Host("h1");

@@ -132,7 +132,7 @@ test("beats come ten times a second, and a ping is answered with one", async () 
   const before = beats();
   await a.until(() => beats() >= before + 3);
   const pong = decodeFromHost(await a.request({ kind: "ping" }));
-  expect(pong).toMatchObject({ kind: "beat", run: a.hostRun, devices: [{ device: "cpu" }] });
+  expect(pong).toMatchObject({ kind: "beat", run: a.hostRun });
 });
 
 test("a message for an earlier run of the host is ignored", async () => {
@@ -236,9 +236,7 @@ test("a door whose proofs take long to fetch leaves another one a verification",
   const asked = await Promise.all(
     [...Array(6).keys()].map(() => ask(a, keys)).concat(ask(b, keys)),
   );
-  const busy = asked.map(
-    (verdict) => verdict.kind === "unable" && verdict.why.includes("progress"),
-  );
+  const busy = asked.map((verdict) => verdict.kind === "unable" && verdict.isBusy === true);
   expect(busy).toEqual([false, false, false, true, true, true, false]);
 });
 

@@ -12,7 +12,10 @@ const VERIFY_MS = 1000;
 /** Share of a message that inline bytes may take. */
 const INLINE_SHARE = 0.9;
 
-/** Rejects when the host gives no verdict in time, and when one of the signals aborts. */
+/**
+ * Rejects when the host gives no verdict in time, and when one of the signals aborts. Without memory for
+ * the bytes the host is not asked, and counts as busy.
+ */
 export async function askVerdict(
   asked: ClaimedProof,
   system: string,
@@ -24,7 +27,9 @@ export async function askVerdict(
   const keys = kept.keep(all);
   const proof = kept.keep(bytes);
   try {
-    if (keys === undefined || proof === undefined) throw new Error("no memory is free");
+    if (keys === undefined || proof === undefined) {
+      return { kind: "unable", why: "no memory is free for what it would fetch", isBusy: true };
+    }
     const inlineMax = limits.enginePayloadBytesMax * INLINE_SHARE;
     const fits = all.length + bytes.length < inlineMax;
     const named = fits ? keys.blob : { ...keys.blob, inline: undefined };

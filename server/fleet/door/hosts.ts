@@ -80,7 +80,7 @@ export type HostEvent =
   | { readonly kind: "tick" }
   /** The door's own engine is up again, or down. */
   | { readonly kind: "engine"; readonly isUp: boolean }
-  /** The door's own loop stood still, so that it could hear nothing. */
+  /** The door's own loop stood still, or the engine's server, so that it could hear nothing. */
   | { readonly kind: "stood_still" };
 
 export type HostEffect =

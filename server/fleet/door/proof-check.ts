@@ -14,8 +14,16 @@ import type { DoorMetrics } from "./door-metrics.js";
 import type { HostFaults } from "./host-faults.js";
 import type { Verdict } from "../wire/messages.js";
 
-/** Most hosts that are asked about one proof. Each has a second, so the answer comes in three. */
+/**
+ * Most hosts that give an answer about one proof, or fail to. Each has a second, so it takes three, and
+ * one more where hosts are busy.
+ */
 const ASKED_MAX = 3;
+/** A verification takes 20 to 100 ms: after so long, hosts that were busy are asked again. */
+const PAUSE_MS = 100;
+/** Hosts that are busy are asked for so long, or until so long before the fence. */
+const BUSY_MS = 1000;
+const BEFORE_FENCE_MS = 200;
 /** A host that gave no answer is asked after all others for so long: each such try costs a second. */
 const NO_ANSWER_MS = 60_000;
 const LOG_EVERY_MS = 60_000;
@@ -44,6 +52,8 @@ export interface ProofSource {
   readonly maker: string;
   /** Name of its proof system: only provers that have it can verify it. */
   readonly system: string;
+  /** When the proof is useless. Default: never. */
+  readonly fenceAtMs?: number;
 }
 
 export interface ProofCheckModules {
@@ -146,28 +156,59 @@ export class ProofCheck {
     return against.length === 0 ? undefined : { kind: "invalid", by: against.join(" and ") };
   }
 
-  /** The verdicts of hosts other than the maker, one after the other; each is asked once. */
+  /**
+   * The verdicts of hosts other than the maker, one after the other. Each is asked once, and those that are
+   * busy again for a second.
+   */
   private async *verdicts(
-    { maker, system }: ProofSource,
+    { maker, system, fenceAtMs = Infinity }: ProofSource,
     proof: ClaimedProof,
     signal: AbortSignal,
   ): AsyncGenerator<{ host: string; verdict: boolean }> {
+    const { clock, hosts } = this.modules;
     const asked = new Set([maker]);
-    for (let nth = 0; nth < ASKED_MAX && !signal.aborted; nth++) {
-      const host = this.nextOf(
-        this.modules
-          .hosts()
-          .filter(({ id }) => !asked.has(id))
-          .filter((host) => host.free(system).some((prover) => takes(prover, proof))),
-      );
-      if (host === undefined) return;
-      asked.add(host.id);
-      const verdict = await host.verify(system, proof, signal).catch(() => undefined);
-      if (verdict === undefined && !signal.aborted) {
-        this.noAnswerAtMs.set(host.id, this.modules.clock.nowMs());
+    const busy = new Set<string>();
+    let busyInARow = 0;
+    let waitUntilMs = fenceAtMs - BEFORE_FENCE_MS;
+    for (let answers = 0; answers < ASKED_MAX && !signal.aborted;) {
+      const fit = hosts()
+        .filter(({ id }) => !asked.has(id) && !busy.has(id))
+        .filter((each) => each.free(system).some((prover) => takes(prover, proof)));
+      const host = busyInARow < ASKED_MAX ? this.nextOf(fit) : undefined;
+      if (host === undefined) {
+        if (busy.size === 0 || clock.nowMs() >= waitUntilMs) return;
+        await this.pause(signal);
+        busyInARow = 0;
+        if (fit.length === 0) busy.clear();
+        continue;
       }
+      const verdict = await host.verify(system, proof, signal).catch(() => undefined);
+      const nowMs = clock.nowMs();
+      if (verdict?.kind === "unable" && verdict.isBusy === true) {
+        busy.add(host.id);
+        busyInARow++;
+        waitUntilMs = Math.min(waitUntilMs, nowMs + BUSY_MS);
+        continue;
+      }
+      asked.add(host.id);
+      answers++;
+      if (verdict === undefined && !signal.aborted) this.noAnswerAtMs.set(host.id, nowMs);
       if (verdict?.kind === "verdict") yield { host: host.id, verdict: verdict.isValid };
     }
+  }
+
+  /** Resolves after a moment, or when the signal aborts. */
+  private pause(signal: AbortSignal): Promise<void> {
+    const { clock } = this.modules;
+    return new Promise((resolve) => {
+      const end = () => {
+        cancel();
+        signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const cancel = clock.at(clock.nowMs() + PAUSE_MS, end);
+      signal.addEventListener("abort", end);
+    });
   }
 
   /** Whom to ask next: the one heard last of those that answer, else of those that did not. */

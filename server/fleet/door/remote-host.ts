@@ -1,7 +1,7 @@
 /**
  * One lane host as a door knows it: its life (`hosts.ts`), its clock, its lanes, and the bytes that
  * it may fetch. What it sends is untrusted: see `host-wire.ts`. A result is taken only for an
- * attempt that the host was given. Owned by `RemoteLanes`.
+ * attempt that the host was given, also when the host goes meanwhile. Owned by `RemoteLanes`.
  */
 import type { EngineMessage } from "../../engine/engine.js";
 import { EngineError } from "../../engine/engine.js";
@@ -21,10 +21,13 @@ import { HostWire } from "./host-wire.js";
 import type { GoneCause, HostEffect, HostEvent, HostLife } from "./hosts.js";
 import { dueAtMs, isForgettable, transitionHost, twinOf, unheardHost } from "./hosts.js";
 import { KeptBytes } from "./kept-bytes.js";
+import { LeftLanes } from "./left-lanes.js";
 import type { FromHost, ToDoor, Verdict } from "../wire/messages.js";
 import type { PeerClock } from "./peer-clock.js";
 import { heardBeat, toPeer, unheardClock } from "./peer-clock.js";
 import type { ProofCheck, VerifyingHost } from "./proof-check.js";
+import type { Refusal } from "./refusal.js";
+import { refusalOf } from "./refusal.js";
 import { RemoteLane } from "./remote-lane.js";
 import { reportFor } from "../wire/report.js";
 import { takeResult } from "./take-result.js";
@@ -47,6 +50,8 @@ export interface RemoteHostModules extends HostWireModules {
   metrics: DoorMetrics;
   memory: MemoryBudget;
   check: Pick<ProofCheck, "check">;
+  /** Asks the engine's server whether it is there: the host was not heard for a moment. */
+  askEngine(): void;
   listener: LaneListener;
   /** Why its lanes are left out; undefined when they are used. */
   distrust(host: string): string | undefined;
@@ -58,12 +63,6 @@ export interface RemoteHostModules extends HostWireModules {
   left(host: LaneHostView): void;
   /** Notes whether the operator keeps work from a device that is used. */
   drained(deviceId: string, isDrained: boolean): void;
-}
-
-/** Why lanes are not used. `why`: for people. */
-interface Refusal {
-  readonly why: string;
-  readonly state: "left_out" | "distrusted";
 }
 
 /** A device of the host. */
@@ -79,6 +78,8 @@ export class RemoteHost implements VerifyingHost {
   private life: HostLife = unheardHost;
   private peerClock: PeerClock = unheardClock;
   private readonly lanes = new Map<string, KnownLane>();
+  /** Of the times that the host has gone. */
+  private readonly left = new LeftLanes();
   private readonly kept: KeptBytes;
   private readonly wire: HostWire;
   /** Aborted when the host is gone: ends what waits for it. */
@@ -125,7 +126,7 @@ export class RemoteHost implements VerifyingHost {
   get isForgettable(): boolean {
     const nowMs = this.modules.clock.nowMs();
     const isSpeaking = nowMs - (this.otherVersion?.heardAtMs ?? -Infinity) < VERSION_KEPT_MS;
-    return !isSpeaking && isForgettable(this.life, nowMs);
+    return !isSpeaking && this.left.isForgettable(nowMs) && isForgettable(this.life, nowMs);
   }
 
   /** The host as it is heard; undefined while it is not. */
@@ -185,6 +186,7 @@ export class RemoteHost implements VerifyingHost {
   close(): void {
     for (const { lane } of this.lanes.values()) lane.close();
     this.lanes.clear();
+    this.left.close();
     this.gone.abort();
   }
 
@@ -245,7 +247,7 @@ export class RemoteHost implements VerifyingHost {
     }
     const { clock, listener, log, check } = this.modules;
     const deviceId = `${this.id}.${device}`;
-    const taking = {
+    const modules = {
       ...{ clock, log, check, host: this.id, deviceId },
       request: this.wire.request.bind(this.wire),
       fault: this.wire.fault.bind(this.wire),
@@ -257,9 +259,9 @@ export class RemoteHost implements VerifyingHost {
       toHost: (instantMs) => toPeer(this.peerClock, instantMs, clock.nowMs()),
       keep: (bytes) => this.kept.keep(bytes),
       emit: (message) => listener.heard(deviceId, message),
-      fault: taking.fault,
+      fault: modules.fault,
       ignored: () => this.rest(),
-      take: (remote, attempt, signal) => takeResult(remote, attempt, signal, taking),
+      take: (remote, attempt, taking) => takeResult(remote, attempt, taking, modules),
     });
     const known = { lane, sequence: 0, isAdded: false };
     this.lanes.set(device, known);
@@ -279,12 +281,15 @@ export class RemoteHost implements VerifyingHost {
     const { report } = lane;
     if (report === undefined) return;
     const nowMs = this.modules.clock.nowMs();
-    const refusal = this.refusalOf(known.lane);
+    const systems = this.used().flatMap((each) => each.lane.system ?? []);
+    const refusal = refusalOf(lane.system, systems, this.modules.distrust(this.id));
     this.noteLeftOut(refusal);
     if (refusal !== undefined) {
+      lane.leftOut();
       return this.dismiss(known, `lane host ${this.id} is left out: ${refusal.why}`);
     }
-    if (toPeer(this.peerClock, nowMs, nowMs) === undefined) return;
+    // The schedule knows one lane of a device: the one before, until its results are taken.
+    if (toPeer(this.peerClock, nowMs, nowMs) === undefined || this.left.has(lane.device)) return;
     if (!known.isAdded) {
       known.isAdded = true;
       this.modules.listener.added(lane);
@@ -292,16 +297,6 @@ export class RemoteHost implements VerifyingHost {
     }
     this.modules.drained(lane.deviceId, report.isDrained);
     lane.announced(report);
-  }
-
-  private refusalOf({ system }: RemoteLane): Refusal | undefined {
-    const why = this.modules.distrust(this.id);
-    if (why !== undefined) return { why, state: "distrusted" };
-    const systems = new Set(this.used().flatMap(({ lane }) => lane.system ?? []));
-    if (system === undefined || systems.has(system)) return undefined;
-    const { hostSystemsMax } = limits;
-    if (systems.size < hostSystemsMax) return undefined;
-    return { why: `its devices have more than ${hostSystemsMax} proof systems`, state: "left_out" };
   }
 
   private noteLeftOut(refusal: Refusal | undefined): void {
@@ -324,12 +319,14 @@ export class RemoteHost implements VerifyingHost {
   private takeEnded({ run, device, attempt, result }: Extract<ToDoor, { kind: "ended" }>): void {
     if (run !== this.run) return;
     if (this.lanes.get(device)?.lane.endedAt(result, attempt) === true) return;
+    if (this.left.had(run, attempt, this.modules.clock.nowMs())) return;
     this.wire.fault("unassigned", `device ${device} was not given attempt ${attempt}`);
   }
 
   private apply(effect: HostEffect, runBefore: string): void {
     switch (effect.kind) {
       case "ping":
+        this.modules.askEngine();
         return void this.ping();
       case "joined":
         this.peerClock = unheardClock;
@@ -362,7 +359,7 @@ export class RemoteHost implements VerifyingHost {
   private leave(cause: GoneCause, run: string, silentMs: number): void {
     const { log, metrics, clock } = this.modules;
     const used = this.used();
-    const attempts = used.reduce((sum, { lane }) => sum + lane.load, 0);
+    const attempts = used.reduce((sum, { lane }) => sum + lane.atHost, 0);
     const devices = used.map(({ lane }) => lane.deviceId);
     metrics.gone.inc({ cause });
     metrics.attemptsGone.inc(attempts);
@@ -377,9 +374,13 @@ export class RemoteHost implements VerifyingHost {
     const last = { id: this.id, run, heardAtMs, offsetMs: undefined, deviceIds: devices, attempts };
     this.modules.left({ ...last, state: "gone", cause: goneTexts[cause] });
     const why = `lane host ${this.id} ${goneTexts[cause]}`;
+    const numbers = known.flatMap(({ lane }) => lane.numbers);
+    this.left.note(run, numbers, clock.nowMs());
     // None of them takes the retry of what another one had.
     for (const { lane, isAdded } of known) if (isAdded) lane.goneWithHost(why);
-    for (const each of known) this.dismiss(each, why);
+    for (const each of known) {
+      if (each.isAdded) this.left.add(each.lane, () => this.dismiss(each, why));
+    }
     this.modules.changed();
   }
 

@@ -7,10 +7,12 @@
 import type { Clock } from "../../clock.js";
 import { assertNever } from "../../errors.js";
 import type { FromLink, LaneLink, LaneReport, ToLane } from "../../lane/lane-messages.js";
-import type { GroupWork, ProofResult } from "../../work/group.js";
+import type { ProofResult, StopReason } from "../../work/group.js";
 import { proofSystemOf } from "../../work/prover-description.js";
 import { encodeWork } from "../wire/codec.js";
 import type { HostFault } from "./door-metrics.js";
+import type { Ending, GivenAttempt, Taking } from "./given-attempt.js";
+import { isOver, release } from "./given-attempt.js";
 import type { HostMessage } from "./host-wire.js";
 import type { Kept } from "./kept-bytes.js";
 import type { RemoteResult } from "../wire/messages.js";
@@ -28,24 +30,6 @@ const REST_MS_MAX = 10_000;
 /** Attempts that are remembered after their end: a late result of one of them is no fault. */
 const ENDED_MAX = 64;
 
-/** An attempt that the lane was given, until its end. */
-export interface GivenAttempt {
-  readonly number: number;
-  readonly work: GroupWork;
-  /** Name of the proof system that the lane had when it was given the attempt. */
-  readonly system: string;
-  readonly fenceAtMs: number;
-  /** How the lane got it. Only an assigned one uses the lease. */
-  readonly given:
-    | { readonly kind: "assigned"; readonly lease: number; readonly kept: Kept }
-    | { readonly kind: "adopted"; readonly digest: string };
-  /** When it was sent for the first time, and for the last. */
-  readonly givenAtMs: number;
-  readonly sentAtMs: number;
-  /** While the result is fetched and verified: what stops that. */
-  readonly ending: AbortController | undefined;
-}
-
 export interface RemoteLaneModules {
   clock: Clock;
   /** Sends to the host; the message may get lost. */
@@ -62,8 +46,8 @@ export interface RemoteLaneModules {
   ignored(): void;
   /** Notes what no correct host does. */
   fault(fault: HostFault, detail: string): void;
-  /** Resolves to the verified result. Its signal stops it; what it then returns is ignored. */
-  take(remote: RemoteResult, attempt: GivenAttempt, signal: AbortSignal): Promise<ProofResult>;
+  /** Resolves to the verified result. The signal stops it; what it then returns is ignored. */
+  take(remote: RemoteResult, attempt: GivenAttempt, taking: Taking): Promise<ProofResult>;
 }
 
 export class RemoteLane implements LaneLink {
@@ -71,6 +55,10 @@ export class RemoteLane implements LaneLink {
   report: LaneReport | undefined;
   private readonly attempts = new Map<number, GivenAttempt>();
   private readonly ended: number[] = [];
+  /** Attempts that go on at the lane without this door, which drains. */
+  private readonly leftRunning = new Set<number>();
+  /** What the dispatcher heard last. */
+  private passed: LaneReport | undefined;
   private announcements = 0;
   /** Whether the newest report was not passed on yet. */
   private isHeldBack = false;
@@ -79,6 +67,8 @@ export class RemoteLane implements LaneLink {
   private restUntilMs = -Infinity;
   private restCause = "";
   private isGone = false;
+  /** Called once the host has gone and the results that are here are taken. */
+  private taken = () => {};
 
   /**
    * @param device the host's name of the device
@@ -101,8 +91,18 @@ export class RemoteLane implements LaneLink {
     return this.attempts.size;
   }
 
+  /** How many of them end if the host goes now: all but those whose result is here. */
+  get atHost(): number {
+    return [...this.attempts.values()].filter(({ ending }) => ending?.isHere !== true).length;
+  }
+
+  /** Numbers of its attempts, and of those that have ended lately. */
+  get numbers(): readonly number[] {
+    return [...this.attempts.keys(), ...this.ended];
+  }
+
   send(message: ToLane): void {
-    if (this.isGone) return;
+    if (this.isGone) return message.kind === "kill" ? this.drop(message.attempt) : undefined;
     switch (message.kind) {
       case "assign":
         return this.assign(message);
@@ -111,7 +111,9 @@ export class RemoteLane implements LaneLink {
       case "kill": {
         const { lease, attempt, reason } = message;
         this.forget(attempt);
-        this.modules.post({ kind: "kill", device: this.device, lease, attempt, reason });
+        // As after the death of this door: the next one adopts the proof, or it ends at its fence.
+        if (reason === "draining") this.leftRunning.add(attempt);
+        this.postKill(lease, attempt, reason);
         return this.passOn();
       }
       case "command": {
@@ -142,18 +144,45 @@ export class RemoteLane implements LaneLink {
     if (this.report?.phase.kind === "idle") this.unreachable(cause);
   }
 
-  /** The lane cannot be reached for now; the next announcement shows it as it is. */
-  unreachable(cause: string): void {
-    if (this.report === undefined) return;
-    const retryAtMs = this.modules.clock.nowMs();
-    this.announce({ ...this.report, phase: { kind: "failed", cause, retryAtMs } });
+  /** Its host is left out: what the lane proves for this door ends, as nobody would take it. */
+  leftOut(): void {
+    const { phase, lease = 0 } = this.report ?? {};
+    if (phase?.kind !== "proving" || phase.attempt === null) return;
+    this.postKill(lease, phase.attempt, "cancelled");
   }
 
-  /** The host has gone: nothing more is sent, least of all to its next run. */
+  /** The lane cannot be reached for now; the next announcement shows it as it is. */
+  unreachable(cause: string): void {
+    const { passed } = this;
+    if (passed === undefined) return;
+    const retryAtMs = this.modules.clock.nowMs();
+    this.announce({ ...passed, phase: { kind: "failed", cause, retryAtMs } });
+  }
+
+  /**
+   * The host has gone: nothing more is sent, least of all to its next run. Results that are here are
+   * still taken, the other attempts are forgotten.
+   */
   goneWithHost(why: string): void {
     this.isGone = true;
-    this.close();
+    this.isHeldBack = false;
+    for (const { number, ending } of [...this.attempts.values()]) {
+      if (ending?.isHere !== true) this.forget(number);
+    }
+    const adopted = [...this.attempts.values()].flatMap(({ given }) =>
+      given.kind === "adopted" ? [given.digest] : [],
+    );
+    const { passed } = this;
+    // Nothing else of the lane may be adopted.
+    const adoptable = passed?.adoptable.filter(({ digest }) => adopted.includes(digest)) ?? [];
+    if (passed !== undefined) this.passed = { ...passed, adoptable };
     this.unreachable(why);
+  }
+
+  /** Calls `taken` once no result is taken any more, of a lane whose host has gone. */
+  whenTaken(taken: () => void): void {
+    this.taken = taken;
+    this.noteTaken();
   }
 
   /** Takes a result of the host. False when the lane was never given this attempt. */
@@ -162,20 +191,27 @@ export class RemoteLane implements LaneLink {
     if (attempt === undefined) return this.ended.includes(number);
     if (attempt.ending !== undefined) return true;
     release(attempt);
-    const ending = new AbortController();
+    const stop = new AbortController();
+    const isHere = host.kind !== "proved" || host.proof.inline !== undefined;
+    const ending: Ending = { stop, isHere };
     this.attempts.set(number, { ...attempt, ending });
-    void this.modules.take(host, attempt, ending.signal).then((result) => {
+    const arrived = () => {
+      ending.isHere = true;
+    };
+    void this.modules.take(host, attempt, { signal: stop.signal, arrived }).then((result) => {
       if (this.attempts.get(number)?.ending !== ending) return;
       this.forget(number);
       this.drops = 0;
       this.modules.emit({ kind: "ended", attempt: number, result });
       this.passOn();
+      this.noteTaken();
     }); // `take` never rejects
     return true;
   }
 
   /** Forgets the attempts, as the lane has gone. */
   close(): void {
+    this.taken = () => {};
     for (const number of [...this.attempts.keys()]) this.forget(number);
     this.isHeldBack = false;
   }
@@ -198,8 +234,8 @@ export class RemoteLane implements LaneLink {
     });
     const { work } = assignment;
     const kept = known?.given.kind === "assigned" ? known.given.kept : keep(encodeWork(work));
-    // Without memory, the dispatcher sends it again after the lane's next announcement.
-    if (kept === undefined) return;
+    // Without memory the lane never gets it. Not at once: the dispatcher is still assigning.
+    if (kept === undefined) return queueMicrotask(() => this.unsent(number));
     const given = { kind: "assigned", lease, kept } as const;
     this.note({ number, work, fenceAtMs: assignment.fenceAtMs, given });
     // The host fetches the bytes if it has not got the first message.
@@ -220,6 +256,11 @@ export class RemoteLane implements LaneLink {
     this.forget(number);
     this.dropped();
     this.modules.emit({ kind: "missed", attempt: number });
+  }
+
+  /** No memory is free for the work, for which the host has no fault: the attempt goes back. */
+  private unsent(number: number): void {
+    if (!this.isGone) this.modules.emit({ kind: "missed", attempt: number });
   }
 
   private adopt({ attempt: number, digest, work, fenceAtMs }: Extract<ToLane, { kind: "adopt" }>) {
@@ -282,7 +323,29 @@ export class RemoteLane implements LaneLink {
     this.modules.fault("dropped", `device ${device} ended ${drops} attempts without a result`);
   }
 
+  /** Has the lane end the attempt, unless that is to go on without this door. */
+  private postKill(lease: number, attempt: number, reason: StopReason): void {
+    if (this.leftRunning.has(attempt)) return;
+    this.modules.post({ kind: "kill", device: this.device, lease, attempt, reason });
+  }
+
+  /** Nobody waits for the result, which is here though the host has gone. */
+  private drop(number: number): void {
+    this.forget(number);
+    // Not at once: the dispatcher is in the middle of something.
+    queueMicrotask(() => this.noteTaken());
+  }
+
+  /** The host has gone, and no result of it is taken any more. */
+  private noteTaken(): void {
+    if (!this.isGone || this.attempts.size > 0) return;
+    const { taken } = this;
+    this.taken = () => {};
+    taken();
+  }
+
   private announce(report: LaneReport): void {
+    this.passed = report;
     this.announcements++;
     this.modules.emit({ ...report, kind: "announce", sequence: this.announcements });
   }
@@ -294,22 +357,6 @@ export class RemoteLane implements LaneLink {
     this.ended.push(number);
     if (this.ended.length > ENDED_MAX) this.ended.shift();
     release(attempt);
-    attempt.ending?.abort();
+    attempt.ending?.stop.abort();
   }
-}
-
-/** Frees the work: the host has it, or needs it no more. */
-function release({ given }: GivenAttempt): void {
-  if (given.kind === "assigned") given.kept.release();
-}
-
-/** Whether the lane is done with the attempt, or another door has taken the lane. */
-function isOver({ number, given }: GivenAttempt, report: LaneReport): boolean {
-  const { phase, lease, adoptable } = report;
-  const isRunning = phase.kind === "proving" && phase.attempt === number;
-  if (given.kind === "adopted") {
-    return !isRunning && !adoptable.some(({ digest }) => digest === given.digest);
-  }
-  const isTaken = phase.kind === "proving" && !isRunning && lease === given.lease;
-  return isTaken || lease > given.lease;
 }

@@ -29,6 +29,11 @@ const LATE_MS_MAX = 250;
 const CATCH_UP_MS = 500;
 /** Lanes stay in use for so long without the engine: a lost server of it is replaced in a third. */
 const REACH_MS = 300;
+/**
+ * The engine's server answers in milliseconds. While one has not for so long, it may be frozen, and with it
+ * all that hosts say: the connection counts as broken after 1.5 s only.
+ */
+const ANSWER_MS = 300;
 /** How often hosts and faults of long ago are forgotten. */
 const EXPIRE_EVERY_MS = 10_000;
 
@@ -62,6 +67,8 @@ export class RemoteLanes {
   private dueAtMs = Infinity;
   /** Until then, what comes may have waited while the service's loop stood still. */
   private catchesUpUntilMs = -Infinity;
+  /** The question whether the engine's server is there; undefined once it has answered. */
+  private asked: { readonly atMs: number } | undefined;
   private cancelTimer = () => {};
   private cancelReach = () => {};
   private expiredAtMs: number;
@@ -204,6 +211,7 @@ export class RemoteLanes {
     const host = new RemoteHost(id, {
       ...this.modules,
       ...{ faults: this.faults, check: this.check, subjects: this.subjects, door, listener },
+      askEngine: () => this.askEngine(),
       distrust: (from) => this.faults.whyLeftOut(from, this.modules.clock.nowMs()),
       isCatchingUp: () => this.modules.clock.nowMs() < this.catchesUpUntilMs,
       changed,
@@ -219,6 +227,7 @@ export class RemoteLanes {
     const { isUp } = this.modules.engine.status;
     if (this.isClosed || isUp === this.wasUp) return;
     this.wasUp = isUp;
+    this.asked = undefined;
     for (const host of this.hosts.values()) host.step({ kind: "engine", isUp });
     this.setTimer(this.firstDueAtMs());
     this.cancelReach();
@@ -229,6 +238,21 @@ export class RemoteLanes {
       for (const host of this.hosts.values()) host.loseReach();
       changed();
     });
+  }
+
+  /** Asks the engine's server whether it is there, unless it has yet to answer. */
+  private askEngine(): void {
+    if (this.asked !== undefined) return;
+    const asked = { atMs: this.modules.clock.nowMs() };
+    this.asked = asked;
+    void this.modules.engine.probe().then(() => {
+      if (this.asked === asked) this.asked = undefined;
+    }); // it never rejects
+  }
+
+  /** Whether the engine's server seems to stand still, so that no host can be heard. */
+  private isDeaf(nowMs: number): boolean {
+    return this.asked !== undefined && nowMs - this.asked.atMs >= ANSWER_MS;
   }
 
   /** Sets the timer to this instant, unless it is due before. */
@@ -245,7 +269,7 @@ export class RemoteLanes {
 
   private onTimer(): void {
     const nowMs = this.modules.clock.nowMs();
-    const stoodStill = this.noteStandstill(nowMs);
+    const stoodStill = this.noteStandstill(nowMs) || this.isDeaf(nowMs);
     this.dueAtMs = Infinity;
     for (const host of this.hosts.values()) {
       host.step({ kind: stoodStill ? "stood_still" : "tick" });

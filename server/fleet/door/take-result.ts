@@ -8,9 +8,9 @@ import type { ProofResult } from "../../work/group.js";
 import { FetchError, fetchBlob } from "../wire/blobs.js";
 import { FleetMessageError } from "../wire/codec.js";
 import type { HostFault } from "./door-metrics.js";
+import type { GivenAttempt, Taking } from "./given-attempt.js";
 import type { FetchRequest, RemoteResult } from "../wire/messages.js";
 import type { ProofCheck } from "./proof-check.js";
-import type { GivenAttempt } from "./remote-lane.js";
 import { resultFrom } from "../wire/result.js";
 
 export interface TakeResultModules {
@@ -25,16 +25,16 @@ export interface TakeResultModules {
   fault(fault: HostFault, detail: string): void;
 }
 
-/** Never rejects. When the signal is aborted, the result is useless. */
+/** Never rejects. */
 export async function takeResult(
   remote: RemoteResult,
   attempt: GivenAttempt,
-  signal: AbortSignal,
+  taking: Taking,
   modules: TakeResultModules,
 ): Promise<ProofResult> {
   const { deviceId, fault, log } = modules;
   try {
-    return await verifiedResult(remote, attempt, signal, modules);
+    return await verifiedResult(remote, attempt, taking, modules);
   } catch (error) {
     if (error instanceof FleetMessageError) {
       fault("garbage", error.message);
@@ -57,13 +57,14 @@ export async function takeResult(
 async function verifiedResult(
   remote: RemoteResult,
   { work, fenceAtMs, system }: GivenAttempt,
-  signal: AbortSignal,
+  { signal, arrived }: Taking,
   { clock, check, host, deviceId, request, fault }: TakeResultModules,
 ): Promise<ProofResult> {
   const proof =
     remote.kind === "proved"
       ? await fetchBlob(remote.proof, request, { clock, deadlineAtMs: fenceAtMs, signal })
       : new Uint8Array(0);
+  arrived();
   const { result, claims } = resultFrom(remote, work, proof);
   // One host must not have an input set aside, which takes two deaths.
   if (result.kind === "failed") {
@@ -72,7 +73,7 @@ async function verifiedResult(
   }
   if (result.kind !== "proved") return result;
   const claimed = { kind: work.kind, bytes: proof, claims };
-  const checked = await check.check({ maker: host, system }, claimed, signal);
+  const checked = await check.check({ maker: host, system, fenceAtMs }, claimed, signal);
   if (checked.kind === "valid") return { ...result, verifiedBy: checked.by };
   const detail = `the proof of device ${deviceId} is invalid, says ${checked.by}`;
   fault("invalid_proof", detail);

@@ -59,11 +59,6 @@ export class HostLane {
     this.record = new AttemptRecord({ device, cores }, modules);
   }
 
-  /** Number of the newest announcement. */
-  get sequence(): number {
-    return this.share.sequence;
-  }
-
   /** The newest announcement of the lane itself; null before the first. */
   get heard() {
     return this.share.heard;

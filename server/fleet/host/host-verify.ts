@@ -1,7 +1,7 @@
 /**
  * Verifies proofs of other hosts for doors, in a standby or an idle prover, so that no running proof
  * waits for long. A few are fetched at once, and verified in turns of the doors: a door asks another host
- * when this one is busy.
+ * when this one is busy, and later this one again.
  */
 import type { AuditTrail } from "../../audit/audit-log.js";
 import type { Clock } from "../../clock.js";
@@ -63,10 +63,10 @@ export class HostVerify {
     // One place is left for other doors: without a verdict, they would take the maker's word.
     const own = this.running.filter((each) => each === door).length;
     if (this.running.length >= limits.hostVerificationsMax) {
-      return unable(`${limits.hostVerificationsMax} verifications are in progress`);
+      return busy(`${limits.hostVerificationsMax} verifications are in progress`);
     }
     if (own >= limits.hostVerificationsMax - 1) {
-      return unable(`${own} verifications of door ${door} are in progress`);
+      return busy(`${own} verifications of door ${door} are in progress`);
     }
     const { proofBytesMax } = ready.description;
     const misfit = misfitOf(of, keys.size, ready.description);
@@ -124,3 +124,4 @@ function claimsOf(of: Asked, keys: Uint8Array): KeyClaim[] {
 
 const ofSystem = (system: string) => (system === "" ? "" : `of ${system}`).trim();
 const unable = (why: string): Verdict => ({ kind: "unable", why });
+const busy = (why: string): Verdict => ({ kind: "unable", why, isBusy: true });

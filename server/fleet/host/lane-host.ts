@@ -161,8 +161,7 @@ export class LaneHost {
   }
 
   private beat(): FromHostMessage {
-    const devices = [...this.lanes].map(([device, { sequence }]) => ({ device, sequence }));
-    return { kind: "beat", nowMs: this.modules.clock.nowMs(), devices };
+    return { kind: "beat", nowMs: this.modules.clock.nowMs() };
   }
 
   private publish(message: FromHostMessage): void {

@@ -89,11 +89,7 @@ export interface SharedReport {
 
 /** What a host publishes. `run` is that of the host. */
 export type FromHost = { readonly run: string } & (
-  | {
-      readonly kind: "beat";
-      readonly nowMs: number;
-      readonly devices: readonly { readonly device: string; readonly sequence: number }[];
-    }
+  | { readonly kind: "beat"; readonly nowMs: number }
   | {
       readonly kind: "announce";
       readonly device: string;
@@ -170,7 +166,12 @@ export interface FetchRequest {
 
 export type Verdict =
   | { readonly kind: "verdict"; readonly isValid: boolean }
-  | { readonly kind: "unable"; readonly why: string };
+  | {
+      readonly kind: "unable";
+      readonly why: string;
+      /** Whether it is for others that are verified now: asked again, it may be able. Default: false. */
+      readonly isBusy?: boolean;
+    };
 
 /** An input by its position in the work. */
 export interface LeftOutAt extends Pick<LeftOut, "digest"> {

@@ -68,6 +68,22 @@ test("a frozen process hears later what came meanwhile, in its order", async () 
   expect(heard).toEqual([1, 2]);
 });
 
+test("while the servers stand still nothing arrives, and no probe is answered", async () => {
+  const broker = new MemoryBroker({ clock: new VirtualClock() });
+  const [a, b] = [broker.connect("a"), broker.connect("b")];
+  const heard: (number | undefined)[] = [];
+  b.subscribe("x", ({ bytes }) => heard.push(bytes[0]));
+  broker.freeze();
+  a.publish("x", byte(1));
+  let isAnswered = false;
+  const probed = a.probe().then(() => (isAnswered = true));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect([heard, isAnswered, a.status.isUp]).toEqual([[], false, true]);
+  broker.thaw();
+  await probed;
+  expect(heard).toEqual([1]);
+});
+
 test("a receiver keeps its bytes when the sender reuses its own", async () => {
   const broker = new MemoryBroker({ clock: new VirtualClock() });
   const [a, b] = [broker.connect("a"), broker.connect("b")];

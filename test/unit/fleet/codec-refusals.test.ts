@@ -86,16 +86,6 @@ describe("what a lane host publishes", () => {
     ["run", "16 hexadecimal digits", fromHost({ run: "0123456789ABCDEF" })],
     ["beat.now_ms", "NaN", fromHost({ kind: { case: "beat", value: { nowMs: NaN } } })],
     ["beat.now_ms", "Infinity", fromHost({ kind: { case: "beat", value: { nowMs: Infinity } } })],
-    [
-      "beat.devices",
-      `more than ${limits.devicesMax}`,
-      fromHost({ kind: { case: "beat", value: { devices: many(17, { device: "cpu" }) } } }),
-    ],
-    [
-      "beat.devices.device",
-      "the name of a device",
-      fromHost({ kind: { case: "beat", value: { devices: [{ device: "a.b" }] } } }),
-    ],
     ["announcement.device", "is missing", announced({ device: "" })],
     ["announcement.device", "the name of a device", announced({ device: "a\u001bb" })],
     ["announcement.sequence", "from 1", announced({ sequence: 0n })],

@@ -1,7 +1,8 @@
 /** What a lane host that lies, floods or dies at the wrong moment can do to a door: waste its time. */
 import { expect, test } from "vitest";
 import { limits } from "../../../server/limits.js";
-import { idleReport } from "../../helpers/scripted-host.js";
+import { inputDigest } from "../../../server/work/input-digest.js";
+import { description, idleReport } from "../../helpers/scripted-host.js";
 import { DOOR_RUN, fleet, SYSTEM, workOf } from "./door.js";
 
 const PROOF = new Uint8Array(100).fill(9);
@@ -176,6 +177,31 @@ test("an invalid proof ends its attempt, and the third in ten minutes leaves its
   });
   await run(11 * 60_000);
   expect(d.events("h1.cpu").at(-1)).toBe("added");
+});
+
+test("what a host that is left out still proves for this door is killed there", async () => {
+  const { host, door, run } = fleet();
+  const d = door();
+  const h1 = host("h1").start({ cpu: {}, gpu: {} });
+  host("h2").start().verdict = () => ({ kind: "verdict", isValid: false });
+  await run(300);
+  d.assign("h1.gpu", 9, workOf(3));
+  await run(1);
+  const owners = [{ id: "d1", run: DOOR_RUN, attempt: 9 }];
+  const digest = inputDigest(workOf(3), description);
+  h1.announce("gpu", { phase: { kind: "proving", digest, owners, fenceInMs: 5000, proof: null } });
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    d.assign("h1.cpu", attempt, workOf(2), attempt);
+    await run(1);
+    expect(h1.ofKind("kill")).toEqual([]);
+    h1.end(d1, attempt, h1.proved(PROOF));
+    h1.announce("cpu", { lease: attempt + 1 });
+    await run(10);
+  }
+  await run(600);
+  expect(d.events("h1.gpu")).toEqual(["added", "gone"]);
+  const [kill] = h1.ofKind("kill");
+  expect(kill).toMatchObject({ device: "gpu", lease: 1, attempt: 9, reason: "cancelled" });
 });
 
 test("a host that calls a good proof invalid is contradicted by the next, and counted", async () => {

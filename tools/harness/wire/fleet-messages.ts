@@ -132,7 +132,7 @@ export const report: SharedReport = {
 };
 
 export const fromHost: readonly FromHost[] = [
-  { run: hostRun, kind: "beat", nowMs: 123_456.5, devices: [{ device: "cpu", sequence: 9 }] },
+  { run: hostRun, kind: "beat", nowMs: 123_456.5 },
   { run: hostRun, kind: "bye" },
   ...phases.map((phase, at): FromHost => ({
     run: hostRun,
@@ -251,4 +251,5 @@ export const verdicts: readonly Verdict[] = [
   { kind: "verdict", isValid: true },
   { kind: "verdict", isValid: false },
   { kind: "unable", why: "no prover is set up" },
+  { kind: "unable", why: "4 verifications are in progress", isBusy: true },
 ];

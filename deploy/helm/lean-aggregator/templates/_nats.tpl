@@ -45,7 +45,7 @@ include "permissions.conf"
 {{/*
 Each door and lane host is a user, known by the DNS name in its certificate. It publishes as itself
 only, for the last token of a subject names the sender; it hears what is meant for it. The subjects are
-those of server/fleet/subjects.ts.
+those of server/fleet/wire/subjects.ts.
 */}}
 {{- define "fleet.natsPermissions" -}}
 {{- $name := include "fleet.name" . -}}

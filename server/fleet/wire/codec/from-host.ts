@@ -266,13 +266,7 @@ const announcement = mapped(
   }),
 );
 
-const latest = message({ device: field(1, device), sequence: field(2, whole()) });
-
-const beat = message<Of<"beat">>({
-  kind: literal("beat"),
-  nowMs: field(1, scalars.instant),
-  devices: list(2, latest, limits.devicesMax),
-});
+const beat = message<Of<"beat">>({ kind: literal("beat"), nowMs: field(1, scalars.instant) });
 
 const bye = message<Of<"bye">>({ kind: literal("bye") });
 

@@ -199,14 +199,17 @@ export const toHost = mapped(
 );
 
 export const verdict = mapped(
-  message({ isValid: optional(1, bool), unable: optional(2, text) }),
-  ({ isValid, unable }): Verdict =>
+  message({ isValid: optional(1, bool), unable: optional(2, text), isBusy: field(3, bool) }),
+  ({ isValid, unable, isBusy }): Verdict =>
     only<Verdict>([
       isValid === undefined ? undefined : { kind: "verdict", isValid },
-      unable === undefined ? undefined : { kind: "unable", why: unable },
+      unable === undefined
+        ? undefined
+        : { kind: "unable", why: unable, ...(isBusy && { isBusy: true }) },
     ]),
   (value) => ({
     isValid: value.kind === "verdict" ? value.isValid : undefined,
     unable: value.kind === "unable" ? value.why : undefined,
+    isBusy: value.kind === "unable" && value.isBusy === true,
   }),
 );

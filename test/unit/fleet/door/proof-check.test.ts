@@ -85,6 +85,45 @@ test("a host that gave no answer is asked after the others for a minute", async 
   expect(hanging.ofKind("verify")).toHaveLength(2);
 });
 
+/** A proof of a host for which the other one is busy `times` times; `fenceInMs` of its attempt. */
+async function provedBesideBusy(times: number, fenceInMs = 6000) {
+  const { host, door, run } = fleet();
+  const d1 = door();
+  const [h1, h2] = [host("h1").start(), host("h2").start()];
+  h2.verdict = () =>
+    h2.ofKind("verify").length <= times
+      ? { kind: "unable", why: "3 verifications are in progress", isBusy: true }
+      : { kind: "verdict", isValid: true };
+  await run(300);
+  d1.assign("h1.cpu", 1, workOf(1), 1, fenceInMs);
+  await run(1);
+  h1.end({ door: "d1", run: DOOR_RUN }, 1, h1.proved(PROOF));
+  return { run, h2, result: () => d1.results("h1.cpu")[0]?.result };
+}
+
+test("a host that is busy is asked again until it is not, more often than others are asked", async () => {
+  const { run, h2, result } = await provedBesideBusy(5);
+  await run(450);
+  expect(result()).toBeUndefined();
+  await run(200);
+  expect(result()).toMatchObject({ verifiedBy: "other_host" });
+  expect(h2.ofKind("verify")).toHaveLength(6);
+});
+
+test("one that stays busy is waited for, for a second and no longer", async () => {
+  const { run, result } = await provedBesideBusy(Infinity);
+  await run(900);
+  expect(result()).toBeUndefined();
+  await run(300);
+  expect(result()).toMatchObject({ verifiedBy: "same_host" });
+});
+
+test("no wait for a busy host costs a proof its fence", async () => {
+  const { run, result } = await provedBesideBusy(Infinity, 700);
+  await run(600);
+  expect(result()).toMatchObject({ verifiedBy: "same_host" });
+});
+
 test("a host verifies what hosts of the same proof system have made, in its prover of that system", async () => {
   const { host, door, run } = fleet();
   const d1 = door();

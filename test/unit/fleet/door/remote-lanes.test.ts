@@ -240,7 +240,7 @@ test("beats that waited while a door stood still make no instant early", async (
   clock.standStill(3000);
   // What the host has sent meanwhile is read before the door's timers fire.
   for (let atMs = 100; atMs < 2500; atMs += 100) {
-    h1.tell({ kind: "beat", run: h1.run, nowMs: fromMs + atMs, devices: [] });
+    h1.tell({ kind: "beat", run: h1.run, nowMs: fromMs + atMs });
   }
   await new Promise((resolve) => setImmediate(resolve));
   d1.assign("h1.cpu", 7, workOf(3));

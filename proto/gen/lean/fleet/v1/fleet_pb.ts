@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lean/fleet/v1/fleet.proto.
  */
 export const file_lean_fleet_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChlsZWFuL2ZsZWV0L3YxL2ZsZWV0LnByb3RvEg1sZWFuLmZsZWV0LnYxIjQKBEJsb2ISDgoGc2hhMjU2GAEgASgMEgwKBHNpemUYAiABKA0SDgoGaW5saW5lGAMgASgMIicKBUZldGNoEg4KBnNoYTI1NhgBIAEoDBIOCgZvZmZzZXQYAiABKA0iFgoFQ2h1bmsSDQoFYnl0ZXMYASABKAwirQEKCEZyb21Ib3N0Eg8KB3ZlcnNpb24YASABKA0SCwoDcnVuGAIgASgJEiMKBGJlYXQYAyABKAsyEy5sZWFuLmZsZWV0LnYxLkJlYXRIABIzCgxhbm5vdW5jZW1lbnQYBCABKAsyGy5sZWFuLmZsZWV0LnYxLkFubm91bmNlbWVudEgAEiEKA2J5ZRgFIAEoCzISLmxlYW4uZmxlZXQudjEuQnllSABCBgoEa2luZCI+CgRCZWF0Eg4KBm5vd19tcxgBIAEoARImCgdkZXZpY2VzGAIgAygLMhUubGVhbi5mbGVldC52MS5MYXRlc3QiKgoGTGF0ZXN0Eg4KBmRldmljZRgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBCIFCgNCeWUi3AUKDEFubm91bmNlbWVudBIOCgZkZXZpY2UYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSDQoFbGVhc2UYAyABKAQSKwoIc3RhcnRpbmcYBCABKAsyFy5sZWFuLmZsZWV0LnYxLlN0YXJ0aW5nSAASIwoEaWRsZRgFIAEoCzITLmxlYW4uZmxlZXQudjEuSWRsZUgAEikKB3Byb3ZpbmcYBiABKAsyFi5sZWFuLmZsZWV0LnYxLlJ1bm5pbmdIABIrCghzdG9wcGluZxgHIAEoCzIXLmxlYW4uZmxlZXQudjEuU3RvcHBpbmdIABIlCgZmYWlsZWQYCCABKAsyEy5sZWFuLmZsZWV0LnYxLkRvd25IABISCgppc19kcmFpbmVkGAkgASgIEhYKDmlzX3Jlc3RhcnRfZHVlGAogASgIEhgKEGlzX3N0YW5kYnlfcmVhZHkYCyABKAgSFQoNc3RhbmRieV9jYXVzZRgMIAEoCRInCgdwcm92ZXJzGA0gAygLMhYubGVhbi5mbGVldC52MS5Qcm9jZXNzEi8KC2Rlc2NyaXB0aW9uGA4gASgLMhoubGVhbi5mbGVldC52MS5EZXNjcmlwdGlvbhIiCgVjb3N0cxgPIAMoCzITLmxlYW4uZmxlZXQudjEuQ29zdBIyCg1jb21tYW5kc19kb25lGBAgAygLMhsubGVhbi5mbGVldC52MS5Db21tYW5kc0RvbmUSIQoEaGVsZBgRIAMoCzITLmxlYW4uZmxlZXQudjEuSGVsZBIVCg1pc19yZWZyZXNoaW5nGBIgASgIEiMKBm1lbW9yeRgTIAMoCzITLmxlYW4uZmxlZXQudjEuUGVhaxIoCgttZXJnZV9jb3N0cxgUIAMoCzITLmxlYW4uZmxlZXQudjEuQ29zdBIpCgxtZXJnZV9tZW1vcnkYFSADKAsyEy5sZWFuLmZsZWV0LnYxLlBlYWtCBwoFcGhhc2UiKAoIU3RhcnRpbmcSFgoOaXNfY2FsaWJyYXRpbmcYASABKAhKBAgCEAMiBgoESWRsZSJ+CgdSdW5uaW5nEg4KBmRpZ2VzdBgBIAEoCRIkCgZvd25lcnMYAiADKAsyFC5sZWFuLmZsZWV0LnYxLk93bmVyEhMKC2ZlbmNlX2luX21zGAMgASgBEigKBXByb29mGAQgASgLMhkubGVhbi5mbGVldC52MS5Qcm9vZlN0YXJ0ImQKClByb29mU3RhcnQSDgoGcmFuX21zGAEgASgBEgwKBHJhd3MYAiABKA0SEAoIY2hpbGRyZW4YAyABKA0SFAoMbG9nX2ludl9yYXRlGAQgASgNEhAKCG1lc3NhZ2VzGAUgASgNIjMKBU93bmVyEgwKBGRvb3IYASABKAkSCwoDcnVuGAIgASgJEg8KB2F0dGVtcHQYAyABKAQiKwoESGVsZBIOCgZkaWdlc3QYASABKAkSEwoLZmVuY2VfaW5fbXMYAiABKAEiMwoIU3RvcHBpbmcSJwoFY2F1c2UYASABKA4yGC5sZWFuLmZsZWV0LnYxLktpbGxDYXVzZSIqCgREb3duEg0KBWNhdXNlGAEgASgJEhMKC3JldHJ5X2luX21zGAIgASgBIlQKB1Byb2Nlc3MSEgoKaXNfc3RhbmRieRgBIAEoCBILCgNwaWQYAiABKA0SEAoIaXNfcmVhZHkYAyABKAgSFgoOcmVzaWRlbnRfYnl0ZXMYBCABKAQiuwIKC0Rlc2NyaXB0aW9uEg8KB2JhY2tlbmQYASABKAkSDgoGc2NoZW1lGAIgASgJEhAKCHJldmlzaW9uGAMgASgJEhgKEHB1YmxpY19rZXlfYnl0ZXMYBCABKA0SFwoPc2lnbmF0dXJlX2J5dGVzGAUgASgNEhcKD3Byb29mX2J5dGVzX21heBgGIAEoDRIUCgxjaGlsZHJlbl9tYXgYByABKA0SDQoFcmF0ZXMYCCABKA0SDAoEZmFrZRgJIAEoCBIQCghhbnlfc2l6ZRgKIAEoCBIUCgxtZXNzYWdlc19tYXgYCyABKA0SEAoIcmF3c19tYXgYDCABKA0SFwoPcmF3c19iZXNpZGVfbWF4GA0gASgNEhYKDnNlcGFyYXRlc19yYXdzGA4gASgIEg8KB2FyaXRpZXMYDyABKA0iYQoEQ29zdBIOCgZsb2dfbXMYASADKAESEgoKY292YXJpYW5jZRgCIAMoARIPCgdzY2F0dGVyGAMgASgBEg4KBmFnZV9tcxgEIAEoARIUCgxsb2dfaW52X3JhdGUYBSABKA0iXQoEUGVhaxIMCgRyYXdzGAEgASgNEhAKCGNoaWxkcmVuGAIgASgNEhQKDGxvZ19pbnZfcmF0ZRgDIAEoDRINCgVieXRlcxgEIAEoBBIQCghtZXNzYWdlcxgFIAEoDSI5CgxDb21tYW5kc0RvbmUSDAoEZG9vchgBIAEoCRILCgNydW4YAiABKAkSDgoGbnVtYmVyGAMgASgEItUCCgZUb0hvc3QSDwoHdmVyc2lvbhgBIAEoDRILCgNydW4YAiABKAkSEAoIaG9zdF9ydW4YAyABKAkSJwoGYXNzaWduGAQgASgLMhUubGVhbi5mbGVldC52MS5Bc3NpZ25IABIlCgVhZG9wdBgFIAEoCzIULmxlYW4uZmxlZXQudjEuQWRvcHRIABIjCgRraWxsGAYgASgLMhMubGVhbi5mbGVldC52MS5LaWxsSAASKQoHY29tbWFuZBgHIAEoCzIWLmxlYW4uZmxlZXQudjEuQ29tbWFuZEgAEiMKBHBpbmcYCCABKAsyEy5sZWFuLmZsZWV0LnYxLlBpbmdIABIlCgVmZXRjaBgJIAEoCzIULmxlYW4uZmxlZXQudjEuRmV0Y2hIABInCgZ2ZXJpZnkYCiABKAsyFS5sZWFuLmZsZWV0LnYxLlZlcmlmeUgAQgYKBGtpbmQiBgoEUGluZyLAAgoGQXNzaWduEg4KBmRldmljZRgBIAEoCRINCgVsZWFzZRgCIAEoBBIPCgdhdHRlbXB0GAMgASgEEg4KBmRpZ2VzdBgEIAEoCRIhCgR3b3JrGAUgASgLMhMubGVhbi5mbGVldC52MS5CbG9iEhYKDmRlYWRsaW5lX2F0X21zGAYgASgBEhMKC2ZlbmNlX2F0X21zGAcgASgBEhsKE2lzX2ZpcnN0X29mX3Nlc3Npb24YCCABKAgSFgoOaXNfZXhwbG9yYXRpb24YCSABKAgSEAoIaXNfcmV0cnkYCiABKAgSEAoIbWF5X3NoZWQYCyABKAgSEgoKbWluX2lucHV0cxgMIAEoDRIQCghyb3RhdGlvbhgNIAEoARInCgVzdGVwcxgOIAMoCzIYLmxlYW4uZmxlZXQudjEuV29ydGhTdGVwIjAKCVdvcnRoU3RlcBITCgt1bnRpbF9hdF9tcxgBIAEoARIOCgZ3ZWlnaHQYAiABKAEixAEKBFdvcmsSDAoEcm9vdBgBIAEoDBIMCgRzbG90GAIgASgNEhQKDGxvZ19pbnZfcmF0ZRgDIAEoDRISCgp2YWxpZGF0b3JzGAQgAygNEgwKBGtleXMYBSABKAwSEgoKc2lnbmF0dXJlcxgGIAEoDBImCghjaGlsZHJlbhgHIAMoCzIULmxlYW4uZmxlZXQudjEuQ2hpbGQSLAoKY29tcG9uZW50cxgIIAMoCzIYLmxlYW4uZmxlZXQudjEuQ29tcG9uZW50ImwKCUNvbXBvbmVudBIMCgRyb290GAEgASgMEgwKBHNsb3QYAiABKA0SEgoKdmFsaWRhdG9ycxgDIAMoDRIMCgRrZXlzGAQgASgMEhIKCnNpZ25hdHVyZXMYBSABKAwSDQoFcHJvb2YYBiABKAwiOAoFQ2hpbGQSEgoKdmFsaWRhdG9ycxgBIAMoDRIMCgRrZXlzGAIgASgMEg0KBXByb29mGAMgASgMIk0KBUFkb3B0Eg4KBmRldmljZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgEEg4KBmRpZ2VzdBgDIAEoCRITCgtmZW5jZV9hdF9tcxgEIAEoASJgCgRLaWxsEg4KBmRldmljZRgBIAEoCRINCgVsZWFzZRgCIAEoBBIPCgdhdHRlbXB0GAMgASgEEigKBnJlYXNvbhgEIAEoDjIYLmxlYW4uZmxlZXQudjEuS2lsbENhdXNlIl0KB0NvbW1hbmQSDgoGZGV2aWNlGAEgASgJEg4KBm51bWJlchgCIAEoBBIPCgVkcmFpbhgDIAEoCEgAEhkKD3Jlc3RhcnRfc3RhbmRieRgEIAEoCEgAQgYKBGtpbmQirQEKBlZlcmlmeRIMCgRyb290GAEgASgMEgwKBHNsb3QYAiABKA0SIQoEa2V5cxgDIAEoCzITLmxlYW4uZmxlZXQudjEuQmxvYhIiCgVwcm9vZhgEIAEoCzITLmxlYW4uZmxlZXQudjEuQmxvYhIqCgZjbGFpbXMYBSADKAsyGi5sZWFuLmZsZWV0LnYxLk1lcmdlZENsYWltEhQKDHByb29mX3N5c3RlbRgGIAEoCSI8CgtNZXJnZWRDbGFpbRIMCgRyb290GAEgASgMEgwKBHNsb3QYAiABKA0SEQoJa2V5X2J5dGVzGAMgASgNIjcKB1ZlcmRpY3QSEgoIaXNfdmFsaWQYASABKAhIABIQCgZ1bmFibGUYAiABKAlIAEIGCgRraW5kIo4BCgZUb0Rvb3ISDwoHdmVyc2lvbhgBIAEoDRILCgNydW4YAiABKAkSEAoIZG9vcl9ydW4YAyABKAkSJQoFZW5kZWQYBCABKAsyFC5sZWFuLmZsZWV0LnYxLkVuZGVkSAASJQoFZmV0Y2gYBSABKAsyFC5sZWFuLmZsZWV0LnYxLkZldGNoSABCBgoEa2luZCJPCgVFbmRlZBIOCgZkZXZpY2UYASABKAkSDwoHYXR0ZW1wdBgCIAEoBBIlCgZyZXN1bHQYAyABKAsyFS5sZWFuLmZsZWV0LnYxLlJlc3VsdCLdAgoGUmVzdWx0EicKBnByb3ZlZBgBIAEoCzIVLmxlYW4uZmxlZXQudjEuUHJvdmVkSAASOQoQbm90aGluZ190b19wcm92ZRgCIAEoCzIdLmxlYW4uZmxlZXQudjEuTm90aGluZ1RvUHJvdmVIABIrCghyZWplY3RlZBgDIAEoCzIXLmxlYW4uZmxlZXQudjEuUmVqZWN0ZWRIABI1Cg50b29fZmV3X2lucHV0cxgEIAEoCzIbLmxlYW4uZmxlZXQudjEuVG9vRmV3SW5wdXRzSAASMAoLbm90X3N0YXJ0ZWQYBSABKAsyGS5sZWFuLmZsZWV0LnYxLk5vdFN0YXJ0ZWRIABInCgZmYWlsZWQYBiABKAsyFS5sZWFuLmZsZWV0LnYxLkZhaWxlZEgAEigKCGxlZnRfb3V0GAcgAygLMhYubGVhbi5mbGVldC52MS5MZWZ0T3V0QgYKBGtpbmQiPgoGUHJvdmVkEiIKBXByb29mGAEgASgLMhMubGVhbi5mbGVldC52MS5CbG9iEhAKCHByb3ZlX21zGAIgASgBIhAKDk5vdGhpbmdUb1Byb3ZlIgoKCFJlamVjdGVkIh4KDFRvb0Zld0lucHV0cxIOCgZpbnB1dHMYASABKA0iOgoKTm90U3RhcnRlZBIZChFpc19wcmVkaWN0ZWRfbWlzcxgBIAEoCBIRCglpc19tZW1vcnkYAiABKAgiVAoGRmFpbGVkEhAKCGlzX2RlYXRoGAEgASgIEg4KBmRldGFpbBgCIAEoCRIOCgZkZWF0aHMYAyABKA0SGAoQaXNfaW52YWxpZF9wcm9vZhgEIAEoCCKFAQoHTGVmdE91dBIsCgZyZWFzb24YASABKA4yHC5sZWFuLmZsZWV0LnYxLkxlZnRPdXRSZWFzb24SDQoDcmF3GAIgASgNSAASDwoFY2hpbGQYAyABKA1IABITCgljb21wb25lbnQYBSABKA1IABIOCgZkaWdlc3QYBCABKAxCBwoFaW5wdXQqggIKCUtpbGxDYXVzZRIaChZLSUxMX0NBVVNFX1VOU1BFQ0lGSUVEEAASFAoQS0lMTF9DQVVTRV9GRU5DRRABEhgKFEtJTExfQ0FVU0VfQ0FOQ0VMTEVEEAISGAoUS0lMTF9DQVVTRV9QUkVFTVBURUQQAxIZChVLSUxMX0NBVVNFX1NVUEVSU0VERUQQBBIXChNLSUxMX0NBVVNFX0RSQUlOSU5HEAUSFQoRS0lMTF9DQVVTRV9XRURHRUQQBhIVChFLSUxMX0NBVVNFX01FTU9SWRAHEhYKEktJTExfQ0FVU0VfUkVTVEFSVBAIEhUKEUtJTExfQ0FVU0VfQ0xPU0VEEAkqyQEKDUxlZnRPdXRSZWFzb24SHwobTEVGVF9PVVRfUkVBU09OX1VOU1BFQ0lGSUVEEAASIQodTEVGVF9PVVRfUkVBU09OX0JBRF9TSUdOQVRVUkUQARIeChpMRUZUX09VVF9SRUFTT05fV1JPTkdfTEVBRhACEh0KGUxFRlRfT1VUX1JFQVNPTl9CQURfQ0hJTEQQAxIbChdMRUZUX09VVF9SRUFTT05fQ09WRVJFRBAEEhgKFExFRlRfT1VUX1JFQVNPTl9TSEVEEAVCUVpPZ2l0aHViLmNvbS9sZWFuLWFnZ3JlZ2F0b3IvbGVhbi1hZ2dyZWdhdG9yL2NsaWVudHMvZ28vZ2VuL2xlYW4vZmxlZXQvdjE7ZmxlZXR2MWIGcHJvdG8z");
+  fileDesc("ChlsZWFuL2ZsZWV0L3YxL2ZsZWV0LnByb3RvEg1sZWFuLmZsZWV0LnYxIjQKBEJsb2ISDgoGc2hhMjU2GAEgASgMEgwKBHNpemUYAiABKA0SDgoGaW5saW5lGAMgASgMIicKBUZldGNoEg4KBnNoYTI1NhgBIAEoDBIOCgZvZmZzZXQYAiABKA0iFgoFQ2h1bmsSDQoFYnl0ZXMYASABKAwirQEKCEZyb21Ib3N0Eg8KB3ZlcnNpb24YASABKA0SCwoDcnVuGAIgASgJEiMKBGJlYXQYAyABKAsyEy5sZWFuLmZsZWV0LnYxLkJlYXRIABIzCgxhbm5vdW5jZW1lbnQYBCABKAsyGy5sZWFuLmZsZWV0LnYxLkFubm91bmNlbWVudEgAEiEKA2J5ZRgFIAEoCzISLmxlYW4uZmxlZXQudjEuQnllSABCBgoEa2luZCIcCgRCZWF0Eg4KBm5vd19tcxgBIAEoAUoECAIQAyIFCgNCeWUi3AUKDEFubm91bmNlbWVudBIOCgZkZXZpY2UYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSDQoFbGVhc2UYAyABKAQSKwoIc3RhcnRpbmcYBCABKAsyFy5sZWFuLmZsZWV0LnYxLlN0YXJ0aW5nSAASIwoEaWRsZRgFIAEoCzITLmxlYW4uZmxlZXQudjEuSWRsZUgAEikKB3Byb3ZpbmcYBiABKAsyFi5sZWFuLmZsZWV0LnYxLlJ1bm5pbmdIABIrCghzdG9wcGluZxgHIAEoCzIXLmxlYW4uZmxlZXQudjEuU3RvcHBpbmdIABIlCgZmYWlsZWQYCCABKAsyEy5sZWFuLmZsZWV0LnYxLkRvd25IABISCgppc19kcmFpbmVkGAkgASgIEhYKDmlzX3Jlc3RhcnRfZHVlGAogASgIEhgKEGlzX3N0YW5kYnlfcmVhZHkYCyABKAgSFQoNc3RhbmRieV9jYXVzZRgMIAEoCRInCgdwcm92ZXJzGA0gAygLMhYubGVhbi5mbGVldC52MS5Qcm9jZXNzEi8KC2Rlc2NyaXB0aW9uGA4gASgLMhoubGVhbi5mbGVldC52MS5EZXNjcmlwdGlvbhIiCgVjb3N0cxgPIAMoCzITLmxlYW4uZmxlZXQudjEuQ29zdBIyCg1jb21tYW5kc19kb25lGBAgAygLMhsubGVhbi5mbGVldC52MS5Db21tYW5kc0RvbmUSIQoEaGVsZBgRIAMoCzITLmxlYW4uZmxlZXQudjEuSGVsZBIVCg1pc19yZWZyZXNoaW5nGBIgASgIEiMKBm1lbW9yeRgTIAMoCzITLmxlYW4uZmxlZXQudjEuUGVhaxIoCgttZXJnZV9jb3N0cxgUIAMoCzITLmxlYW4uZmxlZXQudjEuQ29zdBIpCgxtZXJnZV9tZW1vcnkYFSADKAsyEy5sZWFuLmZsZWV0LnYxLlBlYWtCBwoFcGhhc2UiKAoIU3RhcnRpbmcSFgoOaXNfY2FsaWJyYXRpbmcYASABKAhKBAgCEAMiBgoESWRsZSJ+CgdSdW5uaW5nEg4KBmRpZ2VzdBgBIAEoCRIkCgZvd25lcnMYAiADKAsyFC5sZWFuLmZsZWV0LnYxLk93bmVyEhMKC2ZlbmNlX2luX21zGAMgASgBEigKBXByb29mGAQgASgLMhkubGVhbi5mbGVldC52MS5Qcm9vZlN0YXJ0ImQKClByb29mU3RhcnQSDgoGcmFuX21zGAEgASgBEgwKBHJhd3MYAiABKA0SEAoIY2hpbGRyZW4YAyABKA0SFAoMbG9nX2ludl9yYXRlGAQgASgNEhAKCG1lc3NhZ2VzGAUgASgNIjMKBU93bmVyEgwKBGRvb3IYASABKAkSCwoDcnVuGAIgASgJEg8KB2F0dGVtcHQYAyABKAQiKwoESGVsZBIOCgZkaWdlc3QYASABKAkSEwoLZmVuY2VfaW5fbXMYAiABKAEiMwoIU3RvcHBpbmcSJwoFY2F1c2UYASABKA4yGC5sZWFuLmZsZWV0LnYxLktpbGxDYXVzZSIqCgREb3duEg0KBWNhdXNlGAEgASgJEhMKC3JldHJ5X2luX21zGAIgASgBIlQKB1Byb2Nlc3MSEgoKaXNfc3RhbmRieRgBIAEoCBILCgNwaWQYAiABKA0SEAoIaXNfcmVhZHkYAyABKAgSFgoOcmVzaWRlbnRfYnl0ZXMYBCABKAQiuwIKC0Rlc2NyaXB0aW9uEg8KB2JhY2tlbmQYASABKAkSDgoGc2NoZW1lGAIgASgJEhAKCHJldmlzaW9uGAMgASgJEhgKEHB1YmxpY19rZXlfYnl0ZXMYBCABKA0SFwoPc2lnbmF0dXJlX2J5dGVzGAUgASgNEhcKD3Byb29mX2J5dGVzX21heBgGIAEoDRIUCgxjaGlsZHJlbl9tYXgYByABKA0SDQoFcmF0ZXMYCCABKA0SDAoEZmFrZRgJIAEoCBIQCghhbnlfc2l6ZRgKIAEoCBIUCgxtZXNzYWdlc19tYXgYCyABKA0SEAoIcmF3c19tYXgYDCABKA0SFwoPcmF3c19iZXNpZGVfbWF4GA0gASgNEhYKDnNlcGFyYXRlc19yYXdzGA4gASgIEg8KB2FyaXRpZXMYDyABKA0iYQoEQ29zdBIOCgZsb2dfbXMYASADKAESEgoKY292YXJpYW5jZRgCIAMoARIPCgdzY2F0dGVyGAMgASgBEg4KBmFnZV9tcxgEIAEoARIUCgxsb2dfaW52X3JhdGUYBSABKA0iXQoEUGVhaxIMCgRyYXdzGAEgASgNEhAKCGNoaWxkcmVuGAIgASgNEhQKDGxvZ19pbnZfcmF0ZRgDIAEoDRINCgVieXRlcxgEIAEoBBIQCghtZXNzYWdlcxgFIAEoDSI5CgxDb21tYW5kc0RvbmUSDAoEZG9vchgBIAEoCRILCgNydW4YAiABKAkSDgoGbnVtYmVyGAMgASgEItUCCgZUb0hvc3QSDwoHdmVyc2lvbhgBIAEoDRILCgNydW4YAiABKAkSEAoIaG9zdF9ydW4YAyABKAkSJwoGYXNzaWduGAQgASgLMhUubGVhbi5mbGVldC52MS5Bc3NpZ25IABIlCgVhZG9wdBgFIAEoCzIULmxlYW4uZmxlZXQudjEuQWRvcHRIABIjCgRraWxsGAYgASgLMhMubGVhbi5mbGVldC52MS5LaWxsSAASKQoHY29tbWFuZBgHIAEoCzIWLmxlYW4uZmxlZXQudjEuQ29tbWFuZEgAEiMKBHBpbmcYCCABKAsyEy5sZWFuLmZsZWV0LnYxLlBpbmdIABIlCgVmZXRjaBgJIAEoCzIULmxlYW4uZmxlZXQudjEuRmV0Y2hIABInCgZ2ZXJpZnkYCiABKAsyFS5sZWFuLmZsZWV0LnYxLlZlcmlmeUgAQgYKBGtpbmQiBgoEUGluZyLAAgoGQXNzaWduEg4KBmRldmljZRgBIAEoCRINCgVsZWFzZRgCIAEoBBIPCgdhdHRlbXB0GAMgASgEEg4KBmRpZ2VzdBgEIAEoCRIhCgR3b3JrGAUgASgLMhMubGVhbi5mbGVldC52MS5CbG9iEhYKDmRlYWRsaW5lX2F0X21zGAYgASgBEhMKC2ZlbmNlX2F0X21zGAcgASgBEhsKE2lzX2ZpcnN0X29mX3Nlc3Npb24YCCABKAgSFgoOaXNfZXhwbG9yYXRpb24YCSABKAgSEAoIaXNfcmV0cnkYCiABKAgSEAoIbWF5X3NoZWQYCyABKAgSEgoKbWluX2lucHV0cxgMIAEoDRIQCghyb3RhdGlvbhgNIAEoARInCgVzdGVwcxgOIAMoCzIYLmxlYW4uZmxlZXQudjEuV29ydGhTdGVwIjAKCVdvcnRoU3RlcBITCgt1bnRpbF9hdF9tcxgBIAEoARIOCgZ3ZWlnaHQYAiABKAEixAEKBFdvcmsSDAoEcm9vdBgBIAEoDBIMCgRzbG90GAIgASgNEhQKDGxvZ19pbnZfcmF0ZRgDIAEoDRISCgp2YWxpZGF0b3JzGAQgAygNEgwKBGtleXMYBSABKAwSEgoKc2lnbmF0dXJlcxgGIAEoDBImCghjaGlsZHJlbhgHIAMoCzIULmxlYW4uZmxlZXQudjEuQ2hpbGQSLAoKY29tcG9uZW50cxgIIAMoCzIYLmxlYW4uZmxlZXQudjEuQ29tcG9uZW50ImwKCUNvbXBvbmVudBIMCgRyb290GAEgASgMEgwKBHNsb3QYAiABKA0SEgoKdmFsaWRhdG9ycxgDIAMoDRIMCgRrZXlzGAQgASgMEhIKCnNpZ25hdHVyZXMYBSABKAwSDQoFcHJvb2YYBiABKAwiOAoFQ2hpbGQSEgoKdmFsaWRhdG9ycxgBIAMoDRIMCgRrZXlzGAIgASgMEg0KBXByb29mGAMgASgMIk0KBUFkb3B0Eg4KBmRldmljZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgEEg4KBmRpZ2VzdBgDIAEoCRITCgtmZW5jZV9hdF9tcxgEIAEoASJgCgRLaWxsEg4KBmRldmljZRgBIAEoCRINCgVsZWFzZRgCIAEoBBIPCgdhdHRlbXB0GAMgASgEEigKBnJlYXNvbhgEIAEoDjIYLmxlYW4uZmxlZXQudjEuS2lsbENhdXNlIl0KB0NvbW1hbmQSDgoGZGV2aWNlGAEgASgJEg4KBm51bWJlchgCIAEoBBIPCgVkcmFpbhgDIAEoCEgAEhkKD3Jlc3RhcnRfc3RhbmRieRgEIAEoCEgAQgYKBGtpbmQirQEKBlZlcmlmeRIMCgRyb290GAEgASgMEgwKBHNsb3QYAiABKA0SIQoEa2V5cxgDIAEoCzITLmxlYW4uZmxlZXQudjEuQmxvYhIiCgVwcm9vZhgEIAEoCzITLmxlYW4uZmxlZXQudjEuQmxvYhIqCgZjbGFpbXMYBSADKAsyGi5sZWFuLmZsZWV0LnYxLk1lcmdlZENsYWltEhQKDHByb29mX3N5c3RlbRgGIAEoCSI8CgtNZXJnZWRDbGFpbRIMCgRyb290GAEgASgMEgwKBHNsb3QYAiABKA0SEQoJa2V5X2J5dGVzGAMgASgNIkgKB1ZlcmRpY3QSEgoIaXNfdmFsaWQYASABKAhIABIQCgZ1bmFibGUYAiABKAlIABIPCgdpc19idXN5GAMgASgIQgYKBGtpbmQijgEKBlRvRG9vchIPCgd2ZXJzaW9uGAEgASgNEgsKA3J1bhgCIAEoCRIQCghkb29yX3J1bhgDIAEoCRIlCgVlbmRlZBgEIAEoCzIULmxlYW4uZmxlZXQudjEuRW5kZWRIABIlCgVmZXRjaBgFIAEoCzIULmxlYW4uZmxlZXQudjEuRmV0Y2hIAEIGCgRraW5kIk8KBUVuZGVkEg4KBmRldmljZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgEEiUKBnJlc3VsdBgDIAEoCzIVLmxlYW4uZmxlZXQudjEuUmVzdWx0It0CCgZSZXN1bHQSJwoGcHJvdmVkGAEgASgLMhUubGVhbi5mbGVldC52MS5Qcm92ZWRIABI5ChBub3RoaW5nX3RvX3Byb3ZlGAIgASgLMh0ubGVhbi5mbGVldC52MS5Ob3RoaW5nVG9Qcm92ZUgAEisKCHJlamVjdGVkGAMgASgLMhcubGVhbi5mbGVldC52MS5SZWplY3RlZEgAEjUKDnRvb19mZXdfaW5wdXRzGAQgASgLMhsubGVhbi5mbGVldC52MS5Ub29GZXdJbnB1dHNIABIwCgtub3Rfc3RhcnRlZBgFIAEoCzIZLmxlYW4uZmxlZXQudjEuTm90U3RhcnRlZEgAEicKBmZhaWxlZBgGIAEoCzIVLmxlYW4uZmxlZXQudjEuRmFpbGVkSAASKAoIbGVmdF9vdXQYByADKAsyFi5sZWFuLmZsZWV0LnYxLkxlZnRPdXRCBgoEa2luZCI+CgZQcm92ZWQSIgoFcHJvb2YYASABKAsyEy5sZWFuLmZsZWV0LnYxLkJsb2ISEAoIcHJvdmVfbXMYAiABKAEiEAoOTm90aGluZ1RvUHJvdmUiCgoIUmVqZWN0ZWQiHgoMVG9vRmV3SW5wdXRzEg4KBmlucHV0cxgBIAEoDSI6CgpOb3RTdGFydGVkEhkKEWlzX3ByZWRpY3RlZF9taXNzGAEgASgIEhEKCWlzX21lbW9yeRgCIAEoCCJUCgZGYWlsZWQSEAoIaXNfZGVhdGgYASABKAgSDgoGZGV0YWlsGAIgASgJEg4KBmRlYXRocxgDIAEoDRIYChBpc19pbnZhbGlkX3Byb29mGAQgASgIIoUBCgdMZWZ0T3V0EiwKBnJlYXNvbhgBIAEoDjIcLmxlYW4uZmxlZXQudjEuTGVmdE91dFJlYXNvbhINCgNyYXcYAiABKA1IABIPCgVjaGlsZBgDIAEoDUgAEhMKCWNvbXBvbmVudBgFIAEoDUgAEg4KBmRpZ2VzdBgEIAEoDEIHCgVpbnB1dCqCAgoJS2lsbENhdXNlEhoKFktJTExfQ0FVU0VfVU5TUEVDSUZJRUQQABIUChBLSUxMX0NBVVNFX0ZFTkNFEAESGAoUS0lMTF9DQVVTRV9DQU5DRUxMRUQQAhIYChRLSUxMX0NBVVNFX1BSRUVNUFRFRBADEhkKFUtJTExfQ0FVU0VfU1VQRVJTRURFRBAEEhcKE0tJTExfQ0FVU0VfRFJBSU5JTkcQBRIVChFLSUxMX0NBVVNFX1dFREdFRBAGEhUKEUtJTExfQ0FVU0VfTUVNT1JZEAcSFgoSS0lMTF9DQVVTRV9SRVNUQVJUEAgSFQoRS0lMTF9DQVVTRV9DTE9TRUQQCSrJAQoNTGVmdE91dFJlYXNvbhIfChtMRUZUX09VVF9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1MRUZUX09VVF9SRUFTT05fQkFEX1NJR05BVFVSRRABEh4KGkxFRlRfT1VUX1JFQVNPTl9XUk9OR19MRUFGEAISHQoZTEVGVF9PVVRfUkVBU09OX0JBRF9DSElMRBADEhsKF0xFRlRfT1VUX1JFQVNPTl9DT1ZFUkVEEAQSGAoUTEVGVF9PVVRfUkVBU09OX1NIRUQQBUJRWk9naXRodWIuY29tL2xlYW4tYWdncmVnYXRvci9sZWFuLWFnZ3JlZ2F0b3IvY2xpZW50cy9nby9nZW4vbGVhbi9mbGVldC92MTtmbGVldHYxYgZwcm90bzM");
 
 /**
  * Bytes by their SHA-256. Up to 512 KiB come along; more are fetched from the sender in chunks.
@@ -165,13 +165,6 @@ export type Beat = Message<"lean.fleet.v1.Beat"> & {
    * @generated from field: double now_ms = 1;
    */
   nowMs: number;
-
-  /**
-   * Number of the newest announcement of each device.
-   *
-   * @generated from field: repeated lean.fleet.v1.Latest devices = 2;
-   */
-  devices: Latest[];
 };
 
 /**
@@ -180,28 +173,6 @@ export type Beat = Message<"lean.fleet.v1.Beat"> & {
  */
 export const BeatSchema: GenMessage<Beat> = /*@__PURE__*/
   messageDesc(file_lean_fleet_v1_fleet, 4);
-
-/**
- * @generated from message lean.fleet.v1.Latest
- */
-export type Latest = Message<"lean.fleet.v1.Latest"> & {
-  /**
-   * @generated from field: string device = 1;
-   */
-  device: string;
-
-  /**
-   * @generated from field: uint64 sequence = 2;
-   */
-  sequence: bigint;
-};
-
-/**
- * Describes the message lean.fleet.v1.Latest.
- * Use `create(LatestSchema)` to create a new message.
- */
-export const LatestSchema: GenMessage<Latest> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 5);
 
 /**
  * @generated from message lean.fleet.v1.Bye
@@ -214,7 +185,7 @@ export type Bye = Message<"lean.fleet.v1.Bye"> & {
  * Use `create(ByeSchema)` to create a new message.
  */
 export const ByeSchema: GenMessage<Bye> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 6);
+  messageDesc(file_lean_fleet_v1_fleet, 5);
 
 /**
  * The whole state of one lane, published at each change and every half second.
@@ -363,7 +334,7 @@ export type Announcement = Message<"lean.fleet.v1.Announcement"> & {
  * Use `create(AnnouncementSchema)` to create a new message.
  */
 export const AnnouncementSchema: GenMessage<Announcement> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 7);
+  messageDesc(file_lean_fleet_v1_fleet, 6);
 
 /**
  * @generated from message lean.fleet.v1.Starting
@@ -380,7 +351,7 @@ export type Starting = Message<"lean.fleet.v1.Starting"> & {
  * Use `create(StartingSchema)` to create a new message.
  */
 export const StartingSchema: GenMessage<Starting> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 8);
+  messageDesc(file_lean_fleet_v1_fleet, 7);
 
 /**
  * @generated from message lean.fleet.v1.Idle
@@ -393,7 +364,7 @@ export type Idle = Message<"lean.fleet.v1.Idle"> & {
  * Use `create(IdleSchema)` to create a new message.
  */
 export const IdleSchema: GenMessage<Idle> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 9);
+  messageDesc(file_lean_fleet_v1_fleet, 8);
 
 /**
  * An attempt on the lane, and the doors that wait for it.
@@ -433,7 +404,7 @@ export type Running = Message<"lean.fleet.v1.Running"> & {
  * Use `create(RunningSchema)` to create a new message.
  */
 export const RunningSchema: GenMessage<Running> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 10);
+  messageDesc(file_lean_fleet_v1_fleet, 9);
 
 /**
  * @generated from message lean.fleet.v1.ProofStart
@@ -474,7 +445,7 @@ export type ProofStart = Message<"lean.fleet.v1.ProofStart"> & {
  * Use `create(ProofStartSchema)` to create a new message.
  */
 export const ProofStartSchema: GenMessage<ProofStart> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 11);
+  messageDesc(file_lean_fleet_v1_fleet, 10);
 
 /**
  * A door's attempt: numbers are the door's own, from 1 in each of its runs.
@@ -503,7 +474,7 @@ export type Owner = Message<"lean.fleet.v1.Owner"> & {
  * Use `create(OwnerSchema)` to create a new message.
  */
 export const OwnerSchema: GenMessage<Owner> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 12);
+  messageDesc(file_lean_fleet_v1_fleet, 11);
 
 /**
  * @generated from message lean.fleet.v1.Held
@@ -525,7 +496,7 @@ export type Held = Message<"lean.fleet.v1.Held"> & {
  * Use `create(HeldSchema)` to create a new message.
  */
 export const HeldSchema: GenMessage<Held> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 13);
+  messageDesc(file_lean_fleet_v1_fleet, 12);
 
 /**
  * @generated from message lean.fleet.v1.Stopping
@@ -542,7 +513,7 @@ export type Stopping = Message<"lean.fleet.v1.Stopping"> & {
  * Use `create(StoppingSchema)` to create a new message.
  */
 export const StoppingSchema: GenMessage<Stopping> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 14);
+  messageDesc(file_lean_fleet_v1_fleet, 13);
 
 /**
  * @generated from message lean.fleet.v1.Down
@@ -566,7 +537,7 @@ export type Down = Message<"lean.fleet.v1.Down"> & {
  * Use `create(DownSchema)` to create a new message.
  */
 export const DownSchema: GenMessage<Down> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 15);
+  messageDesc(file_lean_fleet_v1_fleet, 14);
 
 /**
  * @generated from message lean.fleet.v1.Process
@@ -600,7 +571,7 @@ export type Process = Message<"lean.fleet.v1.Process"> & {
  * Use `create(ProcessSchema)` to create a new message.
  */
 export const ProcessSchema: GenMessage<Process> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 16);
+  messageDesc(file_lean_fleet_v1_fleet, 15);
 
 /**
  * How the prover describes itself; see server/work/prover-description.ts.
@@ -697,7 +668,7 @@ export type Description = Message<"lean.fleet.v1.Description"> & {
  * Use `create(DescriptionSchema)` to create a new message.
  */
 export const DescriptionSchema: GenMessage<Description> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 17);
+  messageDesc(file_lean_fleet_v1_fleet, 16);
 
 /**
  * The learned costs of the device of one kind of proof at one rate; see server/work/costs/cost-model.ts.
@@ -740,7 +711,7 @@ export type Cost = Message<"lean.fleet.v1.Cost"> & {
  * Use `create(CostSchema)` to create a new message.
  */
 export const CostSchema: GenMessage<Cost> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 18);
+  messageDesc(file_lean_fleet_v1_fleet, 17);
 
 /**
  * The most memory that was measured of proofs of about this shape; see server/work/costs/memory-model.ts.
@@ -781,7 +752,7 @@ export type Peak = Message<"lean.fleet.v1.Peak"> & {
  * Use `create(PeakSchema)` to create a new message.
  */
 export const PeakSchema: GenMessage<Peak> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 19);
+  messageDesc(file_lean_fleet_v1_fleet, 18);
 
 /**
  * @generated from message lean.fleet.v1.CommandsDone
@@ -808,7 +779,7 @@ export type CommandsDone = Message<"lean.fleet.v1.CommandsDone"> & {
  * Use `create(CommandsDoneSchema)` to create a new message.
  */
 export const CommandsDoneSchema: GenMessage<CommandsDone> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 20);
+  messageDesc(file_lean_fleet_v1_fleet, 19);
 
 /**
  * Published by a door on `lean.<cell>.host.<host>.<door>`. `Ping`, `Fetch` and `Verify` are requests.
@@ -896,7 +867,7 @@ export type ToHost = Message<"lean.fleet.v1.ToHost"> & {
  * Use `create(ToHostSchema)` to create a new message.
  */
 export const ToHostSchema: GenMessage<ToHost> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 21);
+  messageDesc(file_lean_fleet_v1_fleet, 20);
 
 /**
  * @generated from message lean.fleet.v1.Ping
@@ -909,7 +880,7 @@ export type Ping = Message<"lean.fleet.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 22);
+  messageDesc(file_lean_fleet_v1_fleet, 21);
 
 /**
  * @generated from message lean.fleet.v1.Assign
@@ -1002,7 +973,7 @@ export type Assign = Message<"lean.fleet.v1.Assign"> & {
  * Use `create(AssignSchema)` to create a new message.
  */
 export const AssignSchema: GenMessage<Assign> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 23);
+  messageDesc(file_lean_fleet_v1_fleet, 22);
 
 /**
  * A vote is worth `weight` in a proof that is ready before the instant of the host's clock, and in no
@@ -1027,7 +998,7 @@ export type WorthStep = Message<"lean.fleet.v1.WorthStep"> & {
  * Use `create(WorthStepSchema)` to create a new message.
  */
 export const WorthStepSchema: GenMessage<WorthStep> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 24);
+  messageDesc(file_lean_fleet_v1_fleet, 23);
 
 /**
  * What is proved; see server/work/group.ts. A fold has a message and inputs of it, a merge has
@@ -1088,7 +1059,7 @@ export type Work = Message<"lean.fleet.v1.Work"> & {
  * Use `create(WorkSchema)` to create a new message.
  */
 export const WorkSchema: GenMessage<Work> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 25);
+  messageDesc(file_lean_fleet_v1_fleet, 24);
 
 /**
  * One message of a merge, with its raw signatures or with a proof of it.
@@ -1136,7 +1107,7 @@ export type Component = Message<"lean.fleet.v1.Component"> & {
  * Use `create(ComponentSchema)` to create a new message.
  */
 export const ComponentSchema: GenMessage<Component> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 26);
+  messageDesc(file_lean_fleet_v1_fleet, 25);
 
 /**
  * @generated from message lean.fleet.v1.Child
@@ -1163,7 +1134,7 @@ export type Child = Message<"lean.fleet.v1.Child"> & {
  * Use `create(ChildSchema)` to create a new message.
  */
 export const ChildSchema: GenMessage<Child> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 27);
+  messageDesc(file_lean_fleet_v1_fleet, 26);
 
 /**
  * Takes part in an attempt at the same work that runs, or whose proof is held.
@@ -1197,7 +1168,7 @@ export type Adopt = Message<"lean.fleet.v1.Adopt"> & {
  * Use `create(AdoptSchema)` to create a new message.
  */
 export const AdoptSchema: GenMessage<Adopt> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 28);
+  messageDesc(file_lean_fleet_v1_fleet, 27);
 
 /**
  * Takes the door's attempt from the lane; the proof is killed when no owner is left.
@@ -1231,7 +1202,7 @@ export type Kill = Message<"lean.fleet.v1.Kill"> & {
  * Use `create(KillSchema)` to create a new message.
  */
 export const KillSchema: GenMessage<Kill> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 29);
+  messageDesc(file_lean_fleet_v1_fleet, 28);
 
 /**
  * @generated from message lean.fleet.v1.Command
@@ -1274,7 +1245,7 @@ export type Command = Message<"lean.fleet.v1.Command"> & {
  * Use `create(CommandSchema)` to create a new message.
  */
 export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 30);
+  messageDesc(file_lean_fleet_v1_fleet, 29);
 
 /**
  * Asks whether a proof attests exactly these keys.
@@ -1327,7 +1298,7 @@ export type Verify = Message<"lean.fleet.v1.Verify"> & {
  * Use `create(VerifySchema)` to create a new message.
  */
 export const VerifySchema: GenMessage<Verify> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 31);
+  messageDesc(file_lean_fleet_v1_fleet, 30);
 
 /**
  * @generated from message lean.fleet.v1.MergedClaim
@@ -1356,7 +1327,7 @@ export type MergedClaim = Message<"lean.fleet.v1.MergedClaim"> & {
  * Use `create(MergedClaimSchema)` to create a new message.
  */
 export const MergedClaimSchema: GenMessage<MergedClaim> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 32);
+  messageDesc(file_lean_fleet_v1_fleet, 31);
 
 /**
  * @generated from message lean.fleet.v1.Verdict
@@ -1380,6 +1351,13 @@ export type Verdict = Message<"lean.fleet.v1.Verdict"> & {
     value: string;
     case: "unable";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Of a host that is unable: it verifies others now, and may be able when it is asked again.
+   *
+   * @generated from field: bool is_busy = 3;
+   */
+  isBusy: boolean;
 };
 
 /**
@@ -1387,7 +1365,7 @@ export type Verdict = Message<"lean.fleet.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 33);
+  messageDesc(file_lean_fleet_v1_fleet, 32);
 
 /**
  * Published by a lane host on `lean.<cell>.door.<door>.<host>`. `Fetch` is a request.
@@ -1441,7 +1419,7 @@ export type ToDoor = Message<"lean.fleet.v1.ToDoor"> & {
  * Use `create(ToDoorSchema)` to create a new message.
  */
 export const ToDoorSchema: GenMessage<ToDoor> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 34);
+  messageDesc(file_lean_fleet_v1_fleet, 33);
 
 /**
  * @generated from message lean.fleet.v1.Ended
@@ -1470,7 +1448,7 @@ export type Ended = Message<"lean.fleet.v1.Ended"> & {
  * Use `create(EndedSchema)` to create a new message.
  */
 export const EndedSchema: GenMessage<Ended> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 35);
+  messageDesc(file_lean_fleet_v1_fleet, 34);
 
 /**
  * How an attempt ended. Inputs are named by their positions in `Work`; what is not left out is in the
@@ -1532,7 +1510,7 @@ export type Result = Message<"lean.fleet.v1.Result"> & {
  * Use `create(ResultSchema)` to create a new message.
  */
 export const ResultSchema: GenMessage<Result> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 36);
+  messageDesc(file_lean_fleet_v1_fleet, 35);
 
 /**
  * @generated from message lean.fleet.v1.Proved
@@ -1554,7 +1532,7 @@ export type Proved = Message<"lean.fleet.v1.Proved"> & {
  * Use `create(ProvedSchema)` to create a new message.
  */
 export const ProvedSchema: GenMessage<Proved> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 37);
+  messageDesc(file_lean_fleet_v1_fleet, 36);
 
 /**
  * @generated from message lean.fleet.v1.NothingToProve
@@ -1567,7 +1545,7 @@ export type NothingToProve = Message<"lean.fleet.v1.NothingToProve"> & {
  * Use `create(NothingToProveSchema)` to create a new message.
  */
 export const NothingToProveSchema: GenMessage<NothingToProve> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 38);
+  messageDesc(file_lean_fleet_v1_fleet, 37);
 
 /**
  * @generated from message lean.fleet.v1.Rejected
@@ -1580,7 +1558,7 @@ export type Rejected = Message<"lean.fleet.v1.Rejected"> & {
  * Use `create(RejectedSchema)` to create a new message.
  */
 export const RejectedSchema: GenMessage<Rejected> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 39);
+  messageDesc(file_lean_fleet_v1_fleet, 38);
 
 /**
  * @generated from message lean.fleet.v1.TooFewInputs
@@ -1597,7 +1575,7 @@ export type TooFewInputs = Message<"lean.fleet.v1.TooFewInputs"> & {
  * Use `create(TooFewInputsSchema)` to create a new message.
  */
 export const TooFewInputsSchema: GenMessage<TooFewInputs> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 40);
+  messageDesc(file_lean_fleet_v1_fleet, 39);
 
 /**
  * @generated from message lean.fleet.v1.NotStarted
@@ -1623,7 +1601,7 @@ export type NotStarted = Message<"lean.fleet.v1.NotStarted"> & {
  * Use `create(NotStartedSchema)` to create a new message.
  */
 export const NotStartedSchema: GenMessage<NotStarted> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 41);
+  messageDesc(file_lean_fleet_v1_fleet, 40);
 
 /**
  * @generated from message lean.fleet.v1.Failed
@@ -1663,7 +1641,7 @@ export type Failed = Message<"lean.fleet.v1.Failed"> & {
  * Use `create(FailedSchema)` to create a new message.
  */
 export const FailedSchema: GenMessage<Failed> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 42);
+  messageDesc(file_lean_fleet_v1_fleet, 41);
 
 /**
  * @generated from message lean.fleet.v1.LeftOut
@@ -1716,7 +1694,7 @@ export type LeftOut = Message<"lean.fleet.v1.LeftOut"> & {
  * Use `create(LeftOutSchema)` to create a new message.
  */
 export const LeftOutSchema: GenMessage<LeftOut> = /*@__PURE__*/
-  messageDesc(file_lean_fleet_v1_fleet, 43);
+  messageDesc(file_lean_fleet_v1_fleet, 42);
 
 /**
  * @generated from enum lean.fleet.v1.KillCause
