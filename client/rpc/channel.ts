@@ -1,6 +1,7 @@
 /** One grpc-js channel to one address, set up for a node's tick: it reconnects fast. */
 import type { ChannelCredentials } from "@grpc/grpc-js";
-import { Client, credentials as grpcCredentials } from "@grpc/grpc-js";
+import { Client } from "@grpc/grpc-js";
+import { PlainCredentials } from "./plain-credentials.js";
 import { parseServerAddress } from "./server-address.js";
 import { tlsCredentials } from "./tls-credentials.js";
 import type { TlsOptions } from "./tls-credentials.js";
@@ -45,7 +46,7 @@ export function channelOpener(options: ChannelOptions): () => Client {
   const { address, tls = {} } = options;
   const { target, host, isEncrypted, isLocal } = parseServerAddress(address);
   const isTls = isEncrypted ?? options.tls !== undefined;
-  const fromTls = () => (isTls ? tlsCredentials(tls, host) : grpcCredentials.createInsecure());
+  const fromTls = () => (isTls ? tlsCredentials(tls, host) : new PlainCredentials());
   const credentials = options.credentials ?? fromTls();
   // Anyone on the network path could read the token, and call as its owner.
   if (options.token !== undefined && !isLocal && !credentials._isSecure()) {

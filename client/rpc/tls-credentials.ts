@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { checkServerIdentity, connect, createSecureContext, rootCertificates } from "node:tls";
 import type { SecureContext } from "node:tls";
 import { CallCredentials, ChannelCredentials } from "@grpc/grpc-js";
+import { SilentSockets } from "./silent-sockets.js";
 
 /** Far above any list of certificates. */
 const FILE_BYTES_MAX = 1024 * 1024;
@@ -85,14 +86,18 @@ class FileCredentials extends ChannelCredentials {
   override _createSecureConnector(
     ...[, , callCredentials]: Parameters<ChannelCredentials["_createSecureConnector"]>
   ): ReturnType<ChannelCredentials["_createSecureConnector"]> {
+    const sockets = new SilentSockets();
     return {
       connect: async (socket) => {
         this.readAgain();
-        return { socket: await this.shake(socket), secure: true };
+        sockets.note(socket);
+        const secured = await this.shake(socket);
+        sockets.note(socket);
+        return { socket: secured, secure: true };
       },
       waitForReady: () => Promise.resolve(),
       getCallCredentials: () => callCredentials ?? CallCredentials.createEmpty(),
-      destroy: () => undefined,
+      destroy: () => sockets.destroy(),
     };
   }
 

@@ -1,4 +1,7 @@
 /** A client that gives up a silent connection for a new one. */
+import { once } from "node:events";
+import { createServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { afterEach, expect, it, vi } from "vitest";
 import { AggregatorClient } from "../../../client/index.js";
 import { cleanUp, cleanups, eventually } from "./adapter-setup.js";
@@ -47,4 +50,30 @@ it("stays closed", async () => {
   client.reconnect();
   await expect(client.getServerInfo()).rejects.toMatchObject({ kind: "cancelled" });
   await eventually(() => expect(service.streams).toEqual([]));
+});
+
+it.each([
+  ["in plain text", {}],
+  ["over TLS", { tls: {} }],
+])("leaves no connection %s to a server that never speaks", async (_, options) => {
+  const open = new Set<Socket>();
+  const server = createServer((socket) => {
+    open.add(socket);
+    socket.on("error", () => undefined).once("close", () => open.delete(socket));
+    socket.resume();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  cleanups.push(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const client = new AggregatorClient({ address: `127.0.0.1:${port}`, ...options });
+  const call = async (end: () => void) => {
+    const failed = expect(client.getServerInfo()).rejects.toThrow();
+    await eventually(() => expect(open.size).toBe(1));
+    end();
+    await failed;
+    await eventually(() => expect(open.size).toBe(0));
+  };
+  for (let times = 0; times < 3; times++) await call(() => client.reconnect());
+  await call(() => client.close());
 });
