@@ -59,6 +59,12 @@ const KIND_OF_STATUS: ReadonlyMap<number, AggregatorErrorKind> = new Map([
   [status.UNIMPLEMENTED, "unsupported"],
 ]);
 
+/**
+ * The text of grpc-js for a call that ended without a status of the service: its stream was reset, or the
+ * connection broke. Its status is INTERNAL, which the service also uses; nothing else distinguishes them.
+ */
+const RESET = /^(Received RST_STREAM with code \d|Write error: )/;
+
 /** A failed call to the service. `cause` is the original error. */
 export class AggregatorError extends Error {
   override readonly name = "AggregatorError";
@@ -82,6 +88,8 @@ export class AggregatorError extends Error {
       return new AggregatorError(kind, `${problem}; ${todo}`, { cause: error });
     }
     const code = "code" in error && typeof error.code === "number" ? error.code : undefined;
+    if (code === status.INTERNAL && RESET.test(details))
+      return new AggregatorError("unavailable", error.message, { cause: error });
     const kind = code === undefined ? undefined : KIND_OF_STATUS.get(code);
     return new AggregatorError(kind ?? "internal", error.message, { cause: error });
   }

@@ -77,8 +77,8 @@ export interface BodyCandidateModules {
   cancel(requestId: string): void;
   /** Milliseconds until the slot starts. */
   timeToSlotMs(slot: number): number;
-  /** Passes every result that is ready to its candidate, and keeps the others for the node. */
-  collect(slot: number): void;
+  /** Passes the results of these requests that are ready to their candidate, and leaves the others. */
+  collect(slot: number, requestIds: readonly string[]): void;
   report(error: unknown): void;
 }
 
@@ -132,7 +132,7 @@ export class BodyCandidate {
   take(blockSlot: number, parent: Uint8Array): Body | null {
     this.isTaking = true;
     try {
-      this.modules.collect(blockSlot);
+      this.modules.collect(blockSlot, this.requests);
     } finally {
       this.isTaking = false;
     }

@@ -24,7 +24,7 @@ export interface FlatEncoded {
  * fields, and throws `TypeError` for a value that its field cannot hold.
  *
  * `createFlatEncoder` itself throws `TypeError` for a schema with a kind of field that it does not
- * support: oneofs, maps, lists of scalars, signed and floating numbers. No request has these.
+ * support: maps, lists of scalars, signed and floating numbers. No submission has these.
  */
 export function createFlatEncoder<Desc extends DescMessage>(
   schema: Desc,

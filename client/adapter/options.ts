@@ -50,7 +50,7 @@ export interface TickAggregatorOptions {
   token?: TokenSource;
   /** Largest message that the client accepts, in bytes. Default 32 MiB. */
   receiveBytesMax?: number;
-  /** The node's own check of a proof. False or a rejection: the proof is refused. Default: none. */
+  /** The node's own check of a proof, which is refused unless it answers `true`. Default: none. */
   verify?: (outcome: Outcome) => Promise<boolean>;
   /** Registry for the metrics; it has room for one adapter. Default: a new registry. */
   registry?: Registry;
@@ -73,8 +73,9 @@ export interface TickAggregatorOptions {
    */
   onSkip?: (reason: AdapterSkipReason, requestId: string) => void;
   /**
-   * Called within `submitOrSkip` when no endpoint can be reached: the node may prove by itself. The
-   * adapter never does. Default: none.
+   * Called when nothing is submitted because no endpoint can be reached: within `submitOrSkip` and
+   * `mergeOrSkip`, and for a growing body whenever it asks for a merge, also between ticks. The node may
+   * prove by itself; the adapter never does. Default: none.
    */
   onUnreachable?: (slot: number) => void;
 }

@@ -209,11 +209,19 @@ export class AdapterShell {
   private async verify(ref: GroupRef, outcome: Outcome): Promise<void> {
     let isValid = false;
     try {
-      isValid = (await this.options.verify?.(outcome)) ?? true;
+      isValid = await this.isAccepted(outcome);
     } catch (error) {
       this.report(error);
     }
     this.dispatch({ kind: "verified", ref, isValid });
+  }
+
+  /** Whether the node's hook accepts the proof: it may be JavaScript, and only `true` says yes. */
+  private async isAccepted(outcome: Outcome): Promise<boolean> {
+    const { verify } = this.options;
+    if (verify === undefined) return true;
+    const answer: unknown = await verify(outcome);
+    return answer === true;
   }
 
   /** Nobody waits for the answer, and it changes nothing: the stream says how groups end. */

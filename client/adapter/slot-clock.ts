@@ -16,7 +16,7 @@ export interface SlotClock {
   wallNowMs?: () => number;
 }
 
-/** What votes are worth by when, in milliseconds from now. */
+/** What votes are worth by when, in milliseconds from the call that submits them. */
 export interface StepInit {
   untilMs: number;
   /** 1 to 1000000. */
@@ -40,14 +40,17 @@ export function timeToFenceMs(
   return fenceAtMs(slotTimesOf(timeToFence), slot) - wallNowMs(timeToFence);
 }
 
-/** The default steps of a snapshot with this time to its fence; none without a slot clock. */
+/**
+ * The default steps of a snapshot that was begun `spentMs` ago, and whose fence is `fenceMs` after that,
+ * in milliseconds from then; none without a slot clock.
+ */
 export function defaultSteps(
   timeToFence: SlotClock | ((slot: number) => number),
   slot: number,
-  fenceMs: number,
+  { fenceMs, spentMs }: { fenceMs: number; spentMs: number },
 ): StepInit[] {
   if (typeof timeToFence === "function") return [];
-  const atMs = wallNowMs(timeToFence);
+  const atMs = wallNowMs(timeToFence) - spentMs;
   const steps = stepsOf(slotTimesOf(timeToFence), slot, { atMs, fenceAtMs: atMs + fenceMs });
   return steps.map(({ untilAtMs, weight }) => ({ untilMs: untilAtMs - atMs, weight }));
 }

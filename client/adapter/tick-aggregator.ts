@@ -71,8 +71,6 @@ export class TickAggregator {
   private readonly stop = new AbortController();
   private readonly streams: Promise<void>[];
   private readonly bodies: BodyCandidate[] = [];
-  /** Results that a body's `take` found and that are the node's. */
-  private untaken: TickResult[] = [];
   private closing: Promise<void> | null = null;
 
   /**
@@ -152,10 +150,7 @@ export class TickAggregator {
    * dropped: no result comes for its group.
    */
   takeResults(currentSlot: number): TickResult[] {
-    this.collect(currentSlot);
-    const results = this.untaken;
-    this.untaken = [];
-    return results;
+    return this.take(currentSlot);
   }
 
   /**
@@ -171,7 +166,7 @@ export class TickAggregator {
       cancel: (requestId) => this.cancel(requestId),
       // The fence of a submission is the start of the slot after the next.
       timeToSlotMs: (slot) => timeToFenceMs(this.options.timeToFence, slot - 2),
-      collect: (slot) => this.collect(slot),
+      collect: (slot, requestIds) => void this.take(slot, requestIds),
       report: (error) => this.shell.report(error),
     });
     this.bodies.push(body);
@@ -207,10 +202,11 @@ export class TickAggregator {
     return this.closing;
   }
 
-  private collect(slot: number): void {
-    this.shell.dispatch({ kind: "take", slot });
-    for (const result of this.shell.drainResults())
-      if (!this.bodies.some((body) => body.absorb(slot, result))) this.untaken.push(result);
+  /** Takes results, of these requests if they are given. Passes a body its own, and returns the others. */
+  private take(slot: number, requestIds?: readonly string[]): TickResult[] {
+    this.shell.dispatch({ kind: "take", slot, ...(requestIds && { requestIds }) });
+    const results = this.shell.drainResults();
+    return results.filter((result) => !this.bodies.some((body) => body.absorb(slot, result)));
   }
 
   /** Asks the gates, and submits where they are open. */
@@ -242,7 +238,7 @@ export class TickAggregator {
     let init: SnapshotInit;
     let request: FlatEncoded;
     try {
-      values = this.valuesOf(slot, work);
+      values = this.valuesOf(startMs, slot, work);
       checkSubmission(values);
       init = made.snapshot();
       request = this.encode(requestId, slot, init, options);
@@ -276,12 +272,15 @@ export class TickAggregator {
     return { submitted: true, requestId };
   }
 
-  private valuesOf(slot: number, { proofKind, options }: Work): SubmissionValues {
+  /** Milliseconds from `startMs`. The node's clock counts from now: its snapshot has taken time. */
+  private valuesOf(startMs: number, slot: number, { proofKind, options }: Work): SubmissionValues {
     const { timeToFence, deadlineMs: usualMs = DEADLINE_MS_DEFAULT } = this.options;
-    const fenceMs = options.fenceMs ?? timeToFenceMs(timeToFence, slot);
+    const spentMs = Math.floor(this.nowMs() - startMs);
+    const fenceMs = options.fenceMs ?? spentMs + timeToFenceMs(timeToFence, slot);
     const isMerge = proofKind === "merge";
     const defaultMs = isMerge || options.priority === "backlog" ? fenceMs : usualMs;
-    const steps = options.steps ?? (isMerge ? [] : defaultSteps(timeToFence, slot, fenceMs));
+    const stepsByClock = () => defaultSteps(timeToFence, slot, { fenceMs, spentMs });
+    const steps = options.steps ?? (isMerge ? [] : stepsByClock());
     const { deadlineMs = defaultMs, holdMs = 0, minInputs } = options;
     return { deadlineMs, fenceMs, holdMs, steps, ...(minInputs !== undefined && { minInputs }) };
   }

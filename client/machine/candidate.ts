@@ -58,7 +58,7 @@ export type CandidateEvent<C, P> =
    * the block or to be too large. Fewer are asked for at once, and as many again from the next tick on.
    */
   | { kind: "missed"; requestId: string | null }
-  /** `isVerified`: someone else than the maker of the proof has verified it. */
+  /** `isVerified`: the node has verified the proof, or the service says that it has. */
   | { kind: "proved"; requestId: string; proof: P; isVerified: boolean }
   /** Another merge of the node, as a rule a fuller one of this candidate, has replaced it before it began. */
   | { kind: "superseded"; requestId: string }

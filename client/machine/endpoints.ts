@@ -58,7 +58,7 @@ export function answerOpening<P>(draft: Draft<P>, { endpoint }: EventOf<P, "open
   const requests = draft.all().flatMap((request) => {
     const place = placeAt(request, endpoint);
     if (place === undefined) return [];
-    noteCrossing(draft, request, endpoint);
+    noteOpening(draft, request, endpoint);
     if (request.ended.size === request.groups) return [];
     const received = new Set([...request.ended, ...place.ended]);
     const receivedGroups = [...received].sort((a, b) => a - b);
@@ -67,11 +67,17 @@ export function answerOpening<P>(draft: Draft<P>, { endpoint }: EventOf<P, "open
   draft.emit({ kind: "await", endpoint, requests: requests.slice(-AWAITED_MAX) });
 }
 
-/** Of a try that is open now, the service may not know yet when it answers the stream's request. */
-function noteCrossing<P>(draft: Draft<P>, request: Request, endpoint: string): void {
+/**
+ * Notes of what the service's answer to the stream's request says nothing: a try that is open now, which
+ * may not have arrived yet, and a request whose groups have all ended, which is not named.
+ */
+function noteOpening<P>(draft: Draft<P>, request: Request, endpoint: string): void {
   const isCrossing = request.openTry?.endpoint === endpoint;
+  const hasEnded = request.ended.size === request.groups;
   const places = request.places.map((place) =>
-    place.endpoint === endpoint ? { ...place, isCrossing } : place,
+    place.endpoint === endpoint
+      ? { ...place, isCrossing, isUnnamed: place.isHeld && hasEnded }
+      : place,
   );
   draft.put(request, { places });
 }

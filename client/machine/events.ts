@@ -150,7 +150,11 @@ export type AdapterEvent<P> =
   | { kind: "verified"; ref: GroupRef; isValid: boolean }
   /** The node no longer wants these groups. Null: any group of the request. */
   | { kind: "cancel"; requestId: string; groups: readonly number[] | null }
-  | { kind: "take"; slot: number }
+  /**
+   * The node takes its results: with `requestIds` those of these requests only, with `max` (from 1) at
+   * most so many, the oldest. The others stay.
+   */
+  | { kind: "take"; slot: number; requestIds?: readonly string[]; max?: number }
   | { kind: "tick" }
   | { kind: "closing" }
   | { kind: "closed" };

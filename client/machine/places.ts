@@ -51,7 +51,14 @@ export function hold<P>(
   if (before?.isHeld === true) return dropLater(draft, draft.put(request));
   const openTry = request.openTry?.endpoint === endpoint ? null : request.openTry;
   const isCrossing = before?.isCrossing === true;
-  const held: Place = { endpoint, isHeld: true, serviceId, ended: new Set(), isCrossing };
+  const held: Place = {
+    endpoint,
+    isHeld: true,
+    serviceId,
+    ended: new Set(),
+    isCrossing,
+    isUnnamed: false,
+  };
   const places = before
     ? request.places.map((place) => (place === before ? held : place))
     : [...request.places, held];
@@ -102,6 +109,8 @@ export function open<P>(draft: Draft<P>, event: EventOf<P, "opened">): void {
     const answer = isKnown.get(request.requestId);
     if (answer === true) hold(draft, request, endpoint, serviceId);
     else if (answer === false && !place.isCrossing) doubt(draft, request, place, serviceId);
+    // Its summary may have come before the stream, which does not send it again.
+    else if (place.isUnnamed) leave(draft, request, endpoint);
     else dropLater(draft, request);
   }
 }

@@ -96,13 +96,23 @@ export function keepResult<P>(draft: Draft<P>, entry: ReadyResult<P>): void {
   draft.emit({ kind: "dropped", ref: shifted.oldest.result.ref });
 }
 
-/** Answers `take` with every result that is not held back. */
-export function answerTake<P>(draft: Draft<P>): void {
-  const held: ReadyResult<P>[] = [];
-  for (const entry of resultsOf(draft.next.results))
-    if (draft.nowMs < entry.holdUntilMs) held.push(entry);
-    else draft.emit({ kind: "deliver", result: entry.result });
-  draft.next.results = queueOf(held);
+/** Answers `take` with the oldest results that it asks for and that are not held back. */
+export function answerTake<P>(
+  draft: Draft<P>,
+  { requestIds, max = Infinity }: EventOf<P, "take">,
+): void {
+  const kept: ReadyResult<P>[] = [];
+  let count = 0;
+  for (const entry of resultsOf(draft.next.results)) {
+    const { result, holdUntilMs } = entry;
+    const isWanted = requestIds?.includes(result.ref.requestId) ?? true;
+    if (count >= max || !isWanted || draft.nowMs < holdUntilMs) kept.push(entry);
+    else {
+      count++;
+      draft.emit({ kind: "deliver", result });
+    }
+  }
+  draft.next.results = queueOf(kept);
 }
 
 /** Drops every proof past its fence, and forgets the participants of such proofs. */

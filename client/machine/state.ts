@@ -45,6 +45,8 @@ export interface Place {
   readonly ended: ReadonlySet<number>;
   /** Its try was open at the last `opening`: a service that says unknown may not have had it yet. */
   readonly isCrossing: boolean;
+  /** Held, and the last `opening` did not name it: all groups of its request had ended. */
+  readonly isUnnamed: boolean;
 }
 
 /** A `send` that has no answer yet. */

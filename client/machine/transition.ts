@@ -29,7 +29,7 @@ export function transition<P>(
   passTime(draft);
   forgetOver(draft);
   if (event.kind === "ask") answerAsk(draft, event);
-  if (event.kind === "take") answerTake(draft);
+  if (event.kind === "take") answerTake(draft, event);
   if (event.kind === "opening") answerOpening(draft, event);
   return draft.finish();
 }

@@ -26,6 +26,7 @@ export function send<P>(draft: Draft<P>, request: Request, endpoint: string, how
     serviceId: null,
     ended: NO_GROUPS,
     isCrossing: false,
+    isUnnamed: false,
   };
   const places = placeAt(request, endpoint) ? request.places : [...request.places, place];
   const resubmissions = request.resubmissions + (isResubmission ? 1 : 0);

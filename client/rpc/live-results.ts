@@ -24,6 +24,12 @@ const SILENCE_MS = 1500;
 /** Rate at which an announced event has to arrive at least: 64 KB/s. */
 const BYTES_PER_MS = 64;
 
+/**
+ * Most bytes of an event: a proof of 512 KiB, 42 bytes for each of 16,384 inputs that it names, and some
+ * room. An announcement of more must not switch the watch for silence off.
+ */
+const EVENT_BYTES_MAX = 2 * 1024 * 1024;
+
 export type LiveEvent =
   /** The first response of each stream is `opened`. Heartbeats are not reported. */
   | { kind: "response"; response: StreamResultsResponse }
@@ -95,7 +101,7 @@ async function* openStream(
       silence.stop();
       if (event.case !== "heartbeat" && event.case !== "sending") yield response;
       const bytes = event.case === "sending" ? event.value.bytes : 0;
-      silence.start(SILENCE_MS + bytes / BYTES_PER_MS);
+      silence.start(SILENCE_MS + Math.min(bytes, EVENT_BYTES_MAX) / BYTES_PER_MS);
     }
   } finally {
     silence.stop();

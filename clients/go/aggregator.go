@@ -35,8 +35,6 @@ type Aggregator struct {
 	stats   Stats
 	holding *time.Timer
 	bodies  []*BodyCandidate
-	// untaken are results that a body's Take found and that are the node's.
-	untaken []Result
 	// idle is closed by the dispatch after which the machine is idle; nil: nobody waits.
 	idle     chan struct{}
 	isClosed bool

@@ -248,6 +248,33 @@ func TestTheNodesVerificationDecides(t *testing.T) {
 	}
 }
 
+// Verifications that wait for their turn when the adapter is closed are not made.
+func TestNoVerificationBeginsAfterClose(t *testing.T) {
+	const sideBySide = 4
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	var calls atomic.Int64
+	release := make(chan struct{})
+	node := start(t, leanagg.Options{
+		Endpoints: []string{service.Address()},
+		Verify: func(context.Context, *leanagg.Outcome) bool {
+			calls.Add(1)
+			<-release
+			return true
+		},
+	})
+	submit(t, node, leanagg.SubmitOptions{}, 1, 1, 1, 1, 1, 1)
+	for end := time.Now().Add(5 * time.Second); calls.Load() < sideBySide && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond) // the other two come
+	cutOff(node)
+	close(release)
+	time.Sleep(100 * time.Millisecond)
+	if got := calls.Load(); got != sideBySide {
+		t.Errorf("%d verifications, expected %d", got, sideBySide)
+	}
+}
+
 func TestBitlistsWithALengthBit(t *testing.T) {
 	service := leanaggtest.Start(t, leanaggtest.Options{})
 	node := start(t, leanagg.Options{Endpoints: []string{service.Address()}})

@@ -27,7 +27,9 @@ type Claim = aggregatorv1.Claim
 
 // BodyOptions configure a [BodyCandidate].
 type BodyOptions struct {
-	// Gates is called before each merge. Required.
+	// Gates is called before each merge. Required. It is called in the node's calls, and, where a merge is
+	// asked for after a skip by the service, on a goroutine of the adapter: it must not block, nor read the
+	// node's state without its lock.
 	Gates func() Gates
 	// ComponentsMax is the most components of a body. Default 8.
 	ComponentsMax int
@@ -164,8 +166,8 @@ func (b *BodyCandidate) Best() *Body {
 // body is empty. It never waits. It ends the candidate, and cancels what is in flight.
 func (b *BodyCandidate) Take(blockSlot uint64, parent []byte) *Body {
 	b.setTaking(true)
-	b.node.collect(blockSlot)
-	b.node.notifyUntaken()
+	// The node's own results stay where they are, until it takes them or their fence passes.
+	b.node.take(machine.Take{Slot: blockSlot, RequestIDs: b.unended()})
 	b.setTaking(false)
 	var taken *candidate.Finished[BodyComponent, *Outcome]
 	b.step(func() (effects bodyEffects) {
@@ -173,6 +175,13 @@ func (b *BodyCandidate) Take(blockSlot uint64, parent []byte) *Body {
 		return effects
 	})
 	return bodyOf(taken)
+}
+
+// unended returns the newest merges of this candidate that have not ended; never nil.
+func (b *BodyCandidate) unended() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string{}, b.requests...)
 }
 
 func (b *BodyCandidate) setTaking(isTaking bool) {

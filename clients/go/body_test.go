@@ -223,6 +223,20 @@ func TestBodyKeepsTheResultsOfVotes(t *testing.T) {
 	}
 }
 
+// What a body's Take leaves of votes is dropped at their fence.
+func TestBodyLeavesTheResultsOfVotesToTheirFence(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{})
+	node, body := growing(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	node.SubmitOrSkip(5, open, func() (*leanagg.Snapshot, error) { return votes(3), nil }, leanagg.SubmitOptions{})
+	<-node.Ready()
+	if body.Take(5, parent) != nil {
+		t.Error("a body before any offer")
+	}
+	if results := node.TakeResults(7); len(results) > 0 || node.Stats().Fenced != 1 {
+		t.Errorf("%+v; %+v", results, node.Stats())
+	}
+}
+
 // Calls of several goroutines leave no merge in flight that the candidate does not know.
 func TestBodyFromManyGoroutines(t *testing.T) {
 	service := leanaggtest.Start(t, leanaggtest.Options{})

@@ -176,9 +176,15 @@ func (a *Aggregator) cancelAt(e machine.CancelCall) {
 	}
 }
 
+// verify has the node verify a proof, when its turn comes. Once the adapter is closed, its machine has ended
+// the group, and the node's function is not called any more.
 func (a *Aggregator) verify(e machine.Verify[*Outcome]) {
-	a.verifiers <- struct{}{}
-	isValid := a.callVerify(e.Payload)
+	select {
+	case a.verifiers <- struct{}{}:
+	case <-a.lives.Done():
+		return
+	}
+	isValid := a.lives.Err() == nil && a.callVerify(e.Payload)
 	<-a.verifiers
 	a.dispatch(machine.Verified{Ref: e.Ref, IsValid: isValid}, nil)
 }
@@ -208,7 +214,7 @@ func (a *Aggregator) report(skip Skip) {
 	a.reportReason(skip)
 }
 
-// reportReason logs the error of a skip, and says in the tick that no service can be reached.
+// reportReason logs the error of a skip, and says that no service can be reached.
 func (a *Aggregator) reportReason(skip Skip) {
 	if skip.Err != nil {
 		a.options.Logger.Warn("no snapshot", "slot", skip.Slot, "reason", string(skip.Reason), "error", skip.Err)

@@ -20,6 +20,9 @@ const (
 	silenceMax = 1500 * time.Millisecond
 	// bytesPerMs is the slowest link for which a large event is no silence.
 	bytesPerMs = 64
+	// eventBytesMax is the most bytes of an event: a proof of 512 KiB, 42 bytes for each of 16,384 inputs
+	// that it names, and some room. An announcement of more must not switch the watch for silence off.
+	eventBytesMax = 2 << 20
 	// reconnectMin and reconnectMax bound the wait before a stream is opened again.
 	reconnectMin = 100 * time.Millisecond
 	reconnectMax = 2000 * time.Millisecond
@@ -167,8 +170,9 @@ func (e *endpoint) readStream(parent context.Context) (hasOpened, isSilent bool)
 	return hasOpened, isSilent
 }
 
+// sendingTime is how long an announced event may take; 0 for none.
 func sendingTime(sending *aggregatorv1.Sending) time.Duration {
-	return time.Duration(sending.GetBytes()/bytesPerMs) * time.Millisecond
+	return time.Duration(min(sending.GetBytes(), eventBytesMax)/bytesPerMs) * time.Millisecond
 }
 
 func (e *endpoint) logBroken(err error) {

@@ -13,38 +13,21 @@ func (a *Aggregator) Ready() <-chan struct{} { return a.ready }
 // TakeResults returns the results since the last call, at the node's slot, in the order in which they
 // came to be. Results that are held back, or past their fence, are not among them.
 func (a *Aggregator) TakeResults(slot uint64) []Result {
-	a.collect(slot)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	results := a.untaken
-	a.untaken = nil
-	return results
+	return a.take(machine.Take{Slot: slot})
 }
 
-// collect passes each result that is ready to its body, and keeps the others for the node.
-func (a *Aggregator) collect(slot uint64) {
+// take passes each result that is taken to its body, and returns the others.
+func (a *Aggregator) take(take machine.Take) []Result {
 	var results []Result
-	for _, effect := range a.dispatch(machine.Take{Slot: slot}, nil) {
+	for _, effect := range a.dispatch(take, nil) {
 		if each, isResult := effect.(machine.Deliver[*Outcome]); isResult {
 			results = append(results, resultOf(each.Result))
 		}
 	}
 	a.countOutcomes(results)
-	results = slices.DeleteFunc(results, func(result Result) bool {
-		return a.anyBody(func(body *BodyCandidate) bool { return body.absorb(slot, result) })
+	return slices.DeleteFunc(results, func(result Result) bool {
+		return a.anyBody(func(body *BodyCandidate) bool { return body.absorb(take.Slot, result) })
 	})
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.untaken = append(a.untaken, results...)
-}
-
-// notifyUntaken wakes the reader of Ready for results that TakeResults has not returned.
-func (a *Aggregator) notifyUntaken() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.untaken) > 0 {
-		a.notify()
-	}
 }
 
 func (a *Aggregator) anyBody(isOf func(*BodyCandidate) bool) bool {

@@ -45,7 +45,8 @@ type Gates struct {
 // SkipReason says why a snapshot was not submitted or not accepted.
 type SkipReason = machine.SkipReason
 
-// The skip reasons. The last five are the service's answers; Draining also: the adapter is closing.
+// The skip reasons. The last four are answers of the service, as InFlight and Invalid may be. The adapter
+// has two of them too: PredictedMiss, for a snapshot whose time is over, and Draining, when it is closing.
 const (
 	NotAggregator   = machine.NotAggregator
 	NotSynced       = machine.NotSynced

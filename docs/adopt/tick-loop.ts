@@ -43,9 +43,26 @@ export function startTickLoop(
 ) {
   const aggregator = new TickAggregator({ ...options, timeToFence: clock });
   let submittedSlot = -1;
+  let earlySlot = -1;
 
   function onInterval(slot: number, interval: number): void {
     // Take and apply first. Otherwise the node submits votes that a proof already represents.
+    applyResults(slot);
+    if (interval === AGGREGATION_INTERVAL) submit(slot);
+  }
+
+  /** Two thirds of the votes start the aggregation up to 600 ms early. */
+  function onVotes(slot: number): void {
+    const dutyAtMs = intervalAtMs(slotTimesOf(clock), slot, AGGREGATION_INTERVAL);
+    const { wallNowMs = Date.now } = clock;
+    if (!mayStart({ dutyAtMs, ...node.voteCount(slot) }, wallNowMs())) return;
+    applyResults(slot);
+    if (earlySlot >= slot) return;
+    earlySlot = slot;
+    submit(slot);
+  }
+
+  function applyResults(slot: number): void {
     for (const result of aggregator.takeResults(slot)) {
       const isProof =
         result.kind === "outcome" &&
@@ -54,25 +71,18 @@ export function startTickLoop(
       if (isProof) node.applyProof(result.outcome.proof, result.outcome.participants);
       else node.log(result);
     }
-    if (interval === AGGREGATION_INTERVAL) submit(slot);
-  }
-
-  /** Two thirds of the votes start the aggregation up to 600 ms early. */
-  function onVotes(slot: number): void {
-    const dutyAtMs = intervalAtMs(slotTimesOf(clock), slot, AGGREGATION_INTERVAL);
-    const { wallNowMs = Date.now } = clock;
-    if (mayStart({ dutyAtMs, ...node.voteCount(slot) }, wallNowMs())) submit(slot);
   }
 
   function submit(slot: number): void {
     if (submittedSlot >= slot) return;
-    submittedSlot = slot;
     const gates = {
       isAggregator: node.isAggregator(),
       hasState: node.hasState(slot),
       isPaused: node.isProposing(slot),
     };
-    aggregator.submitOrSkip(slot, gates, () => node.pendingVotes(slot));
+    const answer = aggregator.submitOrSkip(slot, gates, () => node.pendingVotes(slot));
+    // What was skipped before its interval is tried again in it.
+    if ("submitted" in answer) submittedSlot = slot;
     // Backlog uses the prover when this slot's votes do not, and is preempted when they need it.
     aggregator.submitOrSkip(slot, gates, () => node.olderVotes(slot), { priority: "backlog" });
   }

@@ -52,8 +52,16 @@ export function submitted(world: World): Event {
   return { kind: "submitted", submission };
 }
 
+/** Most often of everything. */
 export function take(world: World): Event {
-  return { kind: "take", slot: toldSlot(world) };
+  const { random } = world;
+  const request = random.chance(0.2) ? world.someRequest() : null;
+  return {
+    kind: "take",
+    slot: toldSlot(world),
+    ...(request !== null && { requestIds: [request.requestId] }),
+    ...(random.chance(0.2) && { max: random.whole(1, 3) }),
+  };
 }
 
 /** The node's slot: its clock may be ahead or behind. */

@@ -6,7 +6,7 @@ mod support;
 use std::sync::{mpsc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lean_aggregator_client::machine::{Gates, Priority};
+use lean_aggregator_client::machine::{Gates, Priority, RequestId};
 use lean_aggregator_client::slot::SlotTimes;
 use lean_aggregator_client::{
     proto, Aggregator, BodyCandidate, BodyComponent, BodyOffer, BodyOptions, Component,
@@ -282,25 +282,29 @@ fn a_stale_parent_is_cancelled_and_its_results_are_not_the_nodes() {
     assert_eq!(world.body.best(), None);
 }
 
-#[test]
-fn what_take_finds_of_votes_is_the_nodes_next_result() {
-    let world = world();
+/// Submits votes of slot 5. Returns the id of the request.
+fn submit_votes(world: &World) -> RequestId {
     let group = proto::Group {
         data: Some(proto::AttestationData::default()),
         ..Default::default()
     };
     let snapshot = || {
-        let groups = vec![group.clone()];
         Ok::<_, String>(Some(proto::Snapshot {
-            groups,
+            groups: vec![group],
             ..Default::default()
         }))
     };
     let options = Default::default();
-    let request_id = world
-        .adapter
+    let adapter = &world.adapter;
+    adapter
         .submit_or_skip(SLOT, Gates::OPEN, snapshot, &options)
-        .unwrap();
+        .unwrap()
+}
+
+#[test]
+fn what_take_finds_of_votes_is_the_nodes_next_result() {
+    let world = world();
+    let request_id = submit_votes(&world);
     let mut outcome = proto::Outcome {
         request_id: request_id.to_string(),
         ..Default::default()
@@ -314,6 +318,28 @@ fn what_take_finds_of_votes_is_the_nodes_next_result() {
         !results.is_empty()
     });
     assert_eq!(results[0].request_id, request_id);
+}
+
+#[test]
+fn what_take_leaves_of_votes_is_dropped_at_its_fence() {
+    let world = world();
+    let request_id = submit_votes(&world);
+    let mut outcome = proto::Outcome {
+        request_id: request_id.to_string(),
+        proof: vec![1].into(),
+        participants: vec![1].into(),
+        ..Default::default()
+    };
+    outcome.set_status(proto::OutcomeStatus::Proved);
+    world.service.send(Event::Outcome(outcome));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(world.adapter.ready().wait());
+    assert_eq!(world.body.take(SLOT, &PARENT), None);
+    let results = world.adapter.take_results(SLOT + 2);
+    assert!(results.is_empty(), "{results:?}");
+    assert_eq!(world.adapter.stats().fenced_results, 1);
 }
 
 #[test]

@@ -118,10 +118,18 @@ fn event() -> impl Strategy<Value = Event<(bool, usize)>> {
         1 => request.prop_map(|request| Event::Cancel {
             request_id: name(request), groups: Some(vec![0, 2])
         }),
-        2 => Just(Event::Take { slot: 0 }),
+        2 => prop::option::of(0..3usize).prop_map(take),
         1 => Just(Event::Tick),
         1 => endpoint.prop_map(|endpoint| Event::Opening { endpoint }),
     ]
+}
+
+fn take(max: Option<usize>) -> Event<(bool, usize)> {
+    Event::Take {
+        slot: 0,
+        requests: None,
+        max,
+    }
 }
 
 /// What a run has shown so far.
@@ -167,7 +175,7 @@ fn run(has_verify_hook: bool, steps: Vec<Step>) {
         handle(&mut machine, &mut seen, event, now_ms);
     }
     handle(&mut machine, &mut seen, Event::Closed, now_ms);
-    handle(&mut machine, &mut seen, Event::Take { slot: 0 }, END_MS);
+    handle(&mut machine, &mut seen, take(None), END_MS);
     assert!(machine.is_idle());
     assert_eq!(machine.in_flight().count(), 0);
     assert_eq!(machine.results_ready(END_MS), 0);
@@ -325,7 +333,12 @@ fn the_shells_questions_have_their_answers() {
 #[test]
 fn a_proof_past_its_fence_is_never_delivered() {
     let mut machine = proved(false);
-    let effects = machine.handle(Event::Take { slot: 3 }, 20);
+    let take = Event::Take {
+        slot: 3,
+        requests: None,
+        max: None,
+    };
+    let effects = machine.handle(take, 20);
     assert!(matches!(effects[..], [Effect::Fenced(_)]), "{effects:?}");
 }
 

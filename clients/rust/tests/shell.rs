@@ -12,6 +12,7 @@ use lean_aggregator_client::slot::SlotTimes;
 use lean_aggregator_client::{
     proto, Aggregator, Component, Ending, Merge, MergeOptions, Message, Signers, SubmitOptions,
 };
+use proto::stream_results_response::Event;
 use support::adapter::{accept, builder, connect, options, prove, snapshot, started, submit, wait};
 use support::scripted::Scripted;
 
@@ -84,6 +85,74 @@ fn without_a_word_votes_have_the_slots_steps_and_backlog_until_the_fence() {
     let (votes, backlog) = (&requests[0], &requests[1]);
     assert!(votes.deadline_ms.unwrap() <= 750);
     assert_eq!(backlog.deadline_ms, backlog.fence_ms);
+}
+
+#[test]
+fn a_snapshot_that_takes_long_shortens_no_default_fence() {
+    let service = started();
+    let unix_ms = || i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let times = SlotTimes {
+        slot_ms: 4000,
+        intervals: 5,
+        phase_ms: unix_ms() - 4000,
+    };
+    let adapter = connect(builder(&service).slot_times(times), &service);
+    let slow = || {
+        std::thread::sleep(Duration::from_millis(400));
+        Ok::<_, String>(Some(snapshot()))
+    };
+    let backlog = SubmitOptions::backlog();
+    adapter
+        .submit_or_skip(1, Gates::OPEN, slow, &backlog)
+        .unwrap();
+    wait(|| service.calls().submits.len() == 1);
+    // What is left by now is less than what was left when it was sent.
+    let left_ms = times.fence_at(1) - unix_ms();
+    let calls = service.calls();
+    let request = &calls.submits[0].request;
+    let (fence_ms, steps) = (request.fence_ms.unwrap(), &request.steps);
+    assert!(i64::from(fence_ms) + 5 > left_ms, "{fence_ms} of {left_ms}");
+    assert!(steps.last().unwrap().until_ms.abs_diff(fence_ms) < 20);
+}
+
+#[test]
+fn what_is_not_taken_stays_until_its_fence() {
+    let service = started();
+    let times = SlotTimes {
+        slot_ms: 4000,
+        intervals: 5,
+        phase_ms: i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap() - 4000,
+    };
+    let adapter = connect(builder(&service).slot_times(times), &service);
+    let votes = || {
+        let mut votes = snapshot();
+        votes.groups = vec![votes.groups[0].clone(); 3];
+        Ok::<_, String>(Some(votes))
+    };
+    let options = SubmitOptions::default();
+    let request_id = adapter
+        .submit_or_skip(1, Gates::OPEN, votes, &options)
+        .unwrap();
+    for group_index in 0..3 {
+        service.send(Event::Outcome(proto::Outcome {
+            request_id: request_id.to_string(),
+            group_index,
+            message: vec![group_index as u8; 32].into(),
+            status: proto::OutcomeStatus::Proved.into(),
+            proof: vec![1, 2, 3].into(),
+            participants: vec![1].into(),
+            ..Default::default()
+        }));
+    }
+    let mut taken = Vec::new();
+    wait(|| {
+        taken.extend(adapter.take_at_most(1, 1));
+        !taken.is_empty()
+    });
+    assert_eq!((taken.len(), taken[0].group_index), (1, 0));
+    adapter.close(Duration::from_secs(5));
+    assert_eq!(adapter.take_results(3).len(), 0);
+    assert_eq!(adapter.stats().fenced_results, 2);
 }
 
 #[test]

@@ -98,6 +98,19 @@ it("takes what has arrived since the last tick, and keeps the votes' results for
   expect(aggregator.takeResults(5)).toMatchObject([{ kind: "outcome", requestId: votes }]);
 });
 
+it("leaves the votes' results where they are, which are dropped at their fence", async () => {
+  const verify = vi.fn(() => Promise.resolve(true));
+  const { aggregator, script, body, metric } = await startBody({ verify });
+  aggregator.submitOrSkip(5, GATES, snapshot);
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  script.proved();
+  await eventually(() => expect(verify).toHaveBeenCalled());
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(body.take(6, PARENT)).toBeNull();
+  expect(aggregator.takeResults(7)).toEqual([]);
+  expect(await metric("lean_aggregator_fenced_results_total")).toBe(1);
+});
+
 it("forgets a stale parent, and cancels what is in flight for it", async () => {
   const { aggregator, script, body, askedFor } = await startBody();
   body.offer(5, offerOf("a"));

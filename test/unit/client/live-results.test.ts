@@ -118,6 +118,19 @@ test("an announced event may take 1 ms more for each 64 bytes, until the next ev
   expect(events.at(-1)).toMatchObject({ kind: "broken", isSilent: true });
 });
 
+test("an announcement of more than an event can have counts as 2 MiB", async () => {
+  const client = new PushedClient();
+  const { events } = read(client);
+  await pass(0);
+  client.push(opened);
+  await pass(0);
+  client.push(sending(2 ** 32 - 1));
+  await pass(1500 + (2 * 1024 * 1024) / 64 - 1);
+  expect(events).toHaveLength(1);
+  await pass(2);
+  expect(events.at(-1)).toMatchObject({ kind: "broken", isSilent: true });
+});
+
 test("after a stall of this process, what has arrived is read first and the silence starts anew", async () => {
   const client = new PushedClient();
   const { events } = read(client);

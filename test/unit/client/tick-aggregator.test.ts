@@ -177,6 +177,15 @@ it("delivers a proof only after the node's own verification", async () => {
   expect(await takeOne(aggregator)).toMatchObject([{ kind: "refused" }]);
 });
 
+it.each([undefined, null, 1, "yes"])("refuses a proof if the hook answers %j", async (answer) => {
+  const verify = (() => Promise.resolve(answer)) as never;
+  const { script, aggregator } = await start({ verify });
+  aggregator.submitOrSkip(5, GATES, snapshot);
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  script.proved();
+  expect(await takeOne(aggregator)).toMatchObject([{ kind: "refused" }]);
+});
+
 it("closes within its bound, cancels what is in flight, and stays closed", async () => {
   const { script, aggregator } = await start();
   aggregator.submitOrSkip(5, GATES, () => snapshot(2));

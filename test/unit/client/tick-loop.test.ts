@@ -13,8 +13,12 @@ afterEach(async () => {
 
 const eventually = (check: () => void) => vi.waitFor(check, { timeout: 10_000 });
 
-/** The loop of a node in slot 5, so many ms after its start. */
-async function start(slotTimeMs: number, voteCount = { votes: 0, expectedVotes: 6 }) {
+/** The loop of a node in slot 5, so many ms after its start; `differently`: of the node. */
+async function start(
+  slotTimeMs: number,
+  voteCount = { votes: 0, expectedVotes: 6 },
+  differently: Partial<ExampleNode> = {},
+) {
   const service = new ScriptedService();
   const address = await service.listen();
   cleanups.push(() => service.stop());
@@ -31,6 +35,7 @@ async function start(slotTimeMs: number, voteCount = { votes: 0, expectedVotes: 
     isOnChain: () => false,
     applyProof: (proof) => void applied.push(proof),
     log: (result) => void logged.push(result),
+    ...differently,
   };
   const clock = {
     slotMs: SLOT_MS,
@@ -83,6 +88,27 @@ it("submits early once two thirds of the votes are there, and then not again", a
     Priority.AGGREGATION,
     Priority.BACKLOG,
   ]);
+});
+
+it("tries again in interval 2 what was skipped as an early start", async () => {
+  let hasState = false;
+  const node = { hasState: () => hasState };
+  const { service, loop } = await start(1100, { votes: 4, expectedVotes: 6 }, node);
+  loop.onVotes(5);
+  hasState = true;
+  loop.onInterval(5, 2);
+  await eventually(() => expect(service.submits).toHaveLength(2));
+});
+
+it("applies what is proved before an early start", async () => {
+  const { service, loop, applied } = await start(1100, { votes: 4, expectedVotes: 6 });
+  loop.onVotes(5);
+  await eventually(() => expect(service.submits).toHaveLength(2));
+  service.proved({}, service.submits[0]?.requestId);
+  await eventually(() => {
+    loop.onVotes(5);
+    expect(applied).toEqual([PROOF]);
+  });
 });
 
 it("cancels what has left the chain", async () => {

@@ -147,6 +147,31 @@ it("takes its steps, its fence and a backlog's deadline from the slot clock", as
   });
 });
 
+it("keeps the default fence and steps of the slot however long the snapshot takes", async () => {
+  let nowUnixMs = 1_770_000_000_000;
+  const timeToFence = {
+    slotMs: 4000,
+    genesisUnixMs: nowUnixMs - 5 * 4000 - 1600,
+    wallNowMs: () => nowUnixMs,
+  };
+  const { script, aggregator, clock } = await start({ timeToFence });
+  aggregator.submitOrSkip(5, GATES, () => {
+    clock.nowMs += 300;
+    nowUnixMs += 300;
+    return snapshot();
+  });
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  expect(script.submits[0]).toMatchObject({
+    deadlineMs: 450,
+    fenceMs: 6100,
+    steps: [
+      { untilMs: 500, weight: 4 },
+      { untilMs: 1300, weight: 2 },
+      { untilMs: 6100, weight: 1 },
+    ],
+  });
+});
+
 it("reads participants with a length bit when the snapshot has them so", async () => {
   const { script, aggregator } = await start();
   const of = (...validators: number[]) => ({ participants: encodeSszBitlist(validators, 8) });

@@ -172,7 +172,8 @@ func (m *Machine[C, P]) Superseded(requestID string) Effects[C] {
 	return m.ask(Effects[C]{})
 }
 
-// Proved ends a merge in flight. isVerified: someone else than the maker of the proof has verified it.
+// Proved ends a merge in flight. isVerified: the node has verified the proof, or the service says that it
+// has.
 func (m *Machine[C, P]) Proved(requestID string, proof P, isVerified bool) Effects[C] {
 	var effects Effects[C]
 	if components := m.end(requestID); components != nil && isVerified {

@@ -227,9 +227,13 @@ type Cancel struct {
 	Groups    []int  `json:"groups"`
 }
 
-// Take asks for results, at the node's slot.
+// Take asks for results, at the node's slot. What it does not ask for stays.
 type Take struct {
 	Slot uint64 `json:"slot"`
+	// RequestIDs asks for the results of these requests only; nil: of all.
+	RequestIDs []string `json:"requestIds,omitempty"`
+	// Max is the most results, the oldest first; 0: all.
+	Max int `json:"max,omitempty"`
 }
 
 // Tick lets time act.

@@ -193,7 +193,7 @@ func (m *Machine[P]) answer(event Event) {
 			m.emit(Go{})
 		}
 	case Take:
-		m.deliver()
+		m.deliver(e)
 	case Opening:
 		if at := m.endpoint(e.Endpoint); at != nil {
 			m.emit(Await{Endpoint: at.name, Requests: m.awaited(at)})

@@ -79,6 +79,8 @@ func (m *Machine[P]) applyOpened(e Opened) {
 			m.hold(r, at, e.ServiceID)
 		case isNamed && !p.isCrossing:
 			m.doubt(r, p)
+		case p.isUnnamed: // its summary may have come before the stream, which does not send it again
+			r.removePlace(at)
 		default:
 			m.dropLater(r)
 		}
@@ -110,8 +112,9 @@ func (m *Machine[P]) awaited(at *endpoint) []AwaitedRequest {
 		if p == nil {
 			continue
 		}
-		p.isCrossing = r.isTriedAt(at)
-		if len(r.unended()) == 0 {
+		hasEnded := len(r.unended()) == 0
+		p.isCrossing, p.isUnnamed = r.isTriedAt(at), p.isHeld && hasEnded
+		if hasEnded {
 			continue
 		}
 		received := []int{}

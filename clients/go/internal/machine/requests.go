@@ -36,6 +36,8 @@ type place struct {
 	// isCrossing: its try was open at the last Opening, so that a service that says unknown may not
 	// have had it yet.
 	isCrossing bool
+	// isUnnamed: held, and the last Opening did not name it, as all groups of its request had ended.
+	isUnnamed bool
 }
 
 // openTry is a Send that has no answer yet.

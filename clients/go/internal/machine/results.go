@@ -1,5 +1,7 @@
 package machine
 
+import "slices"
+
 // pending is a result that waits for its verification, or for the node to take it.
 type pending[P any] struct {
 	Result[P]
@@ -29,13 +31,18 @@ func (m *Machine[P]) keep(result *pending[P]) {
 	}
 }
 
-// deliver hands out the results that are not held back, in the order in which they came to be.
-func (m *Machine[P]) deliver() {
+// deliver hands out the results that are asked for and not held back, in the order in which they came to
+// be.
+func (m *Machine[P]) deliver(take Take) {
 	kept := m.results[:0]
+	count := 0
 	for _, result := range m.results {
-		if result.holdUntilMs > m.nowMs {
+		isFull := take.Max > 0 && count >= take.Max
+		isWanted := take.RequestIDs == nil || slices.Contains(take.RequestIDs, result.Ref.RequestID)
+		if isFull || !isWanted || result.holdUntilMs > m.nowMs {
 			kept = append(kept, result)
 		} else {
+			count++
 			m.emit(Deliver[P]{Result: result.Result})
 		}
 	}

@@ -73,6 +73,11 @@ typedef struct la_proof {
 // up to 4 at a time, and never after la_close has returned; it may take its time, and must not unwind.
 typedef int (*la_verify_fn)(void *context, const struct la_proof *proof);
 
+// Gets a text for the node's log: what an operator should know, such as that the service refuses the
+// node's calls and why. It is the adapter's, until the call returns. Called on threads of the adapter, each
+// time that it happens, and never after la_close has returned; it must return at once, and must not unwind.
+typedef void (*la_log_fn)(void *context, const char *text);
+
 // Options. Set them to 0, then `size` to sizeof(la_options): later versions append fields, and 0 is the
 // default of each.
 typedef struct la_options {
@@ -105,6 +110,10 @@ typedef struct la_options {
   uint32_t intervals;
   // Start of slot 0 in milliseconds since 1970; needed with `slot_ms`.
   uint64_t genesis_ms;
+  // Gets what an operator should know. NULL: the standard error gets it, each text once.
+  la_log_fn log;
+  // The first argument of `log`. It must live until la_close has returned.
+  void *log_context;
 } la_options;
 
 // A checkpoint: a block root and its slot.
@@ -166,8 +175,8 @@ struct la_adapter *la_new(const struct la_options *options,
                           char *error,
                           size_t error_len);
 
-// Closes the adapter within `drain_ms` and about one second, waits for calls of `verify` that run, and
-// frees it. NULL is ignored. Never call it from `verify`.
+// Closes the adapter within `drain_ms` and about one second, waits for calls of `verify` and `log` that
+// run, and frees it. NULL is ignored. Never call it from `verify` or `log`.
 //
 // # Safety
 // `adapter` is NULL or of `la_new`, and is not used any more.

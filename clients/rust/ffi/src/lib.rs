@@ -2,6 +2,7 @@
 //!
 //! Every function guards against NULL and against panics: none unwinds into C.
 
+mod log;
 mod options;
 mod snapshot;
 mod take;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use lean_aggregator_client::Aggregator;
 use options::Options;
-use take::Untaken;
+use take::Skips;
 use verify::Closed;
 
 /// An adapter. One for each node.
@@ -23,7 +24,7 @@ pub struct Adapter {
     inner: Aggregator,
     /// The adapter's thread has them too, and may be the last one.
     ready_fd: Arc<OwnedFd>,
-    untaken: Arc<Mutex<Untaken>>,
+    skips: Arc<Mutex<Skips>>,
     closed: Closed,
     has_slot_times: bool,
 }
@@ -79,27 +80,27 @@ unsafe fn new(options: *const Options) -> Result<Adapter, String> {
     }
     // SAFETY: it was opened above, and nobody else has it.
     let ready_fd = Arc::new(unsafe { OwnedFd::from_raw_fd(ready_fd) });
-    let untaken = Arc::<Mutex<Untaken>>::default();
+    let skips = Arc::<Mutex<Skips>>::default();
     let for_results = ready_fd.clone();
-    let (for_skips, skipped) = (ready_fd.clone(), untaken.clone());
+    let (for_skips, skipped) = (ready_fd.clone(), skips.clone());
     let builder = builder
         .on_ready(move || make_readable(&for_results))
         .on_skip(move |skip| {
-            if Untaken::lock(&skipped).skip(skip) {
+            if Skips::lock(&skipped).keep(skip) {
                 make_readable(&for_skips);
             }
         });
     Ok(Adapter {
         inner: builder.build().map_err(|error| error.to_string())?,
         ready_fd,
-        untaken,
+        skips,
         closed,
         has_slot_times: options.has_slot_times(),
     })
 }
 
-/// Closes the adapter within `drain_ms` and about one second, waits for calls of `verify` that run, and
-/// frees it. NULL is ignored. Never call it from `verify`.
+/// Closes the adapter within `drain_ms` and about one second, waits for calls of `verify` and `log` that
+/// run, and frees it. NULL is ignored. Never call it from `verify` or `log`.
 ///
 /// # Safety
 /// `adapter` is NULL or of `la_new`, and is not used any more.
@@ -122,8 +123,11 @@ pub unsafe extern "C" fn la_close(adapter: *mut Adapter, drain_ms: u64) {
 /// `adapter` is NULL or of `la_new`.
 #[no_mangle]
 pub unsafe extern "C" fn la_ready_fd(adapter: *const Adapter) -> c_int {
-    // SAFETY: the caller's promise.
-    unsafe { adapter.as_ref() }.map_or(-1, |adapter| adapter.ready_fd.as_raw_fd())
+    guard(-1, || {
+        // SAFETY: the caller's promise.
+        let adapter = unsafe { adapter.as_ref() };
+        adapter.map_or(-1, |adapter| adapter.ready_fd.as_raw_fd())
+    })
 }
 
 /// Cancels each group of a request that has not ended, for example because its votes have left the

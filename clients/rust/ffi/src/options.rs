@@ -6,6 +6,7 @@ use std::mem::{offset_of, size_of};
 use lean_aggregator_client::slot::SlotTimes;
 use lean_aggregator_client::{Aggregator, Builder};
 
+use super::log::{logger, LogFn};
 use super::text;
 use super::verify::{verifier, Closed, VerifyFn};
 
@@ -42,6 +43,10 @@ pub struct Options {
     pub intervals: u32,
     /// Start of slot 0 in milliseconds since 1970; needed with `slot_ms`.
     pub genesis_ms: u64,
+    /// Gets what an operator should know. NULL: the standard error gets it, each text once.
+    pub log: LogFn,
+    /// The first argument of `log`. It must live until la_close has returned.
+    pub log_context: *mut c_void,
 }
 
 /// The size of the first version, without TLS, token and verification.
@@ -80,6 +85,7 @@ impl Options {
         if let Some(verify) = verifier(self.verify, self.verify_context, closed.clone()) {
             builder = builder.verify(verify);
         }
+        builder = builder.on_problem(logger(self.log, self.log_context, closed.clone()));
         if let Some(slot_times) = self.slot_times()? {
             builder = builder.slot_times(slot_times);
         }
@@ -170,6 +176,8 @@ impl Default for Options {
             slot_ms: 0,
             intervals: 0,
             genesis_ms: 0,
+            log: None,
+            log_context: std::ptr::null_mut(),
         }
     }
 }

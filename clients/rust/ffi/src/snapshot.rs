@@ -1,7 +1,7 @@
 //! Snapshots, piece by piece.
 
 use std::convert::Infallible;
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, CStr};
 use std::mem::offset_of;
 use std::time::Duration;
 
@@ -195,10 +195,12 @@ pub unsafe extern "C" fn la_snapshot_new(
 /// `snapshot` is NULL or of `la_snapshot_new`, and is not used any more.
 #[no_mangle]
 pub unsafe extern "C" fn la_snapshot_free(snapshot: *mut Snapshot) {
-    if !snapshot.is_null() {
-        // SAFETY: the caller's promise.
-        drop(unsafe { Box::from_raw(snapshot) });
-    }
+    guard((), || {
+        if !snapshot.is_null() {
+            // SAFETY: the caller's promise.
+            drop(unsafe { Box::from_raw(snapshot) });
+        }
+    });
 }
 
 /// Adds the public key of a validator, with LA_ATTESTATION_KEY or LA_PROPOSAL_KEY as `role`. 0: done.
@@ -490,10 +492,12 @@ pub unsafe extern "C" fn la_snapshot_submit(
 /// The name of a skip reason, for example "in_flight". Never NULL; it lives as long as the library.
 #[no_mangle]
 pub extern "C" fn la_skip_reason(reason: c_int) -> *const c_char {
-    let name = match usize::try_from(reason - 1)
-        .ok()
-        .and_then(|index| SkipReason::ALL.get(index))
-    {
+    guard(c"none", || skip_reason(reason)).as_ptr()
+}
+
+fn skip_reason(reason: c_int) -> &'static CStr {
+    let index = usize::try_from(reason.saturating_sub(1)).ok();
+    match index.and_then(|index| SkipReason::ALL.get(index)) {
         Some(SkipReason::NotAggregator) => c"not_aggregator",
         Some(SkipReason::NotSynced) => c"not_synced",
         Some(SkipReason::MissingState) => c"missing_state",
@@ -508,8 +512,7 @@ pub extern "C" fn la_skip_reason(reason: c_int) -> *const c_char {
         Some(SkipReason::Overloaded) => c"overloaded",
         Some(SkipReason::NoProver) => c"no_prover",
         None => c"none",
-    };
-    name.as_ptr()
+    }
 }
 
 #[cfg(test)]

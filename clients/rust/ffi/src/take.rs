@@ -27,35 +27,31 @@ const SKIPS_MAX: usize = 64;
 /// The size of the first version, without `reason`.
 const RESULT_SIZE_MIN: usize = offset_of!(CResult, reason);
 
-/// What the caller has not taken yet.
+/// Skips by a service that the caller has not taken yet. Results wait in the adapter, which drops a proof at
+/// its fence.
 #[derive(Default)]
-pub struct Untaken {
-    /// Taken from the adapter; the caller's capacity was too small.
-    results: VecDeque<TickResult>,
-    skips: VecDeque<Skip>,
-}
+pub struct Skips(VecDeque<Skip>);
 
-impl Untaken {
-    pub fn lock(untaken: &Mutex<Untaken>) -> MutexGuard<'_, Untaken> {
-        untaken.lock().unwrap_or_else(PoisonError::into_inner)
+impl Skips {
+    pub fn lock(skips: &Mutex<Skips>) -> MutexGuard<'_, Skips> {
+        skips.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a skip by a service. False: it was one in the call that submits, which has returned it.
-    pub fn skip(&mut self, skip: &Skip) -> bool {
+    pub fn keep(&mut self, skip: &Skip) -> bool {
         if skip.request_id.is_none() {
             return false;
         }
-        self.skips.push_back(skip.clone());
-        if self.skips.len() > SKIPS_MAX {
-            self.skips.pop_front();
+        self.0.push_back(skip.clone());
+        if self.0.len() > SKIPS_MAX {
+            self.0.pop_front();
         }
         true
     }
 
-    fn pop(&mut self) -> Option<CResult> {
-        let skip = self.skips.pop_front();
-        let skipped = skip.map(|skip| c_skip(&skip));
-        skipped.or_else(|| self.results.pop_front().map(|result| c_result(&result)))
+    fn take(&mut self, max: usize) -> Vec<Skip> {
+        let count = max.min(self.0.len());
+        self.0.drain(..count).collect()
     }
 }
 
@@ -103,17 +99,14 @@ pub unsafe extern "C" fn la_take(
         if results.is_null() || result_size < RESULT_SIZE_MIN {
             return 0;
         }
-        // What there is no room for stays in the adapter, which drops it at its fence.
-        let has_room = Untaken::lock(&adapter.untaken).results.len() < capacity;
-        let taken = has_room.then(|| adapter.inner.take_results(slot));
-        let mut untaken = Untaken::lock(&adapter.untaken);
-        untaken.results.extend(taken.into_iter().flatten());
-        let mut count = 0;
-        while count < capacity {
-            let Some(result) = untaken.pop() else { break };
-            // SAFETY: `count` is less than `capacity`.
-            unsafe { write_sized(&result, results.byte_add(count * result_size), result_size) };
-            count += 1;
+        let skips = Skips::lock(&adapter.skips).take(capacity);
+        // What there is no room for stays in the adapter, which drops a proof at its fence.
+        let taken = adapter.inner.take_at_most(slot, capacity - skips.len());
+        let count = skips.len() + taken.len();
+        let made = skips.iter().map(c_skip).chain(taken.iter().map(c_result));
+        for (index, result) in made.enumerate() {
+            // SAFETY: `index` is less than `capacity`: the adapter gives no more than is asked for.
+            unsafe { write_sized(&result, results.byte_add(index * result_size), result_size) };
         }
         if count == capacity {
             // Others may be left.
@@ -242,12 +235,14 @@ unsafe fn free(pointer: &mut *mut u8, len: &mut usize) {
 /// `result` is NULL or of `la_take`.
 #[no_mangle]
 pub unsafe extern "C" fn la_result_free(result: *mut CResult) {
-    // SAFETY: the caller's promise.
-    if let Some(result) = unsafe { result.as_mut() } {
-        // SAFETY: `la_take` made both.
-        unsafe {
-            free(&mut result.proof, &mut result.proof_len);
-            free(&mut result.participants, &mut result.participants_len);
+    guard((), || {
+        // SAFETY: the caller's promise.
+        if let Some(result) = unsafe { result.as_mut() } {
+            // SAFETY: `la_take` made both.
+            unsafe {
+                free(&mut result.proof, &mut result.proof_len);
+                free(&mut result.participants, &mut result.participants_len);
+            }
         }
-    }
+    });
 }

@@ -29,21 +29,30 @@ pub type VerifyFn =
     Option<unsafe extern "C" fn(context: *mut c_void, proof: *const CProof) -> c_int>;
 
 /// C's context, which C says may be used from any thread.
-struct Context(*mut c_void);
+pub struct Context(pub *mut c_void);
 
 // SAFETY: the header asks for a callback that may be called on threads of the adapter.
 unsafe impl Send for Context {}
-// SAFETY: as above, up to 4 at a time.
+// SAFETY: as above, by several of them at a time.
 unsafe impl Sync for Context {}
 
-/// Says whether the adapter is closed; each check that runs holds it for reading.
+/// Says whether the adapter is closed; each call of C that runs holds it for reading.
 #[derive(Clone, Default)]
 pub struct Closed(Arc<RwLock<bool>>);
 
 impl Closed {
-    /// Waits for the checks that run; no other is called from then on.
+    /// Waits for the calls that run; no other is made from then on.
     pub fn close(&self) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
+    /// Makes a call of C. Once the adapter is closed, returns `otherwise` instead.
+    pub fn unless_closed<T>(&self, otherwise: T, call: impl FnOnce() -> T) -> T {
+        let is_closed = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        match *is_closed {
+            true => otherwise,
+            false => call(),
+        }
     }
 }
 
@@ -70,9 +79,8 @@ pub fn verifier(
             participants: outcome.participants.as_ptr(),
             participants_len: outcome.participants.len(),
         };
-        let is_closed = closed.0.read().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: the bytes live until the call returns, and the caller promises the rest, for the context
         // until the adapter is closed.
-        !*is_closed && unsafe { verify(context.0, &proof) != 0 }
+        closed.unless_closed(false, || unsafe { verify(context.0, &proof) != 0 })
     })
 }

@@ -1,5 +1,6 @@
 /* What the example does not show: arguments that are wrong, a check that says no, a cancel.
  * exercise ENDPOINT of a service whose proofs take a second. */
+#include <limits.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -83,6 +84,7 @@ static void misuse(const char *endpoint) {
   CHECK(la_snapshot_submit(NULL, make_snapshot(9), &submit, NULL) == -1);
   CHECK(la_take(NULL, 1, NULL, sizeof(la_result), 1) == 0 && la_ready_fd(NULL) == -1);
   CHECK(la_cancel(NULL, "r") == 0);
+  CHECK(strcmp(la_skip_reason(INT_MIN), "none") == 0 && strcmp(la_skip_reason(0), "none") == 0);
   la_snapshot_free(NULL);
   la_result_free(NULL);
   la_close(NULL, 0);
@@ -205,6 +207,66 @@ static void slots(const char *endpoint) {
   la_close(adapter, 0);
 }
 
+/* What there was no room for stays in the adapter, and is dropped at its fence. */
+static void fences(const char *endpoint) {
+  char error[256];
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  la_options options = {.size = sizeof options,
+                        .endpoints = endpoint,
+                        .node_id = "c-fences",
+                        .slot_ms = 4000,
+                        .intervals = 5,
+                        .genesis_ms = (uint64_t)now.tv_sec * 1000 - 4000};
+  la_adapter *adapter = la_new(&options, error, sizeof error);
+  CHECK(adapter != NULL);
+  la_submit_options submit = {.size = sizeof submit, .slot = 1, .deadline_ms = 4000};
+  la_checkpoint checkpoint = {{11}, 1};
+  uint8_t signature[2536] = {11};
+  la_snapshot *snapshot = make_snapshot(10);
+  CHECK(la_snapshot_group(snapshot, 1, &checkpoint, &checkpoint, &checkpoint) == 0);
+  CHECK(la_snapshot_raw(snapshot, 0, signature, sizeof signature) == 0);
+  CHECK(la_snapshot_submit(adapter, snapshot, &submit, NULL) == 0);
+  struct pollfd ready = {la_ready_fd(adapter), POLLIN, 0};
+  for (uint64_t results = 0, wakes = 0; results < 2; results += wakes) {
+    CHECK(poll(&ready, 1, 9000) > 0 && read(ready.fd, &wakes, sizeof wakes) == 8);
+  }
+  la_result taken;
+  CHECK(la_take(adapter, 1, &taken, sizeof taken, 1) == 1 && taken.ending == LA_OUTCOME);
+  la_result_free(&taken);
+  CHECK(la_take(adapter, 3, &taken, sizeof taken, 1) == 0); /* The fence is the start of slot 3. */
+  la_close(adapter, 0);
+}
+
+/* Notes that the service has heard a later run of this node. */
+static void note(void *context, const char *text) {
+  if (strstr(text, "node_id_in_use") != NULL) *(volatile int *)context = 1;
+}
+
+/* The node's log gets what an operator should know, until the adapter is closed. */
+static void logs(const char *endpoint) {
+  char error[256];
+  la_options options = {
+      .size = sizeof options, .endpoints = endpoint, .node_id = "c-log", .node_epoch = 2};
+  la_adapter *later = la_new(&options, error, sizeof error);
+  CHECK(later != NULL);
+  la_submit_options submit = {
+      .size = sizeof submit, .slot = 1, .deadline_ms = 4000, .fence_ms = 9000};
+  CHECK(la_snapshot_submit(later, make_snapshot(12), &submit, NULL) == 0);
+  CHECK(take(later) == LA_OUTCOME);
+  volatile int *context = calloc(1, sizeof *context);
+  options.node_epoch = 1;
+  options.log = note;
+  options.log_context = (void *)context;
+  la_adapter *earlier = la_new(&options, error, sizeof error);
+  CHECK(earlier != NULL);
+  for (int tries = 0; *context == 0 && tries < 900; tries++) usleep(10000);
+  CHECK(*context == 1);
+  la_close(earlier, 0);
+  free((void *)context);
+  la_close(later, 0);
+}
+
 /* Takes its time, and then writes to its context. */
 static int slow_check(void *context, const la_proof *proof) {
   (void)proof;
@@ -243,6 +305,8 @@ int main(int argc, char **argv) {
   misuse(argv[1]);
   merge(argv[1]);
   slots(argv[1]);
+  fences(argv[1]);
+  logs(argv[1]);
   close_while_checking(argv[1]);
   int checks = 0;
   char error[256];

@@ -117,8 +117,10 @@ impl Aggregator {
 
     /// Makes the candidate for the bodies of the node's own blocks, for the life of the adapter.
     ///
-    /// It submits merges by itself, each after it has asked `gates`. Its results are not among those
-    /// of [`take_results`], which must go on being called.
+    /// It submits merges by itself, each after it has asked `gates`: in the node's calls, and, after a
+    /// skip by the service, on the adapter's thread. `gates` must return at once, and must not wait for
+    /// a lock that the node holds for long. Its results are not among those of [`take_results`], which
+    /// must go on being called.
     ///
     /// [`take_results`]: Aggregator::take_results
     ///
@@ -137,9 +139,19 @@ impl Aggregator {
     ///
     /// A proof past its fence is dropped: no result comes for its group.
     pub fn take_results(&self, slot: u64) -> Vec<TickResult> {
-        self.shared.collect(slot);
+        self.take(slot, None)
+    }
+
+    /// As [`take_results`](Aggregator::take_results), but at most `max` results, the oldest first. The
+    /// others stay, each until its fence. Results of a growing body count too.
+    pub fn take_at_most(&self, slot: u64, max: usize) -> Vec<TickResult> {
+        self.take(slot, Some(max))
+    }
+
+    fn take(&self, slot: u64, max: Option<usize>) -> Vec<TickResult> {
+        let results = self.shared.take(slot, None, max);
         self.shared.tell_unreachable();
-        self.shared.take_untaken()
+        results
     }
 
     /// What to wait on between ticks.

@@ -100,10 +100,14 @@ impl BodyCandidate {
     /// Returns the best finished body of this block at the start of its slot, or `None`: then the
     /// block's body is empty. Never waits. Ends the candidate, and cancels what is in flight.
     pub fn take(&self, block_slot: u64, parent: &[u8]) -> Option<FinishedBody> {
+        let requests = {
+            let mut growing = self.0.growing();
+            growing.is_taking = true;
+            growing.requests.iter().cloned().collect()
+        };
+        // The node's own results stay where they are, until it takes them or their fence passes.
         let shared = &self.0.submitter.shared;
-        self.0.growing().is_taking = true;
-        shared.collect(block_slot);
-        shared.wake_for_untaken();
+        shared.take(block_slot, Some(requests), None);
         self.0.growing().is_taking = false;
         let mut taken = None;
         self.0.step(|growing| {

@@ -176,7 +176,9 @@ impl Builder {
     }
 
     /// Called in the node's tick when no service can be reached, so that the node may decide to
-    /// prove by itself; the adapter never does.
+    /// prove by itself; the adapter never does. For the merges of a growing body it may be called on
+    /// the adapter's thread too: it must return at once, and must not wait for a lock that the node
+    /// holds for long.
     pub fn on_unreachable(mut self, hook: impl Fn(&Unreachable) + Send + Sync + 'static) -> Self {
         self.hooks.on_unreachable = Some(Arc::new(hook));
         self

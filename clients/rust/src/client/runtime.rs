@@ -23,7 +23,7 @@ use crate::proto::submit_snapshot_response::Result as Answer;
 const ANSWER_LIMIT: Duration = Duration::from_millis(2000);
 /// Closing waits this long for the cancels.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
-/// Time acts on the machine at least this often while something is in flight.
+/// Time acts on the machine at least this often.
 const TICK: Duration = Duration::from_millis(100);
 /// Verifications of the node that run at a time.
 const VERIFIERS: usize = 4;

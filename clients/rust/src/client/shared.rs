@@ -74,8 +74,6 @@ pub(super) struct Shared {
     pub ready: Arc<Notify>,
     state: Mutex<State>,
     bodies: Mutex<Vec<Weak<Body>>>,
-    /// Results that a body's `take` found and that are the node's.
-    untaken: Mutex<Vec<TickResult>>,
     idle: Condvar,
     commands: mpsc::UnboundedSender<Command>,
 }
@@ -111,7 +109,6 @@ impl Shared {
                 told_results: 0,
             }),
             bodies: Mutex::default(),
-            untaken: Mutex::default(),
             idle: Condvar::new(),
             commands,
         }
@@ -162,29 +159,22 @@ impl Shared {
         answer
     }
 
-    /// Passes each result that is ready to its body, and keeps the others for the node.
-    pub fn collect(&self, slot: u64) {
-        let mut results = self.handle(Event::Take { slot }).results;
+    /// Takes results, of these requests and at most so many. Passes a body its own, and returns the
+    /// others.
+    pub fn take(
+        &self,
+        slot: u64,
+        requests: Option<Vec<RequestId>>,
+        max: Option<usize>,
+    ) -> Vec<TickResult> {
+        let take = Event::Take {
+            slot,
+            requests,
+            max,
+        };
+        let mut results = self.handle(take).results;
         results.retain(|result| !self.any_body(|body| body.absorb(slot, result)));
-        let mut untaken = self.untaken.lock().unwrap_or_else(PoisonError::into_inner);
-        untaken.append(&mut results);
-    }
-
-    /// The results that `collect` has kept for the node.
-    pub fn take_untaken(&self) -> Vec<TickResult> {
-        let mut untaken = self.untaken.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *untaken)
-    }
-
-    /// Wakes the node for results that `take_untaken` has not returned.
-    pub fn wake_for_untaken(&self) {
-        let untaken = self.untaken.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_waiting = !untaken.is_empty();
-        drop(untaken);
-        if is_waiting {
-            self.ready.notify_one();
-            self.hooks.ready();
-        }
+        results
     }
 
     pub fn add_body(&self, body: &Arc<Body>) {

@@ -25,6 +25,9 @@ const WAIT_MIN: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_millis(2000);
 /// An event that was announced may be as slow as this.
 const BYTES_PER_MS: u32 = 64;
+/// Most bytes of an event: a proof of 512 KiB, 42 bytes for each of 16,384 inputs that it names, and
+/// some room. An announcement of more must not switch the watch for silence off.
+const EVENT_BYTES_MAX: u32 = 2 << 20;
 
 type Events = Streaming<proto::StreamResultsResponse>;
 
@@ -119,15 +122,18 @@ async fn read_open(shared: &Shared, endpoint: EndpointIndex, events: &mut Events
             Err(status) => return End::Broken(status),
             Ok(None) => return End::Broken(Status::unavailable("the service ended the stream")),
             Ok(Some(event)) => match event.event {
-                Some(Wire::Sending(sending)) => {
-                    let ms = u64::from(sending.bytes.div_ceil(BYTES_PER_MS));
-                    silent_at += Duration::from_millis(ms);
-                }
+                Some(Wire::Sending(sending)) => silent_at += sending_time(sending.bytes),
                 Some(wire) => pass(shared, endpoint, wire),
                 None => {}
             },
         }
     }
+}
+
+/// How long an announced event may take.
+fn sending_time(bytes: u32) -> Duration {
+    let ms = bytes.min(EVENT_BYTES_MAX).div_ceil(BYTES_PER_MS);
+    Duration::from_millis(ms.into())
 }
 
 fn pass(shared: &Shared, endpoint: EndpointIndex, wire: Wire) {
@@ -240,4 +246,18 @@ fn report(shared: &Shared, connection: &Connection, end: End) {
 /// Group indices come from the wire's 32 bits, or are bounded by the size of a request.
 pub(super) fn narrow(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announced_event_may_take_as_long_as_the_largest() {
+        assert_eq!(sending_time(0), Duration::ZERO);
+        assert_eq!(sending_time(64_000), Duration::from_secs(1));
+        let largest = Duration::from_millis(32_768);
+        assert_eq!(sending_time(EVENT_BYTES_MAX), largest);
+        assert_eq!(sending_time(u32::MAX), largest);
+    }
 }

@@ -21,6 +21,14 @@ use crate::slot::SlotTimes;
 /// A proof of slot N is worthless from slot N plus this on.
 const FENCE_SLOTS: u64 = 2;
 
+/// The instant from which a submission counts its times, by both clocks: the node's function, which is
+/// called after it, takes time.
+#[derive(Clone, Copy)]
+struct Start {
+    now_ms: Millis,
+    unix_ms: Millis,
+}
+
 pub(super) struct Submitter {
     pub shared: Arc<Shared>,
     slot_times: Option<SlotTimes>,
@@ -107,7 +115,10 @@ impl Submitter {
             self.shared.metrics.skip(reason);
             Err(skip_of(reason, detail))
         };
-        let now_ms = self.shared.clock.now_ms();
+        let start = Start {
+            now_ms: self.shared.clock.now_ms(),
+            unix_ms: unix_ms(),
+        };
         let mut snapshot = match self.shared.hooks.guard("snapshot", snapshot) {
             None => return skip(SkipReason::SnapshotThrew, "it panicked".into()),
             Some(Err(error)) => return skip(SkipReason::SnapshotThrew, error.to_string()),
@@ -118,12 +129,12 @@ impl Submitter {
         if snapshot.groups.is_empty() {
             return skip(SkipReason::NothingToSubmit, "it has no groups".into());
         }
-        let Some(fence) = self.fence(slot, now_ms, options) else {
+        let Some(fence) = self.fence(slot, start, options) else {
             let what = "no fence: give SubmitOptions::fence or Builder::slot_times";
             return skip(SkipReason::Invalid, what.into());
         };
         snapshot.slot = slot;
-        let (submission, frozen) = self.freeze(now_ms, latch, fence, snapshot, options);
+        let (submission, frozen) = self.freeze(start, latch, fence, snapshot, options);
         // A node that stalled submits for slots whose time is already over.
         let over_at_ms = submission.deadline_at_ms.min(fence.at_ms);
         if over_at_ms <= self.shared.clock.now_ms_up() {
@@ -138,10 +149,10 @@ impl Submitter {
         Ok(request_id)
     }
 
-    /// What the machine and the shell keep of a submission at `now_ms`.
+    /// What the machine and the shell keep of a submission that began at `start`.
     fn freeze(
         &self,
-        now_ms: Millis,
+        start: Start,
         latch: Latch,
         fence: Fence,
         snapshot: proto::Snapshot,
@@ -154,7 +165,7 @@ impl Submitter {
         let data = snapshot.groups.iter().map(|group| group.data.clone());
         let data = data.collect();
         let bytes = freeze(&self.shared.header, &request_id, snapshot, options);
-        let after = |duration: Duration| now_ms.saturating_add(millis(duration));
+        let after = |duration: Duration| start.now_ms.saturating_add(millis(duration));
         let submission = Submission {
             request_id,
             latch,
@@ -173,8 +184,8 @@ impl Submitter {
             },
         };
         let steps = match &options.steps {
-            Some(steps) => steps.iter().map(frozen_step(now_ms)).collect(),
-            None => self.default_steps(slot, now_ms, fence.at_ms),
+            Some(steps) => steps.iter().map(frozen_step(start.now_ms)).collect(),
+            None => self.default_steps(slot, start, fence.at_ms),
         };
         let frozen = Frozen {
             bytes,
@@ -195,34 +206,35 @@ impl Submitter {
         Some(Duration::from_millis(start_ms.saturating_sub(unix_ms())))
     }
 
-    fn fence(&self, slot: u64, now_ms: Millis, options: &SubmitOptions) -> Option<Fence> {
+    fn fence(&self, slot: u64, start: Start, options: &SubmitOptions) -> Option<Fence> {
         if let Some(fence) = options.fence {
             return Some(Fence {
-                at_ms: now_ms.saturating_add(millis(fence)),
+                at_ms: start.now_ms.saturating_add(millis(fence)),
                 slot: None,
             });
         }
         let fence_unix_ms = self.slot_times?.fence_at(i64::try_from(slot).ok()?);
         let left_ms = u64::try_from(fence_unix_ms)
             .unwrap_or(0)
-            .saturating_sub(unix_ms());
+            .saturating_sub(start.unix_ms);
         Some(Fence {
-            at_ms: now_ms.saturating_add(left_ms),
+            at_ms: start.now_ms.saturating_add(left_ms),
             slot: Some(slot.saturating_add(FENCE_SLOTS)),
         })
     }
 
     /// None where the adapter has no slot times.
-    fn default_steps(&self, slot: u64, now_ms: Millis, fence_at_ms: Millis) -> Vec<FrozenStep> {
+    fn default_steps(&self, slot: u64, start: Start, fence_at_ms: Millis) -> Vec<FrozenStep> {
         let (Some(times), Ok(slot)) = (self.slot_times, i64::try_from(slot)) else {
             return Vec::new();
         };
-        let at_ms = i64::try_from(unix_ms()).unwrap_or(i64::MAX);
-        let left_ms = i64::try_from(fence_at_ms.saturating_sub(now_ms)).unwrap_or(i64::MAX);
+        let at_ms = i64::try_from(start.unix_ms).unwrap_or(i64::MAX);
+        let left_ms = fence_at_ms.saturating_sub(start.now_ms);
+        let left_ms = i64::try_from(left_ms).unwrap_or(i64::MAX);
         let steps = times.steps(slot, at_ms, at_ms.saturating_add(left_ms));
         let in_ms = |until_at_ms: i64| u64::try_from(until_at_ms - at_ms).unwrap_or(0);
         let frozen = steps.into_iter().map(|step| FrozenStep {
-            until_at_ms: now_ms.saturating_add(in_ms(step.until_at_ms)),
+            until_at_ms: start.now_ms.saturating_add(in_ms(step.until_at_ms)),
             weight: step.weight,
         });
         frozen.collect()

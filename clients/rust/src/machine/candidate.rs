@@ -201,8 +201,8 @@ impl<C: Clone, P> Candidate<C, P> {
         self.ask(Vec::new())
     }
 
-    /// A merge in flight is proved. `is_verified`: someone else than the maker of the proof has
-    /// verified it.
+    /// A merge in flight is proved. `is_verified`: the node has verified the proof, or the service says
+    /// that it has.
     pub fn proved(&mut self, request_id: &str, proof: P, is_verified: bool) -> Effects<C> {
         let mut cancel = Vec::new();
         if let Some((growing, components)) = self.ended(Some(request_id)) {

@@ -29,12 +29,14 @@ impl<P: Clone> Machine<P> {
     }
 
     /// What the request of the endpoint's next stream names. Of a try that is open now, the service
-    /// may not know yet when it answers that request.
+    /// may not know yet when it answers that request; a request whose groups have all ended is not named.
     pub(super) fn awaited(&mut self, endpoint: EndpointIndex) -> Effect<P> {
         for request in self.requests.values_mut() {
             let is_crossing = request.awaits_answer(endpoint);
+            let is_ended = request.is_ended();
             if let Some(place) = request.places.get_mut(&endpoint) {
                 place.is_crossing = is_crossing;
+                place.is_unnamed = is_ended && place.held_by.is_some();
             }
         }
         let mut requests: Vec<AwaitedRequest> = self

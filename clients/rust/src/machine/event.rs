@@ -346,10 +346,14 @@ pub enum Event<P> {
         /// Indices of the groups. `None`: all groups of the request.
         groups: Option<Vec<usize>>,
     },
-    /// The node takes its results.
+    /// The node takes its results. What it does not ask for stays.
     Take {
         /// The node's slot.
         slot: u64,
+        /// The results of these requests only. `None`: of all.
+        requests: Option<Vec<RequestId>>,
+        /// At most so many, the oldest first. `None`: all.
+        max: Option<usize>,
     },
     /// Nothing but the passing of time.
     Tick,

@@ -192,7 +192,7 @@ impl<P: Clone> Machine<P> {
     fn apply(&mut self, event: Event<P>, now_ms: Millis, effects: &mut Vec<Effect<P>>) {
         self.results.forget_past(now_ms, self.slot);
         match event {
-            Event::Ask { slot, .. } | Event::Take { slot } => self.slot = Some(slot),
+            Event::Ask { slot, .. } | Event::Take { slot, .. } => self.slot = Some(slot),
             Event::Submitted(submission) => self.submit(submission, now_ms, effects),
             Event::Accepted {
                 request_id,
@@ -249,7 +249,9 @@ impl<P: Clone> Machine<P> {
     fn answer(&mut self, answer: Answer, now_ms: Millis, effects: &mut Vec<Effect<P>>) {
         match answer {
             Answer::Nothing => {}
-            Answer::Results => self.results.take(now_ms, effects),
+            Answer::Results { requests, max } => {
+                self.results.take(requests.as_deref(), max, now_ms, effects);
+            }
             Answer::Await(endpoint) => {
                 if endpoint < self.endpoints.len() {
                     effects.push(self.awaited(endpoint));
@@ -336,7 +338,10 @@ fn is_past(fence: Fence, now_ms: Millis, slot: Option<u64>) -> bool {
 /// What step five does for an event.
 enum Answer {
     Nothing,
-    Results,
+    Results {
+        requests: Option<Vec<RequestId>>,
+        max: Option<usize>,
+    },
     Await(EndpointIndex),
     Gate {
         gates: Gates,
@@ -358,7 +363,10 @@ impl Answer {
                 latch: *latch,
                 may_replace: *may_replace,
             },
-            Event::Take { .. } => Answer::Results,
+            Event::Take { requests, max, .. } => Answer::Results {
+                requests: requests.clone(),
+                max: *max,
+            },
             Event::Opening { endpoint } => Answer::Await(*endpoint),
             _ => Answer::Nothing,
         }

@@ -47,8 +47,17 @@ impl<P: Clone> Machine<P> {
                 Some(false) if !place.is_crossing => {
                     self.doubt(number, endpoint, &service_id, effects);
                 }
+                // Its summary may have come before the stream, which does not send it again.
+                _ if place.is_unnamed => self.leave(number, endpoint),
                 _ => self.drop_later(number, now_ms, effects),
             }
+        }
+    }
+
+    /// Removes the request's place at this endpoint.
+    fn leave(&mut self, number: u64, endpoint: EndpointIndex) {
+        if let Some(request) = self.requests.get_mut(&number) {
+            request.places.remove(&endpoint);
         }
     }
 
@@ -107,6 +116,7 @@ impl<P: Clone> Machine<P> {
             held_by: None,
             ended: vec![false; groups],
             is_crossing: false,
+            is_unnamed: false,
             order,
         });
         let is_new = place.held_by.is_none();

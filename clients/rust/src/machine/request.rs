@@ -16,6 +16,8 @@ pub(super) struct Place {
     pub ended: Vec<bool>,
     /// Its try was open at the last `Opening`: a service that says unknown may not have had it yet.
     pub is_crossing: bool,
+    /// Held, and the last `Opening` did not name it: all groups of its request had ended.
+    pub is_unnamed: bool,
     /// Grows with each place of the machine: earlier places are smaller.
     pub order: u64,
 }

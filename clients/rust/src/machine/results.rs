@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use super::event::{Fence, GroupRef, Millis, Submission};
+use super::event::{Fence, GroupRef, Millis, RequestId, Submission};
 use super::{is_past, Effect, GroupResult};
 
 /// A proof that has arrived, before the node may take it.
@@ -126,14 +126,28 @@ impl<P: Clone> Results<P> {
         self.without_proof(GroupResult::Cancelled(group), submission, effects);
     }
 
-    /// Delivers what is not held back, in the order in which it came to be.
-    pub fn take(&mut self, now_ms: Millis, effects: &mut Vec<Effect<P>>) {
-        let (held, taken) = core::mem::take(&mut self.ready)
-            .into_iter()
-            .partition(|ready| ready.hold_until_ms > now_ms);
-        self.ready = held;
-        let taken: VecDeque<Ready<P>> = taken;
-        effects.extend(taken.into_iter().map(|ready| Effect::Deliver(ready.result)));
+    /// Delivers what is not held back, in the order in which it came to be: of these requests, and at
+    /// most so many.
+    pub fn take(
+        &mut self,
+        requests: Option<&[RequestId]>,
+        max: Option<usize>,
+        now_ms: Millis,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        let mut left = max.unwrap_or(usize::MAX);
+        let mut kept = VecDeque::new();
+        for ready in core::mem::take(&mut self.ready) {
+            let request_id = &ready.result.group().request_id;
+            let is_wanted = requests.is_none_or(|requests| requests.contains(request_id));
+            if left > 0 && is_wanted && ready.hold_until_ms <= now_ms {
+                left -= 1;
+                effects.push(Effect::Deliver(ready.result));
+            } else {
+                kept.push_back(ready);
+            }
+        }
+        self.ready = kept;
     }
 
     /// Rule 9: drops every proof whose fence has passed, and forgets what such proofs had.

@@ -99,6 +99,7 @@ impl<P: Clone> Machine<P> {
             held_by: None,
             ended: vec![false; groups],
             is_crossing: false,
+            is_unnamed: false,
             order,
         });
         request.resubmissions += u32::from(sending.is_resubmission);

@@ -120,6 +120,11 @@ pub fn event_of(event: &Value, names: &Names) -> Event<String> {
         },
         "take" => Event::Take {
             slot: number(event, "slot"),
+            requests: event["requestIds"].as_array().map(|ids| {
+                let ids = ids.iter().map(|id| id.as_str().unwrap().into());
+                ids.collect()
+            }),
+            max: event["max"].as_u64().map(|max| max as usize),
         },
         "tick" => Event::Tick,
         "closing" => Event::Closing,
