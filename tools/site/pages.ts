@@ -86,7 +86,8 @@ export const SECTIONS: readonly Section[] = [
       ["Figures: trees", "docs/figures/trees.md"],
       ["The schedule, judged", "docs/schedule/report.md"],
       ["The devnet", "docs/devnet/README.md"],
-      ["The devnet's report", "docs/devnet/report.md"],
+      ["The devnet's report", "docs/devnet/all/report.md"],
+      ["An earlier report, of all modes", "docs/devnet/report.md"],
     ],
   },
   {
@@ -133,6 +134,7 @@ function baseName(document: string): string {
 const NAMES: Readonly<Record<string, string>> = {
   "docs/adr/README.md": "decisions",
   "docs/devnet/report.md": "devnet-report",
+  "docs/devnet/all/report.md": "devnet-all-report",
   "docs/schedule/report.md": "schedule",
   "clients/go/README.md": "go-module",
   "clients/rust/README.md": "rust-crate",
