@@ -134,3 +134,11 @@ test("on the recorded devnet no order is ahead, and each group ends as it did th
   for (const { worth } of Object.values(measures))
     expect(measures.ours.worth).toBeGreaterThanOrEqual(worth);
 });
+
+test("on a recorded devnet with kills and partitions ours is ahead of every other order", async () => {
+  const folder = "tools/sim-report/recorded/devnet-faults";
+  const { then, measures } = await evaluate(recordedScenario(folder, 1));
+  expect(then?.length).toBeGreaterThan(300);
+  const { ours, ...others } = measures;
+  for (const { worth } of Object.values(others)) expect(ours.worth).toBeGreaterThan(worth);
+});

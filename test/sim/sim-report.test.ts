@@ -280,7 +280,10 @@ test("the command line chooses work by name and budget, and says what is wrong",
   expect(readArguments(["--help"])).toMatchObject({ print: expect.stringContaining("--strict") });
   const whole = readArguments([]);
   expect(whole).toMatchObject({ out: "docs/schedule", scenarios: 2 });
-  expect("recorded" in whole && whole.recorded).toEqual(["tools/sim-report/recorded/devnet"]);
+  expect("recorded" in whole && whole.recorded).toEqual([
+    "tools/sim-report/recorded/devnet",
+    "tools/sim-report/recorded/devnet-faults",
+  ]);
   expect(args.recorded).toEqual([]);
   const wrong = [
     ["--seed", "x"],
