@@ -1,7 +1,7 @@
 /** One grpc-js channel to one address, set up for a node's tick: it reconnects fast. */
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import { Client } from "@grpc/grpc-js";
-import { PlainCredentials } from "./plain-credentials.js";
+import { PlainCredentials } from "./socket-credentials.js";
 import { parseServerAddress } from "./server-address.js";
 import { tlsCredentials } from "./tls-credentials.js";
 import type { TlsOptions } from "./tls-credentials.js";

@@ -4,8 +4,8 @@ import { isIP } from "node:net";
 import type { Socket } from "node:net";
 import { checkServerIdentity, connect, createSecureContext, rootCertificates } from "node:tls";
 import type { SecureContext } from "node:tls";
-import { CallCredentials, ChannelCredentials } from "@grpc/grpc-js";
-import { SilentSockets } from "./silent-sockets.js";
+import type { ChannelCredentials } from "@grpc/grpc-js";
+import { SocketCredentials } from "./socket-credentials.js";
 
 /** Far above any list of certificates. */
 const FILE_BYTES_MAX = 1024 * 1024;
@@ -66,7 +66,7 @@ function contextOf({ ca, cert, key }: Contents): SecureContext {
  * grpc-js's own credentials give an IP address as the server's name, which RFC 6066 forbids and
  * Node.js warns of.
  */
-class FileCredentials extends ChannelCredentials {
+class FileCredentials extends SocketCredentials {
   constructor(
     private readonly options: TlsOptions,
     private readonly host: string,
@@ -79,26 +79,9 @@ class FileCredentials extends ChannelCredentials {
     return true;
   }
 
-  override _equals(other: ChannelCredentials): boolean {
-    return this === other;
-  }
-
-  override _createSecureConnector(
-    ...[, , callCredentials]: Parameters<ChannelCredentials["_createSecureConnector"]>
-  ): ReturnType<ChannelCredentials["_createSecureConnector"]> {
-    const sockets = new SilentSockets();
-    return {
-      connect: async (socket) => {
-        this.readAgain();
-        sockets.note(socket);
-        const secured = await this.shake(socket);
-        sockets.note(socket);
-        return { socket: secured, secure: true };
-      },
-      waitForReady: () => Promise.resolve(),
-      getCallCredentials: () => callCredentials ?? CallCredentials.createEmpty(),
-      destroy: () => sockets.destroy(),
-    };
+  protected override over(socket: Socket): Promise<Socket> {
+    this.readAgain();
+    return this.shake(socket);
   }
 
   /** Keeps the files that were read last when the present ones cannot be used. */

@@ -8,6 +8,9 @@ import { link, open, rename, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 
+/** The numbers of the files that are being written. */
+const writing = new Set<number>();
+
 export interface WriteOptions {
   /** Permission bits, whatever the umask. Default: 0666 less the umask. */
   mode?: number;
@@ -67,9 +70,6 @@ async function throughTemporary(
   }
   await syncFolder(folder);
 }
-
-/** The numbers of the files that are being written. */
-const writing = new Set<number>();
 
 function firstFree(): number {
   let nth = 0;

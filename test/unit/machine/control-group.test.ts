@@ -71,7 +71,7 @@ describe("the memory limit", () => {
     expect(memoryLimit(kernel(none)).bytes).toBeUndefined();
   });
 
-  test("counts as read where a group says that there is none", () => {
+  test("is read, too, of a group without one", () => {
     const none = { "/proc/self/cgroup": "0::/unit\n", "/sys/fs/cgroup/unit/memory.max": "max\n" };
     expect(memoryLimit(kernel(none))).toEqual({ isRead: true });
     expect(memoryLimit(kernel({}))).toEqual({ isRead: false });

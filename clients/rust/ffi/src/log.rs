@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn each_problem_is_told_until_the_adapter_is_closed() {
+    fn each_problem_is_logged_until_the_adapter_is_closed() {
         let texts = Mutex::new(Vec::<String>::new());
         let closed = Closed::default();
         let context = (&raw const texts).cast_mut().cast();
@@ -82,9 +82,9 @@ mod tests {
         log(problem("no\0key"));
         closed.close();
         log(problem("late"));
-        let told = texts.into_inner().unwrap();
+        let logged = texts.into_inner().unwrap();
         let text = "service refuses this node's calls: no key";
-        assert_eq!(told, [text, text]);
+        assert_eq!(logged, [text, text]);
     }
 
     #[test]
