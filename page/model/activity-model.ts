@@ -126,6 +126,8 @@ export class ActivityModel {
         return this.endGroup(activity);
       case "lane":
         return this.takeLane(activity);
+      case "other":
+        return;
     }
   }
 

@@ -56,7 +56,9 @@ export type Event =
       /** Undefined while the inputs are verified, and without work. */
       proof: Size | undefined;
       cause: string;
-    };
+    }
+  /** Not drawn, or of a kind that this version does not know. It has its number all the same. */
+  | { kind: "other" };
 
 export type Activity = Event & { atMs: number };
 
@@ -112,6 +114,7 @@ export interface Answer {
   detail: string;
   isRecorded: boolean;
   missed: number;
+  /** As many as the service sent: it numbers all of them. */
   activities: Activity[];
   groupsWaiting: number;
   /** Every device; undefined while activities are still to come. */
@@ -152,7 +155,7 @@ export function answerOf(json: unknown): Answer {
     detail: text(status["detail"]),
     isRecorded: from["recorded"] === true,
     missed: number(from["missed"]),
-    activities: list(from["activities"]).flatMap(activityOf),
+    activities: list(from["activities"]).map(activityOf),
     groupsWaiting: number(from["groupsWaiting"]),
     // A service or recording of an older version does not say `complete`.
     devices: from["complete"] === true || devices.length > 0 ? devices : undefined,
@@ -206,14 +209,13 @@ function costOf(json: unknown): Cost {
   };
 }
 
-/** An empty list for a kind that this version does not know. */
-function activityOf(json: unknown): Activity[] {
+function activityOf(json: unknown): Activity {
   const from = fields(json);
   const atMs = number(from["atMs"]);
   for (const [kind, read] of Object.entries(readers)) {
-    if (from[kind] !== undefined) return [{ atMs, ...read(fields(from[kind])) }];
+    if (from[kind] !== undefined) return { atMs, ...read(fields(from[kind])) };
   }
-  return [];
+  return { atMs, kind: "other" };
 }
 
 const readers: Readonly<Record<string, (from: Fields) => Event>> = {

@@ -166,6 +166,23 @@ test("what a new stream of the same run sends again is taken once, and gaps are 
   expect([model.skips.length, model.missed]).toEqual([3, 5]);
 });
 
+test("what is not drawn has its number too: nothing is taken twice, and no gap is counted", () => {
+  const skipped = { atMs: 1600, skipped: { slot: "8", reason: "SKIP_REASON_IN_FLIGHT" } };
+  const delivered = { atMs: 1500, delivered: { sessionId: "s" } };
+  const ofLaterVersion = { atMs: 1550, invented: {} };
+  const sent = [...tree, delivered, ofLaterVersion, skipped];
+  take(1700, sent);
+  model.streamBegins();
+  take(1800, sent);
+  expect([barsOf("b").length, model.skips.length]).toEqual([2, 1]);
+  model.streamBegins();
+  take(1900, [skipped], { missed: String(sent.length - 1) });
+  expect([model.skips.length, model.missed]).toEqual([1, 0]);
+  model.streamBegins();
+  take(2000, [skipped], { missed: String(sent.length) });
+  expect([model.skips.length, model.missed]).toEqual([2, 0]);
+});
+
 test("another run begins anew", () => {
   take(1400, tree, { missed: "7" });
   model.streamBegins();
