@@ -6,6 +6,7 @@
 import { assertNever } from "../errors.js";
 import type { Clock } from "../clock.js";
 import type { Logger } from "../log/log.js";
+import type { DeviceDuty } from "../metrics/device-metrics.js";
 import type { Metrics } from "../metrics/metrics.js";
 import type { Prover } from "../prover/prover.js";
 import { foldLimitsOf, noFoldLimits, withLeafRawsMax } from "../work/fold-limits.js";
@@ -55,6 +56,8 @@ export class Lane {
   private attempt: LaneAttempt | undefined;
   private description: ProverDescription | null = null;
   private announcements = 0;
+  /** Until when the device's time is counted, on the clock `awake`. */
+  private countedToMs: number;
 
   constructor(
     readonly device: Device,
@@ -63,6 +66,7 @@ export class Lane {
   ) {
     const { clock, log, metrics } = modules;
     this.awake = new AwakeClock(clock);
+    this.countedToMs = this.awake.nowMs();
     this.costs = new LearnedCosts(device, { clock, log, awake: this.awake });
     const { costs } = this;
     this.refresher = new Refresher(options, { clock, metrics, costs });
@@ -133,6 +137,7 @@ export class Lane {
   private step(event: LaneEvent): void {
     const { isDrained: wasDrained } = this.machine;
     const nowMs = this.awake.nowMs();
+    this.countTime(nowMs);
     const { state, effects } = transitionLane(this.machine, event, nowMs, this.options);
     this.machine = state;
     this.noteGap(state);
@@ -203,10 +208,19 @@ export class Lane {
     this.step({ kind: "ended", attempt: number, residentBytes, isWedged });
   }
 
+  /** Counts the time since the event before, in which the state was what it is until this one. */
+  private countTime(nowMs: number): void {
+    const state = dutyOf(this.machine);
+    const ms = Math.max(0, nowMs - this.countedToMs);
+    this.countedToMs = nowMs;
+    if (state === undefined) return;
+    this.modules.metrics.deviceSeconds.inc({ device: this.device.id, state }, ms / 1000);
+  }
+
   /** The lane waits for work while it is idle; a wait that ends with an attempt is a gap. */
-  private noteGap({ phase: { kind }, isDrained }: LaneState): void {
-    const isWaiting = (kind === "idle" || kind === "refreshing") && !isDrained;
-    this.refresher.note(isWaiting, kind === "proving" || kind === "handing_over");
+  private noteGap(state: LaneState): void {
+    const duty = dutyOf(state);
+    this.refresher.note(duty === "idle", duty === "proving");
   }
 
   private async refresh(): Promise<void> {
@@ -356,4 +370,10 @@ export class Lane {
     });
     this.slots.updateMetrics(this.machine);
   }
+}
+
+/** What the lane does for its schedule; undefined while it can do nothing. */
+function dutyOf({ phase: { kind }, isDrained }: LaneState): DeviceDuty | undefined {
+  if (kind === "proving" || kind === "handing_over") return "proving";
+  return (kind === "idle" || kind === "refreshing") && !isDrained ? "idle" : undefined;
 }

@@ -6,12 +6,12 @@ import { Registry } from "prom-client";
 import { AdminService } from "../../proto/gen/lean/aggregator/admin/v1/admin_pb.js";
 import { AggregatorService } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { mergeForms } from "../../proto/merge-form.js";
+import { deviceDuties, deviceMetrics, laneRoles } from "./device-metrics.js";
 import { AT_RUN_TIME, createFromTable } from "./metric-table.js";
 import type { MetricTable } from "./metric-table.js";
 import {
   callCodes,
   deniedReasons,
-  endCauses,
   groupReasons,
   outcomeStatuses,
   quotaNames,
@@ -26,8 +26,6 @@ import { slotSteps, voteSeries, voteSteps } from "./vote-labels.js";
 const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
 /** A proof verifies in 20 to 100 ms; after 2 s its prover is treated as hung. */
 const VERIFY_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2];
-/** Closest together around 1: a few percent decide whether a proof meets its deadline. */
-const COST_RATIOS = [0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.4, 2, 4];
 
 /** A submission takes about 1 ms; a call may wait for 60 s. */
 const CALL_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 4, 16, 64];
@@ -311,57 +309,6 @@ const callers = {
   },
 } as const satisfies MetricTable;
 
-const laneRoles = ["active", "standby"] as const;
-
-/** The metrics of devices and their provers. @param device the ids of all devices */
-const devices = (device: readonly string[]) =>
-  ({
-    proverReady: {
-      kind: "gauge",
-      name: "prover_ready",
-      help: "1 while the prover of this role is set up, else 0",
-      labels: { device, role: laneRoles },
-    },
-    proverResidentBytes: {
-      kind: "gauge",
-      name: "prover_resident_bytes",
-      help: "Resident memory of the prover of this role, as it last reported it",
-      labels: { device, role: laneRoles },
-    },
-    proverPeakBytes: {
-      kind: "gauge",
-      name: "prover_peak_bytes",
-      help: "Peak resident memory of the prover in the last proof; 0 before the first",
-      labels: { device },
-    },
-    deviceInfo: {
-      kind: "gauge",
-      name: "device_info",
-      help: "1, with what the device proves: its scheme and revision",
-      labels: { device: AT_RUN_TIME, scheme: AT_RUN_TIME, revision: AT_RUN_TIME },
-      start: "absent",
-    },
-    deviceDrained: {
-      kind: "gauge",
-      name: "device_drained",
-      help: "1 while the operator keeps new work from the device, else 0; a service has those of its lane hosts too",
-      labels: { device },
-    },
-    costModelRatio: {
-      kind: "histogram",
-      name: "cost_model_ratio",
-      help: "Time of an undisturbed proof divided by the time predicted for its shape",
-      labels: { device },
-      buckets: COST_RATIOS,
-    },
-    proverRestarts: {
-      kind: "counter",
-      name: "prover_restarts_total",
-      help: "Prover processes that ended or did not start, by cause",
-      labels: { cause: endCauses },
-    },
-  }) as const satisfies MetricTable;
-
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /** @param deviceIds every device of the service, the values of the label `device` */
@@ -374,7 +321,7 @@ export function createMetrics(deviceIds: readonly string[] = []) {
     ...upgradeMetrics,
     ...proofs,
     ...callers,
-    ...devices(deviceIds),
+    ...deviceMetrics(deviceIds),
   };
   return { registry, ...createFromTable(registry, table) };
 }
@@ -384,6 +331,7 @@ export function removeDevice(metrics: Metrics, device: string): void {
   metrics.deviceDrained.remove({ device });
   metrics.proverPeakBytes.remove({ device });
   metrics.costModelRatio.remove({ device });
+  for (const state of deviceDuties) metrics.deviceSeconds.remove({ device, state });
   for (const role of laneRoles) {
     metrics.proverReady.remove({ device, role });
     metrics.proverResidentBytes.remove({ device, role });

@@ -9,7 +9,7 @@ export const METRICS_DOCUMENT = "docs/operate/metrics.md";
 
 const INTRO = `# Metrics
 
-<!-- Written by \`make metrics-doc\`. Change server/metrics/metrics.ts, server/net/metrics.ts,
+<!-- Written by \`make metrics-doc\`. Change server/metrics/metrics.ts, server/metrics/device-metrics.ts, server/net/metrics.ts,
 server/fleet/door/door-metrics.ts, server/fleet/host/host-metrics.ts,
 client/adapter/metrics.ts or tools/metrics/metrics-doc.ts instead. -->
 

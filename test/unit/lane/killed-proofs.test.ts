@@ -4,6 +4,7 @@ import { concat } from "../../../server/bytes.js";
 import { Lane } from "../../../server/lane/lane.js";
 import type { Assignment, FromLane } from "../../../server/lane/lane-messages.js";
 import { createLog } from "../../../server/log/log.js";
+import { totalOf } from "../../../server/metrics/metric-table.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
 import { fakeSignature, startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Prover } from "../../../server/prover/prover.js";
@@ -16,7 +17,6 @@ const root = new Uint8Array(32).fill(8);
 const validators = Array.from({ length: 128 }, (_, at) => at);
 const keyOf = (validator: number) => new Uint8Array(32).fill(validator + 1);
 const clock = new VirtualClock();
-const heard: FromLane[] = [];
 
 async function run(ms: number): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
@@ -49,17 +49,26 @@ function assignmentOf(nowMs: number): Assignment {
   };
 }
 
-// Each kill sets a standby up, beside which the next proof runs: those have to teach too.
-test("and proves smaller parts in time, though each of them runs beside a set-up", async () => {
+/** A lane whose prover and standby are set up. */
+async function openLane() {
+  const heard: FromLane[] = [];
   const options = { standbyBytesMax: Infinity, residentBytesMax: Infinity, refreshShare: 0 };
-  const modules = { clock, log: createLog("silent"), metrics: createMetrics(["cpu"]) };
+  const metrics = createMetrics(["cpu"]);
+  const modules = { clock, log: createLog("silent"), metrics };
   const emit = (message: FromLane) => heard.push(message);
   const lane = new Lane({ id: "cpu", startProver }, options, { ...modules, emit });
   lane.open();
   await run(20_000);
+  const lease = () => heard.findLast((each) => each.kind === "announce")?.lease ?? 0;
+  return { lane, heard, metrics, lease };
+}
+
+// Each kill sets a standby up, beside which the next proof runs: those have to teach too.
+test("and proves smaller parts in time, though each of them runs beside a set-up", async () => {
+  const opened = await openLane();
+  const { lane, heard } = opened;
   for (let attempt = 1; attempt <= 10; attempt++) {
-    const announced = heard.findLast((each) => each.kind === "announce");
-    const lease = announced?.lease ?? 0;
+    const lease = opened.lease();
     lane.receive({ kind: "assign", lease, attempt, assignment: assignmentOf(clock.nowMs()) });
     await run(FENCE_MS);
     lane.receive({ kind: "kill", lease, attempt, reason: "fence" });
@@ -70,4 +79,29 @@ test("and proves smaller parts in time, though each of them runs beside a set-up
   );
   expect(proved).toContain(10);
   expect(proved.length).toBeGreaterThan(5);
+  await lane.close();
+});
+
+test("the time of a killed proof is busy, and that of a drained device is not idle", async () => {
+  const opened = await openLane();
+  const { lane, metrics } = opened;
+  const seconds = (state: string) => totalOf(metrics.deviceSeconds, { device: "cpu", state });
+  const lease = opened.lease();
+  lane.receive({ kind: "assign", lease, attempt: 1, assignment: assignmentOf(clock.nowMs()) });
+  await run(400);
+  expect(lane.phase.kind).toBe("proving");
+  lane.receive({ kind: "kill", lease, attempt: 1, reason: "fence" });
+  while (lane.phase.kind !== "idle") await run(50);
+  expect(await totalOf(metrics.proofs)).toBe(0);
+  expect(await seconds("proving")).toBeCloseTo(0.4);
+  const before = await seconds("idle");
+  await run(10_000);
+  // Counted at each beat, twice a second.
+  expect(Math.abs((await seconds("idle")) - before - 10)).toBeLessThanOrEqual(0.5);
+  lane.receive({ kind: "command", number: 1, command: { kind: "drain", isDrained: true } });
+  const drained = await seconds("idle");
+  await run(10_000);
+  expect(await seconds("idle")).toBe(drained);
+  expect(await seconds("proving")).toBeCloseTo(0.4);
+  await lane.close();
 });

@@ -50,6 +50,7 @@ test("every combination of label values exists from the start, devices included"
   expect(text).toContain('_connections_cut_total{listener="probes",cause="settings"} 0\n');
   expect(text).toContain('_calls_total{method="SubmitSnapshot",code="internal"} 0\n');
   expect(text).toContain('_cost_model_ratio_count{device="gpu0"} 0\n');
+  expect(text).toContain('_device_seconds_total{device="gpu0",state="idle"} 0\n');
   expect(text).toContain("_policy_last_reload_successful 1\n");
   expect(text).not.toContain("certificate_expiry_timestamp_seconds{");
 });
