@@ -138,6 +138,15 @@ describe.skipIf(missingTools !== undefined)(`selectors${missingTools ?? ""}`, ()
     );
     expect(certificate?.spec?.["dnsNames"]).toEqual(expect.arrayContaining(annotated));
   });
+
+  test("pods of one name in two namespaces are two instances to Prometheus", async () => {
+    const { file = "" } = valueSets.find(({ name }) => name === "cert-manager") ?? {};
+    const { resources } = await mustRender({ values: file });
+    const monitors = resources.filter(({ kind }) => kind === "ServiceMonitor");
+    const sourceLabels = ["__meta_kubernetes_namespace", "__meta_kubernetes_pod_name"];
+    const relabelings = [{ sourceLabels, separator: "/", targetLabel: "instance" }];
+    expect(monitors.map(({ spec }) => spec)).toMatchObject([{ endpoints: [{ relabelings }] }]);
+  });
 });
 
 /** The ports that the target's policies open to pods with these labels. */
