@@ -205,7 +205,7 @@ export const limits = {
   calibrationBytesMax: 24 * 1024 * 1024,
   /** Records that wait to be written; one that finds no room is left out of the recording. */
   recordPendingBytesMax: 64 * 1024 * 1024,
-  /** Slots that wait for their fence to be counted; one that finds no room is not. */
+  /** Slots that wait to be counted, for their fence or a session; one that finds no room is not. */
   slotsCountedMax: 16_384,
   /** The same of one node; as many slots of 2 s as the longest fence is away. */
   slotsCountedOfNodeMax: 64,

@@ -174,8 +174,7 @@ export class Sessions {
     const name = `${this.options.instance}/${order}`;
     const id = createHash("sha256").update(name).digest("hex").slice(0, 16);
     const identity = { sessionId: id, requestId: submission.requestId || freeId(node, id) };
-    const times = { receivedAtMs, fenceAtMs, accepted };
-    const what = { nodeEpoch, contentDigest, groups: groups.length };
+    const asked = { nodeEpoch, contentDigest, receivedAtMs, fenceAtMs, accepted };
     const session: Session = {
       id,
       order,
@@ -183,7 +182,7 @@ export class Sessions {
       prover,
       system: proofSystemOf(prover),
       node,
-      request: node.add({ ...identity, ...times, ...what }),
+      request: node.add({ ...identity, ...asked, groups: groups.length }),
       state: { deadlineAtMs, fenceAtMs, groups: groups.map(() => queuedGroup) },
       cameToIdle,
       startedAtMs: new Map(),
@@ -207,6 +206,7 @@ export class Sessions {
       clock.at(deadlineAtMs, () => this.step(session, { kind: "deadline" })),
       clock.at(fenceAtMs, () => this.step(session, { kind: "fence" })),
     );
+    this.modules.slots.opened(submission);
     logAccepted(this.modules.log, session);
     this.modules.activity?.add(acceptedActivity(session, clock.nowMs()));
     return session;

@@ -56,6 +56,54 @@ test("a slot has the earliest proof of all that its node asked for, counted at t
   expect(counted).toEqual(["2"]);
 });
 
+test("a slot is counted once, also where its sessions end on both sides of a fence", () => {
+  const { slots, counted } = counting();
+  const first = ended(undefined, ["not_started: deadline"]);
+  const second = ended(2, [], { fenceAtMs: 1900 });
+  slots.opened(first.submission);
+  slots.opened(second.submission);
+  slots.ended(first);
+  slots.expire(900);
+  expect(counted).toEqual([]);
+  slots.ended(second);
+  slots.expire(1899);
+  expect(counted).toEqual([]);
+  slots.expire(1900);
+  slots.expire(9000);
+  expect(counted).toEqual(["3"]);
+});
+
+test("of two sessions with one fence, the slot waits for the one that ends later", () => {
+  const { slots, counted } = counting();
+  const [first, second] = [ended(undefined, ["stopped: fence"]), ended(1)];
+  for (const { submission } of [first, second]) slots.opened(submission);
+  slots.ended(first);
+  slots.expire(900);
+  slots.ended(second);
+  slots.expire(901);
+  expect(counted).toEqual(["2"]);
+});
+
+test("a session that its node cancels holds its slot up until then, and takes no place after", () => {
+  const { slots, counted } = counting();
+  const [proved, cancelled] = [ended(0), ended(undefined, ["stopped: cancelled"])];
+  for (const { submission } of [proved, cancelled]) slots.opened(submission);
+  slots.ended(proved);
+  slots.expire(900);
+  expect(counted).toEqual([]);
+  slots.ended(cancelled);
+  slots.expire(901);
+  expect(counted).toEqual(["1"]);
+  for (let slot = 2n; slot < 300n; slot++) {
+    const each = ended(undefined, ["stopped: cancelled"], { slot });
+    slots.opened(each.submission);
+    slots.ended(each);
+  }
+  slots.skipped(submissionOf({ slot: 300n }));
+  slots.expire(902);
+  expect(counted).toEqual(["1", "never"]);
+});
+
 test("a proof after the last step before the fence is late; none at all is never", () => {
   const { slots, counted } = counting();
   slots.ended(ended(2));
