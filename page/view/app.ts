@@ -1,13 +1,14 @@
 /** The live page: reads the stream into the model, draws it a few times a second, and takes keys. */
 import { ActivityModel, barOf } from "../model/activity-model.js";
 import type { Answer } from "../model/answer.js";
+import type { CostAxis } from "../model/cost-curves.js";
+import { costCurves } from "../model/cost-curves.js";
 import { describeGroup, describeLane } from "../model/describe.js";
 import { msText, systemOf, systemsOf, words } from "../model/figures.js";
 import { Playback } from "../model/playback.js";
 import { drawDevices, drawFigures, drawLosses, drawNodes, item, legendItems } from "./cards.js";
 import { ShownTime, SPANS_MS } from "./clock.js";
-import type { CostAxis } from "./costs-chart.js";
-import { axisNames, drawCosts } from "./costs-chart.js";
+import { axisNames, drawCosts, lookOfCurve, rateText } from "./costs-chart.js";
 import { byId, html, isHeld, setText, svg } from "./dom.js";
 import { Player } from "./player.js";
 import { Selection } from "./pointer.js";
@@ -228,11 +229,11 @@ class App {
   private drawCosts(): void {
     const devices = [...this.model.costs.keys()].sort().slice(0, 6);
     drawCosts(svgOf("costs"), this.model, this.axis, devices);
-    const swatch = (at: number) =>
-      svg("rect", { class: `swatch series-${at}`, x: 0, y: 3, width: 18, height: 5 });
-    byId("cost-legend").replaceChildren(
-      ...devices.map((name, at) => item(this.titleOf(name), swatch(at))),
-    );
+    const legend = costCurves(this.model, this.axis, devices).map((curve) => {
+      const line = { class: `cost-line ${lookOfCurve(curve)}`, x1: 0, x2: 18, y1: 5.5, y2: 5.5 };
+      return item(this.titleOf(curve.device) + rateText(curve), svg("line", line));
+    });
+    byId("cost-legend").replaceChildren(...legend);
   }
 
   /** The device's name, and its proof system where several are. */

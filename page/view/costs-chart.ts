@@ -4,6 +4,8 @@
  */
 import type { ActivityModel } from "../model/activity-model.js";
 import type { Cost } from "../model/answer.js";
+import type { CostAxis, CostCurve } from "../model/cost-curves.js";
+import { costCurves } from "../model/cost-curves.js";
 import { msText } from "../model/figures.js";
 import { svg } from "./dom.js";
 
@@ -11,17 +13,20 @@ const [WIDTH, HEIGHT] = [520, 260];
 const [LEFT, RIGHT, TOP, BOTTOM] = [58, 12, 12, 34];
 
 /** What the horizontal axis counts. */
-export type CostAxis = "raws" | "children" | "messages";
 export const axisNames: Readonly<Record<CostAxis, string>> = {
   raws: "raw signatures, no children",
   children: "children, no raw signatures",
   messages: "messages of a merge",
 };
 
-const isOn = (axis: CostAxis, { raws, children, messages, kind }: Cost) => {
-  if (axis === "messages") return kind === "merge";
-  return kind !== "merge" && messages <= 1 && (axis === "raws" ? children === 0 : raws === 0);
-};
+/** How the lines of a device's rates differ: there are so many kinds of line. */
+const LINES = 3;
+/** The class of a curve: its device has a colour, and its rate a kind of line. */
+export const lookOfCurve = ({ series, nth }: CostCurve) =>
+  `series-${series % 6} rate-${nth % LINES}`;
+/** What a legend calls a rate; empty where the device has one alone. */
+export const rateText = ({ logInvRate }: CostCurve) =>
+  logInvRate === undefined ? "" : ` · log_inv_rate ${logInvRate}`;
 
 /** Logarithmic in both directions: costs and sizes span three orders of magnitude. */
 class Scales {
@@ -68,12 +73,7 @@ export function drawCosts(
   axis: CostAxis,
   devices: readonly string[],
 ): void {
-  const curves = devices.map((device) => ({
-    device,
-    costs: (model.costs.get(device) ?? [])
-      .filter((cost) => isOn(axis, cost))
-      .sort((a, b) => a[axis] - b[axis]),
-  }));
+  const curves = costCurves(model, axis, devices);
   const all = curves.flatMap(({ costs }) => costs);
   element.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   const caption = { class: "tick", x: (LEFT + WIDTH) / 2, y: HEIGHT - 4, "text-anchor": "middle" };
@@ -81,7 +81,7 @@ export function drawCosts(
   if (all.length > 0) {
     const scales = scalesOf(all, axis);
     children.push(...scales.axes());
-    curves.forEach(({ costs }, at) => children.push(...curve(costs, axis, scales, at % 6)));
+    for (const each of curves) children.push(...drawCurve(each, axis, scales));
     children.push(...dots(model, axis, devices, scales));
   } else {
     const text = { class: "more", x: (LEFT + WIDTH) / 2, y: HEIGHT / 2, "text-anchor": "middle" };
@@ -100,22 +100,24 @@ function scalesOf(all: readonly Cost[], axis: CostAxis): Scales {
   return new Scales([Math.min(...sizes), Math.max(...sizes)], [least, most]);
 }
 
-function curve(costs: readonly Cost[], axis: CostAxis, scales: Scales, nth: number): Element[] {
+function drawCurve(curve: CostCurve, axis: CostAxis, scales: Scales): Element[] {
+  const { costs } = curve;
+  const look = lookOfCurve(curve);
   const place = (cost: Cost, ms: number) => `${scales.x(cost[axis])},${scales.y(ms)}`;
   const upper = costs.map((cost) => place(cost, cost.highMs));
   const lower = costs.map((cost) => place(cost, cost.lowMs)).reverse();
   const median = costs.map((cost) => place(cost, cost.ms)).join(" ");
   return [
-    svg("polygon", { class: `cost-band series-${nth}`, points: [...upper, ...lower].join(" ") }),
-    svg("polyline", { class: `cost-line series-${nth}`, points: median }),
+    svg("polygon", { class: `cost-band ${look}`, points: [...upper, ...lower].join(" ") }),
+    svg("polyline", { class: `cost-line ${look}`, points: median }),
     ...costs.map((cost) => {
       const dot = {
-        class: `cost-point series-${nth}`,
+        class: `cost-point ${look}`,
         cx: scales.x(cost[axis]),
         cy: scales.y(cost.ms),
       };
       const text =
-        `${cost[axis]} ${axis}: ${msText(cost.ms)}, ` +
+        `${cost[axis]} ${axis}${rateText(curve)}: ${msText(cost.ms)}, ` +
         `most likely ${msText(cost.lowMs)} to ${msText(cost.highMs)}`;
       return svg("circle", { ...dot, r: 2.5 }, svg("title", {}, text));
     }),

@@ -34,7 +34,7 @@ const minute = {
   devices: [
     {
       status: { deviceId: "a", state: "DEVICE_STATE_IDLE" },
-      learnedCosts: [{ kind: "PROOF_KIND_FOLD", rawSignatures: 1, proveMs: 5 }],
+      learnedCosts: [{ kind: "PROOF_KIND_AGGREGATE", rawSignatures: 1, proveMs: 5 }],
     },
   ],
   nodes: [{ nodeId: "beam", usedMs: 5 }],
@@ -55,6 +55,24 @@ seen("the last minute ends now, and a device that goes is shown no more", async 
     feed([{ ...minute, nowMs: NOW_MS + 1000, devices: [] }]);
     await page.locator("#devices").getByText("No device").waitFor();
     expect(await page.locator("#cost-legend li").count()).toBe(0);
+    expect(complaints).toEqual([]);
+  } finally {
+    await close();
+  }
+});
+
+seen("a device with costs at two rates has two curves, named in the legend", async () => {
+  if (browser === undefined) return;
+  const { page, feed, complaints, close } = await openFedPage(browser);
+  const sizes = [1, 2, 4].map((rawSignatures) => ({ rawSignatures, proveMs: 5 * rawSignatures }));
+  const low = sizes.map((each) => ({ ...each, kind: "PROOF_KIND_AGGREGATE" }));
+  const learnedCosts = [...low, ...low.map((each) => ({ ...each, logInvRate: 2 }))];
+  try {
+    feed([{ ...minute, devices: [{ status: { deviceId: "a" }, learnedCosts }] }]);
+    await page.locator("#cost-legend").getByText("a · log_inv_rate 2", { exact: true }).waitFor();
+    const legend = await page.locator("#cost-legend li").allTextContents();
+    expect(legend).toEqual(["a · log_inv_rate 0", "a · log_inv_rate 2"]);
+    expect(await page.locator("#costs polyline.cost-line").count()).toBe(2);
     expect(complaints).toEqual([]);
   } finally {
     await close();

@@ -2,6 +2,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { ActivityModel } from "../../../page/model/activity-model.js";
 import { answerOf } from "../../../page/model/answer.js";
+import { costCurves } from "../../../page/model/cost-curves.js";
 import { describeGroup, describeLane } from "../../../page/model/describe.js";
 import { busyMean, figuresTime, jobKind, systemsOf } from "../../../page/model/figures.js";
 import { relatedTo } from "../../../page/model/related.js";
@@ -263,6 +264,31 @@ test("a job of an attempt that is not known is left out", () => {
   take(1100, [job(9, 10, "a", 1000), proving("a", 10, { rawSignatures: 1 }, 1010)]);
   expect(groupKeys("a")).toEqual([[]]);
   expect(describeLane(barsOf("a")[0] ?? never(), model, 1100)).toContain("attempt 10");
+});
+
+test("each rate of a device has a curve of its own, in order of size, and one alone has no name", () => {
+  const cost = (rawSignatures: number, proveMs: number, more: object = {}) => ({
+    ...{ kind: "PROOF_KIND_AGGREGATE", rawSignatures, messages: 1, proveMs },
+    ...more,
+  });
+  const two = [cost(1, 50, { logInvRate: 2 }), cost(4, 80, { logInvRate: 2 })];
+  const merge = { kind: "PROOF_KIND_MERGE", children: 2, messages: 2, proveMs: 900 };
+  const device = (deviceId: string, learnedCosts: object[]) => ({
+    status: { deviceId },
+    learnedCosts,
+  });
+  const ofFirst = [cost(4, 20), cost(1, 10), ...two, merge];
+  take(1000, [], { devices: [device("a", ofFirst), device("b", [cost(1, 7)])] });
+  const curves = costCurves(model, "raws", ["a", "b", "gone"]);
+  expect(curves.map(({ series, nth, logInvRate }) => [series, nth, logInvRate])).toEqual([
+    [0, 0, 0],
+    [0, 1, 2],
+    [1, 0, undefined],
+    [2, 0, undefined],
+  ]);
+  const sizes = curves.map(({ costs }) => costs.map(({ raws, ms }) => `${raws}: ${ms}`).join());
+  expect(sizes).toEqual(["1: 10,4: 20", "1: 50,4: 80", "1: 7", ""]);
+  expect(costCurves(model, "messages", ["a"]).map(({ costs }) => costs.length)).toEqual([1]);
 });
 
 function never(): never {
