@@ -30,8 +30,6 @@ export interface LaneBar {
   proof: Size | undefined;
   /** Undefined while it goes on. */
   endAtMs: number | undefined;
-  /** True when the prover was killed over it: its duration is not that of a whole proof. */
-  isKilled: boolean;
   readonly cause: string;
 }
 
@@ -180,21 +178,11 @@ export class ActivityModel {
       this.noteProof(job, atMs, proof);
       return;
     }
-    if (goesOn) {
-      last.endAtMs = atMs;
-      last.isKilled = state === "stopping";
-    }
+    if (goesOn) last.endAtMs = atMs;
     if (state === "idle" || state === "unspecified") return;
     const key = `${device}#${++this.bars}`;
     const proofAtMs = proof === undefined ? undefined : atMs;
-    const work = {
-      job,
-      startAtMs: atMs,
-      proofAtMs,
-      proof,
-      endAtMs: undefined,
-      isKilled: false,
-    };
+    const work = { job, startAtMs: atMs, proofAtMs, proof, endAtMs: undefined };
     bars.push({ key, device, state, cause, ...work });
     this.noteProof(job, atMs, proof);
   }

@@ -159,6 +159,21 @@ export function jobKind(bar: LaneBar, model: ActivityModel): "merge" | "leaf" | 
   return bar.proof.children > 0 ? "fold" : "leaf";
 }
 
+/**
+ * How long the lane's proof took, in milliseconds, without the verification of inputs and proof. Undefined
+ * when no proof came of it, and for a job of a tree, whose outcome has the time of the whole tree.
+ */
+export function proofMsOf(bar: LaneBar, model: ActivityModel): number | undefined {
+  const attempt = model.attemptOf(bar);
+  if (attempt === undefined || attempt.jobs.length > 0) return undefined;
+  for (const { attempts, end } of attempt.groups) {
+    if (end === undefined || attempts.at(-1) !== attempt.number) continue;
+    const isProved = end.status === "proved" || end.status === "proved_late";
+    if (isProved && end.proveMs > 0) return end.proveMs;
+  }
+  return undefined;
+}
+
 /** Number of skips by reason, most first. */
 export function skipsByReason(skips: readonly Skip[]): [reason: string, skips: Skip[]][] {
   const reasons = groupedBy(skips, ({ reason }) => reason);

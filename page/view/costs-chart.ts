@@ -6,7 +6,7 @@ import type { ActivityModel } from "../model/activity-model.js";
 import type { Cost } from "../model/answer.js";
 import type { CostAxis, CostCurve } from "../model/cost-curves.js";
 import { costCurves } from "../model/cost-curves.js";
-import { msText } from "../model/figures.js";
+import { msText, proofMsOf } from "../model/figures.js";
 import { svg } from "./dom.js";
 
 const [WIDTH, HEIGHT] = [520, 260];
@@ -126,21 +126,22 @@ function drawCurve(curve: CostCurve, axis: CostAxis, scales: Scales): Element[] 
 
 /** Proofs that were made, of the kind that the axis counts. */
 function dots(
-  { lanes }: ActivityModel,
+  model: ActivityModel,
   axis: CostAxis,
   devices: readonly string[],
   scales: Scales,
 ): Element[] {
   return devices.flatMap((device, at) =>
-    (lanes.get(device) ?? []).slice(-200).flatMap(({ proof, proofAtMs, endAtMs, isKilled }) => {
-      if (proof === undefined || proofAtMs === undefined || endAtMs === undefined) return [];
-      if (isKilled) return [];
+    (model.lanes.get(device) ?? []).slice(-200).flatMap((bar) => {
+      const { proof } = bar;
+      const proofMs = proofMsOf(bar, model);
+      if (proof === undefined || proofMs === undefined) return [];
       const { raws, children, messages } = proof;
       const isMerge = messages > 0;
       const isOther = axis === "raws" ? children > 0 : raws > 0;
       if (isMerge !== (axis === "messages") || (!isMerge && isOther)) return [];
       const dot = { class: `made series-${at % 6}`, cx: scales.x(proof[axis]), r: 3 };
-      return [svg("circle", { ...dot, cy: scales.y(endAtMs - proofAtMs) })];
+      return [svg("circle", { ...dot, cy: scales.y(proofMs) })];
     }),
   );
 }

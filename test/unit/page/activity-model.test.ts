@@ -4,7 +4,13 @@ import { ActivityModel } from "../../../page/model/activity-model.js";
 import { answerOf } from "../../../page/model/answer.js";
 import { costCurves } from "../../../page/model/cost-curves.js";
 import { describeGroup, describeLane } from "../../../page/model/describe.js";
-import { busyMean, figuresTime, jobKind, systemsOf } from "../../../page/model/figures.js";
+import {
+  busyMean,
+  figuresTime,
+  jobKind,
+  proofMsOf,
+  systemsOf,
+} from "../../../page/model/figures.js";
 import { relatedTo } from "../../../page/model/related.js";
 
 let model: ActivityModel;
@@ -264,6 +270,43 @@ test("a job of an attempt that is not known is left out", () => {
   take(1100, [job(9, 10, "a", 1000), proving("a", 10, { rawSignatures: 1 }, 1010)]);
   expect(groupKeys("a")).toEqual([[]]);
   expect(describeLane(barsOf("a")[0] ?? never(), model, 1100)).toContain("attempt 10");
+});
+
+test("a proof that was made has its own time, and one that died or was killed has none", () => {
+  const proofs = () => barsOf("a").map((bar) => proofMsOf(bar, model));
+  const raws = { rawSignatures: 8 };
+  const stopped = { sessionId: "late", status: "OUTCOME_STATUS_STOPPED" };
+  take(2000, [
+    accepted("s", 1000),
+    started("s", 1, "a", 1010),
+    proving("a", 1, raws, 1020),
+    // The prover died, and its standby took over: the group is tried again.
+    idle("a", 1400),
+    started("s", 2, "a", 1410),
+    proving("a", 2, raws, 1420),
+  ]);
+  expect(proofs()).toEqual([undefined, undefined]);
+  // The lane verified the proof for 30 ms.
+  take(2100, [idle("a", 1550), ended("s", 1551)]);
+  expect(proofs()).toEqual([undefined, 100]);
+  take(2200, [
+    accepted("late", 1600),
+    started("late", 3, "a", 1610),
+    proving("a", 3, raws, 1620),
+    { atMs: 1900, lane: { deviceId: "a", state: "DEVICE_STATE_STOPPING" } },
+    { atMs: 1900, ended: stopped },
+    idle("a", 1950),
+  ]);
+  expect(proofs()).toEqual([undefined, 100, undefined, undefined]);
+});
+
+test("a job of a tree is drawn with no time: the outcome has that of the tree", () => {
+  take(1500, [...tree, idle("b", 1450), ended("s", 1451)]);
+  expect([...barsOf("a"), ...barsOf("b")].map((bar) => proofMsOf(bar, model))).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });
 
 test("each rate of a device has a curve of its own, in order of size, and one alone has no name", () => {
