@@ -159,6 +159,18 @@ test("Grafana has the dashboard, and the Prometheus of this file as its source",
   expect(environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]).toBe(path);
 });
 
+test("everyone sees what Grafana shows, and there is no way to be its administrator", () => {
+  const { environment = {} } = services["grafana"] ?? {};
+  expect(environment).toMatchObject({
+    GF_AUTH_ANONYMOUS_ENABLED: "true",
+    GF_AUTH_DISABLE_LOGIN_FORM: "true",
+    GF_AUTH_BASIC_ENABLED: "false",
+    GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION: "true",
+  });
+  // Of a viewer by default.
+  expect(environment).not.toHaveProperty("GF_AUTH_ANONYMOUS_ORG_ROLE");
+});
+
 test("Prometheus scrapes each service of ours, and has the rules", () => {
   const { rule_files: rules, scrape_configs: scrapes } = z
     .looseObject({
