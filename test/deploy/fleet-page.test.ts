@@ -102,6 +102,18 @@ describe.skipIf(missingTools !== undefined)(`the fleet's page${missingTools ?? "
       ).toBeDefined();
   });
 
+  test("restarts all pods that keep the certificate with which they started", () => {
+    const keeping = release
+      .pods()
+      .filter(({ container }) =>
+        container.volumeMounts.some((mount) => (mount.subPath ?? mount.subPathExpr) !== undefined),
+      );
+    const [command = ""] = /kubectl -n lean rollout restart[^`]*/.exec(page) ?? [];
+    const restarted = [...command.matchAll(/statefulset\/([\w-]+)/g)].map(([, name = ""]) => name);
+    expect(restarted.toSorted()).toEqual(keeping.map(({ name }) => name).toSorted());
+    expect(restarted).toHaveLength(2);
+  });
+
   test("names stateful sets, Services and pods that exist", () => {
     const sets = release.pods().map(({ name }) => name);
     for (const [, name = ""] of page.matchAll(/statefulset\/([\w-]+)/g))
