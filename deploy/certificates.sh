@@ -22,13 +22,24 @@ umask 077
 mkdir -p "$folder"
 cd "$folder"
 
-key() {
-  openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
+# openssl, which says something only when it fails.
+quietly() {
+  local said
+  if said=$(openssl "$@" 2>&1); then return; fi
+  printf '%s\n' "$said" "certificates.sh: 'openssl $1' failed, for $name in $folder" >&2
+  exit 1
 }
 
-if [ ! -f ca.key ]; then
+key() {
+  quietly ecparam -name prime256v1 -genkey -noout -out "$1.key"
+}
+
+name=ca
+trap 'rm -f "$name.csr" "$name.ext"' EXIT
+# A first run that was interrupted left a key without its certificate, by which nothing is signed yet.
+if [ ! -f ca.key ] || [ ! -s ca.crt ]; then
   key ca
-  openssl req -x509 -new -key ca.key -sha256 -days $((10 * days)) -out ca.crt \
+  quietly req -x509 -new -key ca.key -sha256 -days $((10 * days)) -out ca.crt \
     -subj "/CN=lean-aggregator fleet" -addext "basicConstraints=critical,CA:TRUE,pathlen:0" \
     -addext "keyUsage=critical,keyCertSign,cRLSign"
 fi
@@ -37,15 +48,15 @@ for argument in "$@"; do
   name=${argument%%=*}
   names=${argument#*=}
   key "$name"
-  openssl req -new -key "$name.key" -subj "/CN=$name" -out "$name.csr"
+  quietly req -new -key "$name.key" -subj "/CN=$name" -out "$name.csr"
   cat > "$name.ext" << END
 basicConstraints=critical,CA:FALSE
 keyUsage=critical,digitalSignature
 extendedKeyUsage=serverAuth,clientAuth
 subjectAltName=DNS:${names//,/,DNS:}
 END
-  openssl x509 -req -in "$name.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -sha256 -days "$days" \
-    -extfile "$name.ext" -out "$name.crt" 2> /dev/null
+  quietly x509 -req -in "$name.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -sha256 -days "$days" \
+    -extfile "$name.ext" -out "$name.crt"
   rm "$name.csr" "$name.ext"
   echo "$folder/$name.crt"
 done

@@ -4,7 +4,8 @@
  * for it.
  */
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../server/clock.js";
@@ -181,4 +182,24 @@ describe.skipIf(missingTools !== undefined)(`the chart's engine${missingTools ??
     expect(stranger.status.isUp).toBe(false);
     expect(stranger.status.detail).toContain("lets nobody in with this certificate");
   });
+});
+
+test("certificates are made also after a first run that was interrupted, and a failure has a reason", () => {
+  const made = temporaryFolder();
+  const read = (file: string) => readFileSync(join(made, file), "utf8");
+  const make = (name: string) =>
+    execFileSync("deploy/certificates.sh", [made, name], { encoding: "utf8", stdio: "pipe" });
+  writeFileSync(join(made, "ca.key"), "");
+  expect(make("node-1")).toBe(`${made}/node-1.crt\n`);
+  const authority = read("ca.crt");
+  const { publicKey } = new X509Certificate(authority);
+  expect(new X509Certificate(read("node-1.crt")).verify(publicKey)).toBe(true);
+  make("node-2");
+  expect(read("ca.crt")).toBe(authority);
+  expect(new X509Certificate(read("node-2.crt")).verify(publicKey)).toBe(true);
+  writeFileSync(join(made, "ca.crt"), "no certificate");
+  expect(() => make("node-3")).toThrow(
+    /(unable|error|could not).*'openssl x509' failed, for node-3 in /is,
+  );
+  expect(readdirSync(made).filter((file) => /\.(csr|ext)$/.test(file))).toEqual([]);
 });
