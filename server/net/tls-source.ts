@@ -24,6 +24,8 @@ export class TlsSource {
   /** Called with each new certificate. */
   private readonly servers = new Set<(identity: TlsIdentity) => void>();
   private readonly watched: WatchedFile<TlsFiles>;
+  /** Digest of the files in use. */
+  private digest: string;
   /** The files that were last read, when they are not in use. */
   private rejected: TlsFiles | undefined;
 
@@ -33,6 +35,7 @@ export class TlsSource {
     files: TlsFiles,
     private current: TlsIdentity,
   ) {
+    this.digest = files.digest;
     this.exportExpiry();
     const options = {
       everyMs: POLL_EVERY_MS,
@@ -84,7 +87,10 @@ export class TlsSource {
     if (this.rejected !== undefined) this.use(this.rejected);
   }
 
-  /** Passes the certificate to the listeners. Returns what is wrong with the files, for people. */
+  /**
+   * Passes the certificate to the listeners, unless it is the one in use. Returns what is wrong with the
+   * files, for people.
+   */
   private use(files: TlsFiles): string[] {
     const { clock, log, transport } = this.modules;
     try {
@@ -94,9 +100,12 @@ export class TlsSource {
       return error.problems.map((problem) => problemText(problem));
     }
     this.rejected = undefined;
+    // Of several authorities another may expire next by now, though the files are the same.
+    this.exportExpiry();
+    if (files.digest === this.digest) return [];
+    this.digest = files.digest;
     for (const serve of this.servers) serve(this.current);
     transport.certificateReloads.inc({ result: "success" });
-    this.exportExpiry();
     const expires = new Date(this.current.expiresAtMs.certificate).toISOString();
     log.info({ expires }, "new certificate in use for new connections");
     return [];

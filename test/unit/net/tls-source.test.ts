@@ -1,4 +1,4 @@
-/** A renewed certificate that this machine's clock takes for one of the future. */
+/** What counts as a new certificate: one that becomes valid with time, and not the one in use, read again. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
@@ -13,10 +13,12 @@ import { temporaryFolder } from "../../helpers/temporary-folder.js";
 
 const HOUR_MS = 3_600_000;
 
-test("a certificate that is not valid yet is rejected once, and used once it is valid", async () => {
-  const authority = new Authority("fleet");
-  const notBeforeMs = Date.now() + HOUR_MS;
-  const [first, early] = [authority.issue(), authority.issue({ notBeforeMs })];
+const authority = new Authority("fleet");
+const notBeforeMs = Date.now() + HOUR_MS;
+const [first, early] = [authority.issue(), authority.issue({ notBeforeMs })];
+
+/** A source of `first`, with its files and the clock by which it polls. */
+async function open() {
   const folder = temporaryFolder();
   const settings = {
     tlsCertificate: join(folder, "tls.crt"),
@@ -26,11 +28,11 @@ test("a certificate that is not valid yet is rejected once, and used once it is 
     writeFileSync(settings.tlsCertificate, certificate);
     writeFileSync(settings.tlsKey, key);
   };
-  let unixMs = Date.now();
+  const time = { unixMs: Date.now() };
   let tick = () => {};
   const clock: Clock = {
     nowMs: () => 0,
-    unixMs: () => unixMs,
+    unixMs: () => time.unixMs,
     at: (_, callback) => {
       tick = callback;
       return () => {};
@@ -40,10 +42,11 @@ test("a certificate that is not valid yet is rejected once, and used once it is 
     tick();
     for (let turn = 0; turn < 10; turn++) await setImmediate();
   };
-  const errors: unknown[] = [];
+  const [errors, infos]: [unknown[], unknown[]] = [[], []];
   const quiet = () => undefined;
   const error = (line: unknown) => void errors.push(line);
-  const log = { debug: quiet, info: quiet, warn: quiet, error };
+  const info = (line: unknown) => void infos.push(line);
+  const log = { debug: quiet, info, warn: quiet, error };
   const registry = new Registry();
   const transport = createTransportMetrics(registry);
   write(first);
@@ -52,16 +55,40 @@ test("a certificate that is not valid yet is rejected once, and used once it is 
   source.onRenewal(({ cert }) => void served.push(cert.toString()));
   const reloads = (result: string) =>
     metricValue(registry, "lean_aggregator_server_certificate_reloads_total", { result });
+  return { source, write, poll, time, served, errors, infos, reloads };
+}
 
+test("a certificate that is not valid yet is rejected once, and used once it is valid", async () => {
+  const { source, write, poll, time, served, errors, reloads } = await open();
   write(early);
   for (let polls = 0; polls < 5; polls++) await poll();
   expect(served).toEqual([]);
   expect(JSON.stringify(errors)).toMatch(/is not valid before/);
   expect(errors).toHaveLength(1);
 
-  unixMs = notBeforeMs + 1000;
+  time.unixMs = notBeforeMs + 1000;
   for (let polls = 0; polls < 3; polls++) await poll();
   expect(served).toEqual([early.certificate]);
   expect([await reloads("failure"), await reloads("success")]).toEqual([1, 1]);
+  source.close();
+});
+
+test("the certificate in use is no new one: not when it is read again, and not when it comes back", async () => {
+  const { source, write, poll, served, errors, infos, reloads } = await open();
+  for (let signals = 0; signals < 3; signals++) expect(await source.reload()).toBe(true);
+  expect([served, infos, await reloads("success")]).toEqual([[], [], 0]);
+  write({ ...first, certificate: "soon" });
+  expect(await source.reload()).toBe(false);
+  write(first);
+  for (let polls = 0; polls < 3; polls++) await poll();
+  expect(await source.reload()).toBe(true);
+  expect([served, infos, errors.length]).toEqual([[], [], 1]);
+  expect([await reloads("failure"), await reloads("success")]).toEqual([1, 0]);
+  const second = authority.issue();
+  write(second);
+  expect(await source.reload()).toBe(true);
+  expect(await source.reload()).toBe(true);
+  expect(served).toEqual([second.certificate]);
+  expect([infos.length, await reloads("success")]).toEqual([1, 1]);
   source.close();
 });
