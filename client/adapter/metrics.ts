@@ -38,7 +38,7 @@ export function createAdapterMetrics(registry: Registry): AdapterMetrics {
     workerSeconds: new Histogram({
       name: "lean_aggregator_worker_duration_seconds",
       help: "Time from the service's receipt of a snapshot to the end of its last group",
-      buckets: [0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64],
+      buckets: [0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128],
       registers,
     }),
     submitSeconds: new Histogram({

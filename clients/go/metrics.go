@@ -59,7 +59,7 @@ func newMetrics(registerer prometheus.Registerer, namespace string) (*metrics, e
 		workerSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    name("worker_duration_seconds"),
 			Help:    "Time from the service's receipt of a snapshot to the end of its last group.",
-			Buckets: []float64{0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12},
+			Buckets: []float64{0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128},
 		}),
 		resubmitted: counter("resubmitted_total", "Resubmissions to another endpoint."),
 		late:        counter("late_results_total", "Proofs made after the deadline."),

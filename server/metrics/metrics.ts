@@ -22,8 +22,8 @@ import {
 import { upgradeMetrics } from "./upgrade-metrics.js";
 import { slotSteps, voteSeries, voteSteps } from "./vote-labels.js";
 
-/** Up to the longest deadline, 60 s: backlog may wait that long. */
-const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
+/** Beyond the longest deadline and fence, 120 s: backlog may wait that long. */
+const PROOF_SECONDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128];
 /** A proof verifies in 20 to 100 ms; after 2 s its prover is treated as hung. */
 const VERIFY_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2];
 

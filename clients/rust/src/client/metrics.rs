@@ -271,7 +271,8 @@ mod exported {
                     "lean_aggregator_worker_duration_seconds",
                     "Time from the receipt of a snapshot to the end of its last group",
                     &[
-                        0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0,
+                        0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0,
+                        32.0, 48.0, 64.0, 96.0, 128.0,
                     ],
                 )?,
             })
