@@ -184,9 +184,10 @@ test("a device that has gone leaves no series behind", async () => {
   metrics.proverReady.set({ device: "a", role: "standby" }, 1);
   metrics.deviceDrained.set({ device: "a" }, 1);
   metrics.costModelRatio.observe({ device: "a" }, 1);
+  metrics.deviceSeconds.inc({ device: "a", state: "idle" }, 1);
   schedules.gone("a", "h1 is silent");
   const names = ["prover_ready", "prover_resident_bytes", "device_drained", "cost_model_ratio"];
-  for (const name of names) {
+  for (const name of [...names, "device_seconds_total"]) {
     const full = `lean_aggregator_server_${name}`;
     expect(await metricValue(metrics.registry, full, { device: "a" }), name).toBeUndefined();
   }
