@@ -130,7 +130,7 @@ test("watch shows each result once although its connection was cut in between", 
   );
 });
 
-test("watch says that the service has restarted, and goes on", async () => {
+test("watch says that the service has restarted, and shows its session of the same request id", async () => {
   openGate();
   const other = await startTestService(() =>
     startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
@@ -138,14 +138,23 @@ test("watch says that the service has restarted, and goes on", async () => {
   const terminal = fakeTerminal();
   const abort = new AbortController();
   const ended = watchCommand({ server: proxy.address, node: NODE }, abort.signal, terminal);
-  await vi.waitFor(() => expect(terminal.stdout).toContain("group"), WAIT);
+  const submitTo = (to: Service) => {
+    const options = { server: addressOf(to), requestId: "slot-100" };
+    return submitCommand(snapshotFile, options, modules(fakeTerminal()));
+  };
+  const summaries = (count: number) => () =>
+    expect(terminal.stdout.match(/1 of 1 groups proved/g)).toHaveLength(count);
+  await submitTo(service);
+  await vi.waitFor(summaries(1), WAIT);
+  // It has ended before watch is back, so it is among what the new run keeps.
+  await submitTo(other);
   proxy.cut(addressOf(other));
   const restarted = `reconnected to ${proxy.address}, which has restarted and lost its earlier results`;
   await vi.waitFor(() => expect(terminal.stderr).toContain(restarted), WAIT);
-  await submitCommand(snapshotFile, { server: addressOf(other) }, modules(fakeTerminal()));
-  await vi.waitFor(() => expect(terminal.stdout).toContain("1 of 1 groups proved"), WAIT);
+  await vi.waitFor(summaries(2), WAIT);
   abort.abort();
   expect(await ended).toBe(0);
+  expect(terminal.stdout.match(/ proved FAKE /g)).toHaveLength(2);
   await other.close();
 });
 

@@ -2,6 +2,7 @@ import { create, toJson } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import {
   CancelSessionRequestSchema,
+  OutcomeSchema,
   Priority,
   SubmitSnapshotRequestSchema,
   VerifyAggregateRequestSchema,
@@ -200,6 +201,12 @@ describe("hex", () => {
     expect(messageFromJson(VerifyAggregateRequestSchema, printed, "hex")).toEqual(request);
     const plain = toJson(VerifyAggregateRequestSchema, request);
     expect(messageFromJson(VerifyAggregateRequestSchema, plain, "base64")).toEqual(request);
+  });
+
+  test("is printed beside an enum value of a later version", () => {
+    const reason: number = 99;
+    const outcome = create(OutcomeSchema, { reason, leftOut: [{ reason }] });
+    expect(messageToHexJson(OutcomeSchema, outcome)).toEqual({ reason, leftOut: [{ reason }] });
   });
 });
 
