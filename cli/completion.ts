@@ -156,17 +156,28 @@ function candidates(
     argChoices.map((word) => ({ word, text: "" }));
   if (option !== undefined) return choices(option);
   if (typed.startsWith("-")) {
-    return help.visibleOptions(command).map(({ long, flags, description }) => ({
+    const options = withDefault(command).flatMap((each) => help.visibleOptions(each));
+    const words = options.map(({ long, flags, description }) => ({
       word: long ?? flags,
       // Without the default and the environment variable: a shell's menu has no room for them.
       text: description.replace(/ \(default: .*\)$/, ""),
     }));
+    return [...new Map(words.map((each) => [each.word, each])).values()];
   }
   const argument = command.registeredArguments[argumentCount];
   if (argument !== undefined) return choices(argument);
   return help
     .visibleCommands(command)
     .map((each) => ({ word: each.name(), text: each.summary() || each.description() }));
+}
+
+/**
+ * The command and, where it has one, the command below it that runs when none is named. Commander
+ * has no public name for that.
+ */
+function withDefault(command: Command): Command[] {
+  const name: unknown = Reflect.get(command, "_defaultCommandName");
+  return [command, ...command.commands.filter((each) => each.name() === name)];
 }
 
 /**
@@ -186,7 +197,8 @@ function parse(program: Command, words: readonly string[]) {
       const at = word.indexOf("=");
       values.set(word.slice(0, at), word.slice(at + 1));
     } else if (word.startsWith("-") && word !== "-") {
-      const found = command.options.find(({ long, short }) => word === long || word === short);
+      const options = withDefault(command).flatMap((each) => each.options);
+      const found = options.find(({ long, short }) => word === long || word === short);
       option = found?.required === true ? found : undefined;
     } else {
       const below = command.commands.find((each) => each.name() === word);

@@ -1,15 +1,19 @@
 /** `lean-aggregator config check`: are the settings valid, and which would be in force? */
 import type { Command } from "commander";
 import type { Config } from "../server/config/config.js";
+import { ConfigError } from "../server/config/config-error.js";
 import { checkAudit, checkTls } from "./doctor/file-checks.js";
 import type { Finding } from "./doctor/finding.js";
-import { checkRecordFolder } from "./doctor/folder-checks.js";
-import type { CommandModules, Terminal } from "./io/command.js";
+import { checkFatalFolder, checkRecordFolder } from "./doctor/folder-checks.js";
+import type { CommandError, CommandModules, Terminal } from "./io/command.js";
 import { addCommand, ending, exitCodes, usageError } from "./io/command.js";
 import { formatTable } from "./io/table.js";
 import { readPolicy } from "./policy.js";
-import { addProveOptions, proveSettings } from "./run/prove-settings.js";
-import { addSettingsOptions, serveSettings } from "./run/settings.js";
+import { checkDevicePlaces } from "./run/device-places.js";
+import type { FolderFacts } from "./run/folders.js";
+import { folderFacts, runtimeFolderOf, stateFolderOf } from "./run/folders.js";
+import { addProveOptions, proveSettings, proveSettingsError } from "./run/prove-settings.js";
+import { addSettingsOptions, serveSettings, settingsError } from "./run/settings.js";
 import type { SettingInForce } from "./run/settings-sources.js";
 import { readWithOrigins, sourcesOf } from "./run/settings-sources.js";
 
@@ -24,8 +28,9 @@ const checkHelp = `
 Takes the flags of 'serve', its variables and the file of --config, as 'serve'
 would, and prints each setting with its value and where that comes from. Each
 wrong value is named, with what was expected. The policy and the certificates
-that the settings name are read too, and the places of --audit and --record must
-be such that this user can write there: run it as the user of the service. It
+that the settings name are read too, and the places of sockets, --audit, --record,
+--keep-fatal and the devices' cache folders must be such that this user can write
+there: run it as the user of the service. It
 starts nothing and leaves no file behind; 'lean-aggregator doctor' checks the
 machine, too.
 
@@ -64,9 +69,11 @@ export function addConfigCommands(program: Command, modules: ConfigModules): voi
     .addHelpText("after", serveHelp)
     .action(
       ending(modules, async (options: Record<string, unknown>) => {
-        const { config, inForce } = readWithOrigins(serveSettings, sourcesOf(options, env));
+        const sources = sourcesOf(options, env);
+        const { config, inForce } = readWithOrigins(serveSettings, sources);
+        checkDevices(config, (error) => settingsError(error, sources));
         await checkFiles(config);
-        return print(inForce, terminal);
+        return print(inForce, folderFacts(env), terminal);
       }),
     );
   const prove = check.command("prove").summary("the settings of 'prove'");
@@ -74,11 +81,28 @@ export function addConfigCommands(program: Command, modules: ConfigModules): voi
     .addHelpText("after", proveHelp)
     .action(
       ending(modules, (options: Record<string, unknown>) => {
-        const { config, inForce } = readWithOrigins(proveSettings, sourcesOf(options, env));
+        const sources = sourcesOf(options, env);
+        const { config, inForce } = readWithOrigins(proveSettings, sources);
+        checkDevices(config, (error) => proveSettingsError(error, sources));
         checkPlace("--audit", config.audit === undefined ? undefined : checkAudit(config.audit));
-        return print(inForce, terminal);
+        return print(inForce, folderFacts(env), terminal);
       }),
     );
+}
+
+/** Throws `CommandError` when a device's user, or a folder for its files, cannot be used. */
+function checkDevices(
+  config: Pick<Config, "prover" | "devices" | "keepFatal">,
+  errorOf: (error: ConfigError) => CommandError,
+): void {
+  try {
+    checkDevicePlaces(config, process.getuid?.());
+  } catch (error) {
+    throw error instanceof ConfigError ? errorOf(error) : error;
+  }
+  const { prover, keepFatal } = config;
+  if (prover === "fake" || keepFatal === undefined) return;
+  checkPlace("--keep-fatal", checkFatalFolder(keepFatal));
 }
 
 /** Throws `CommandError` when a file or folder that the settings name is wrong. */
@@ -101,13 +125,24 @@ function checkPlace(flag: string, finding: Finding | undefined): void {
   );
 }
 
-function print(inForce: readonly SettingInForce[], terminal: Pick<Terminal, "out">): number {
+function print(
+  inForce: readonly SettingInForce[],
+  facts: FolderFacts,
+  terminal: Pick<Terminal, "out">,
+): number {
+  // The defaults of the folders depend on the user and on what systemd gives.
+  const folders: Readonly<Record<string, string>> = {
+    runtimeDir: runtimeFolderOf(undefined, facts).path,
+    stateDir: stateFolderOf(undefined, facts) ?? "none",
+  };
+  const valueOf = ({ key, from, value }: SettingInForce) =>
+    (from === "default" ? folders[key] : undefined) ?? value;
   const table = formatTable<SettingInForce>(
     [
       { title: "setting", cell: ({ key }) => key },
       { title: "from", cell: ({ from }) => from },
       // The last one, as a list of devices is long.
-      { title: "value", cell: ({ value }) => value },
+      { title: "value", cell: valueOf },
     ],
     inForce,
   );

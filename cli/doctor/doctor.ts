@@ -1,6 +1,6 @@
 /** Runs the checks of `lean-aggregator doctor`: what does `serve` lack on this machine? */
 import { readFileSync } from "node:fs";
-import { cpus, freemem, loadavg, tmpdir, totalmem } from "node:os";
+import { cpus, freemem, loadavg, totalmem } from "node:os";
 import type { CommandModules } from "../io/command.js";
 import { exitCodes } from "../io/command.js";
 import type { Config } from "../../server/config/config.js";
@@ -32,9 +32,14 @@ import type { Machine } from "../../server/machine/machine.js";
 import { standbyBytesMax, threadsText, usesLeanPq } from "../../server/machine-watch.js";
 import { missingCores, proverThreads } from "../../server/prover/device/cores.js";
 import { packageRoot } from "../io/package-root.js";
-import { runtimeFolderOf, stateFolderOf } from "../run/folders.js";
+import { folderFacts, runtimeFolderOf, stateFolderOf } from "../run/folders.js";
 import { checkAudit, checkPolicy, checkTls } from "./file-checks.js";
-import { checkRecordFolder, checkRuntimeFolder, checkStateFolder } from "./folder-checks.js";
+import {
+  checkFatalFolder,
+  checkRecordFolder,
+  checkRuntimeFolder,
+  checkStateFolder,
+} from "./folder-checks.js";
 import { checkLibrary, checkProofSystems } from "./library-check.js";
 import type { LibraryCheck } from "./library-check.js";
 
@@ -59,6 +64,9 @@ export async function doctor(
   if (config.audit !== undefined) checks.push(["audit", checkAudit(config.audit)]);
   if (config.record !== undefined) {
     checks.push(["recording", checkRecordFolder(config.record, config.recordMb)]);
+  }
+  if (config.prover !== "fake" && config.keepFatal !== undefined) {
+    checks.push(["fatal calls", checkFatalFolder(config.keepFatal)]);
   }
   if (config.engine.length > 0) checks.push(...(await engineChecks(config)));
   const tlsOf = (address: string) =>
@@ -138,7 +146,7 @@ async function proverChecks(
   const { prover, devices, runtimeDir, stateDir } = config;
   if (prover === "fake") return [];
   const { platform } = process;
-  const facts = { env, uid: process.getuid?.(), temporaryFolder: tmpdir() };
+  const facts = folderFacts(env);
   const runtime = runtimeFolderOf(runtimeDir, facts);
   const modules = {
     readBackend: (name?: BackendName) => readBackendFile(packageRoot, name),

@@ -41,6 +41,13 @@ export function checkRecordFolder(path: string, megabytes: number): Finding {
   return warn(`${path}: ${freeMb} MB are free, and a recording has up to ${megabytes}: free some`);
 }
 
+/** Fails if the service could not keep calls there in which provers died, as it would not start. */
+export function checkFatalFolder(path: string): Finding {
+  const reason = unusableReason(path);
+  if (reason !== undefined) return fail(`${path}: ${reason}: name another folder in --keep-fatal`);
+  return ok(`${path}: calls in which provers died`);
+}
+
 /** Why no file can be made in the folder, or the folder cannot be made; undefined if it can. */
 function unusableReason(path: string): string | undefined {
   try {

@@ -2,6 +2,7 @@
  * `doctor`'s check of the library of each device: sets a prover up in a process of its own, as the
  * service does, and reports how the library describes itself, or why it cannot be used.
  */
+import { existsSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { BackendName, BackendOptions } from "../../server/prover/device/backend-file.js";
 import type { DeviceConfig } from "../../server/prover/device/device.js";
@@ -40,7 +41,10 @@ export interface LibraryCheckModules {
 
 const CHILD_PATH = fileURLToPath(new URL("../../server/prover/child-main.js", import.meta.url));
 
-/** Sets a prover of the device up, and ends it. Takes as long as the service waits for one. */
+/**
+ * Sets a prover of the device up, and ends it. Takes as long as the service waits for one. Leaves no
+ * cache folder that was not there.
+ */
 export async function checkLibrary(
   device: DeviceConfig,
   { readBackend, threadsOf, env, terminal }: LibraryCheckModules,
@@ -53,6 +57,8 @@ export async function checkLibrary(
     return failed(error instanceof Error ? error.message : String(error));
   }
   const { library } = backend;
+  const { cacheFolder } = device;
+  const isNewFolder = cacheFolder !== undefined && !existsSync(cacheFolder);
   let options: () => ForkedProverOptions;
   try {
     options = proverOptions(device, backend, { childPath: CHILD_PATH, env, threadsOf });
@@ -78,6 +84,7 @@ export async function checkLibrary(
     progress.stop();
     prover.kill();
     await prover.exited;
+    if (isNewFolder) rmSync(cacheFolder, { recursive: true, force: true });
   }
 }
 

@@ -1,5 +1,4 @@
 /** `lean-aggregator plan`: how many lanes a network needs. */
-import { tmpdir } from "node:os";
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
 import { limits } from "../../server/limits.js";
@@ -8,12 +7,12 @@ import type { CommandModules } from "../io/command.js";
 import { addCommand, ending, exitCodes, usageError } from "../io/command.js";
 import type { ConnectOptions } from "../io/connect.js";
 import { addConnectOptions, connect } from "../io/connect.js";
-import { stateFolderOf } from "../run/folders.js";
+import { folderFacts, stateFolderOf } from "../run/folders.js";
 import type { Network } from "./network.js";
 import { groupsOf, stepsOf, subnetVotes } from "./network.js";
 import { planOf } from "./plan.js";
 import type { Costs } from "./sources.js";
-import { fileCosts, serviceCosts, stateCosts, tableCosts } from "./sources.js";
+import { fileCosts, ownCosts, serviceCosts, stateCosts } from "./sources.js";
 import type { KindRow, PlanGoal } from "./text.js";
 import { answerOf, answerText, planGoals, planText, shareOf } from "./text.js";
 
@@ -100,7 +99,8 @@ export function addPlanCommand(program: Command, modules: CommandModules): void 
   addConnectOptions(command);
   command.action(
     ending(modules, async (flags: PlanFlags) => {
-      const isServerGiven = command.getOptionValueSource("server") === "cli";
+      const source = command.getOptionValueSource("server");
+      const isServerGiven = source === "cli" || source === "env";
       return planCommand(flags, isServerGiven, modules);
     }),
   );
@@ -208,13 +208,8 @@ async function costsOf(
   const { costs, laneCores, stateDir } = flags;
   if (costs !== undefined) return fileCosts(costs, laneCores);
   if (isServerGiven) return serviceCosts(await devicesOf(flags), laneCores);
-  const facts = { env, uid: process.getuid?.(), temporaryFolder: tmpdir() };
-  const folder = stateFolderOf(stateDir, facts);
-  const learned = folder === undefined ? undefined : stateCosts(folder, laneCores);
-  if (learned === undefined && stateDir !== undefined) {
-    throw usageError(`--state-dir ${stateDir} has no learned costs`, "name that of a service");
-  }
-  return learned ?? tableCosts(laneCores);
+  if (stateDir !== undefined) return stateCosts(stateDir, laneCores);
+  return ownCosts(stateFolderOf(undefined, folderFacts(env)), laneCores);
 }
 
 async function devicesOf(flags: PlanFlags) {

@@ -22,7 +22,7 @@ import type { MemoryModel } from "../../server/work/costs/memory-model.js";
 import { peakBytes } from "../../server/work/costs/memory-model.js";
 import type { Shape } from "../../server/work/shape.js";
 import { atRate } from "../../server/work/shape.js";
-import { usageError } from "../io/command.js";
+import { CommandError, usageError } from "../io/command.js";
 import type { TuneFile } from "../tune/tune-file.js";
 import { tuneFileSchema } from "../tune/tune-file.js";
 import type { LaneKind } from "./plan.js";
@@ -75,10 +75,17 @@ function bytesBy(peaks: MemoryModel): LaneKind["proverBytesOf"] {
   return (shape) => peakBytes(peaks, shape);
 }
 
-/** The costs of a file of `tune --out`, or of one in a state folder. Throws a usage error. */
-export function fileCosts(path: string, laneCores: number | undefined): Costs {
-  const wrong = (why: string, cause: unknown) =>
-    usageError(`--costs ${path} ${why}`, "name a file of 'tune --out', or of --state-dir", cause);
+/**
+ * The costs of a file of `tune --out`, or of one in a state folder. Throws a usage error.
+ * @param named the file as the user named it
+ */
+export function fileCosts(
+  path: string,
+  laneCores: number | undefined,
+  named = `--costs ${path}`,
+): Costs {
+  const wrong = (why: string, cause?: unknown) =>
+    usageError(`${named} ${why}`, "name a file of 'tune --out', or of --state-dir", cause);
   let text: string;
   try {
     const options = { bytesMax: limits.inputFileBytesMax, mustBeFile: true };
@@ -89,21 +96,43 @@ export function fileCosts(path: string, laneCores: number | undefined): Costs {
   try {
     return isTuneFile(text)
       ? tuneCosts(valueIn(text, tuneFileSchema), path)
-      : learnedCosts(text, path, laneCores);
+      : learnedCosts(text, { path, laneCores, wrong });
   } catch (cause) {
     if (cause instanceof JsonError) throw wrong(cause.message, cause);
     throw cause;
   }
 }
 
-/** The costs of the first device in the state folder; undefined without a usable file. */
-export function stateCosts(folder: string, laneCores: number | undefined): Costs | undefined {
-  if (!existsSync(folder)) return undefined;
-  const [file] = readdirSync(folder)
-    .filter((name) => COST_FILE.test(name))
-    .toSorted();
-  if (file === undefined) return undefined;
-  return fileCosts(join(folder, file), laneCores);
+/**
+ * The costs of the first device in a state folder that the user named. Throws a usage error when it
+ * has none, or cannot be read.
+ */
+export function stateCosts(folder: string, laneCores: number | undefined): Costs {
+  const named = `--state-dir ${folder}`;
+  const todo = "name that of a service, and run this as its user";
+  try {
+    const [file] = readdirSync(folder)
+      .filter((name) => COST_FILE.test(name))
+      .toSorted();
+    if (file === undefined) throw usageError(`${named} has no learned costs`, todo);
+    const path = join(folder, file);
+    return fileCosts(path, laneCores, `${path} of --state-dir`);
+  } catch (cause) {
+    if (cause instanceof CommandError) throw cause;
+    throw usageError(`${named} cannot be read: ${fileReason(cause, folder)}`, todo, cause);
+  }
+}
+
+/** The costs in this user's own state folder; those of the table, with a note, where it has none. */
+export function ownCosts(folder: string | undefined, laneCores: number | undefined): Costs {
+  const table = tableCosts(laneCores);
+  if (folder === undefined || !existsSync(folder)) return table;
+  try {
+    return stateCosts(folder, laneCores);
+  } catch (cause) {
+    if (!(cause instanceof CommandError)) throw cause;
+    return { ...table, notes: [...table.notes, `nothing is taken from here: ${cause.message}`] };
+  }
 }
 
 /**
@@ -171,11 +200,13 @@ function isTuneFile(text: string): boolean {
   return typeof value === "object" && value !== null && "measuredBy" in value;
 }
 
-function learnedCosts(text: string, path: string, laneCores: number | undefined): Costs {
+function learnedCosts(
+  text: string,
+  of: { path: string; laneCores: number | undefined; wrong: (why: string) => CommandError },
+): Costs {
+  const { path, laneCores, wrong } = of;
   const newest = costsInFile(text).find(({ kind }) => kind === "fold");
-  if (newest === undefined) {
-    throw usageError(`--costs ${path} has no costs yet`, "name a file of 'tune --out'");
-  }
+  if (newest === undefined) throw wrong("has no costs yet");
   const note = `costs: as learned in ${path}, of ${newest.proofSystem}`;
   const { model: costs, memory, logInvRate } = newest;
   const proverBytesOf = (shape: Shape) => peakBytes(memory, atRate(shape, logInvRate));

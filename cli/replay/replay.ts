@@ -15,6 +15,10 @@ import { submissionsOf, summarize } from "./recorded.js";
 import type { ResubmitModules } from "./resubmit.js";
 import { resubmit } from "./resubmit.js";
 import { Tally, tallyTable } from "./tally.js";
+import { Turns } from "./turns.js";
+
+/** Calls for sessions at once: fewer than a service answers of one connection. */
+const FOLLOWED_AT_ONCE = 16;
 
 const help = `
 FOLDER was written by 'lean-aggregator serve --record FOLDER'. Its snapshots are
@@ -74,14 +78,15 @@ async function replayCommand(
 ): Promise<number> {
   const recorded = summarize(folder);
   if (recorded.lost > 0) terminal.err(`${recorded.lost} requests are missing in ${folder}\n`);
-  const client = connect(options);
+  const [client, follower] = [connect(options), connect(options)];
   const tally = new Tally();
   const progress = new Progress(
     (elapsedMs) => progressText(elapsedMs, recorded, options),
     terminal,
   );
   try {
-    const modules = { client, tally, interrupted: interrupted() };
+    const turns = new Turns(FOLLOWED_AT_ONCE);
+    const modules = { client, follower, turns, tally, interrupted: interrupted() };
     const refusals = await submitAll(folder, options.speed, modules);
     progress.stop();
     terminal.out(tallyTable(recorded.then, tally));
@@ -93,11 +98,12 @@ async function replayCommand(
   } finally {
     progress.stop();
     client.close();
+    follower.close();
   }
 }
 
 /**
- * Resolves with the errors of snapshots that the service refused, once all others have ended. Rejects
+ * Resolves with the errors of snapshots that were refused or lost, once all others have ended. Rejects
  * with `CommandError` when the user interrupts.
  */
 async function submitAll(
@@ -105,7 +111,7 @@ async function submitAll(
   factor: number,
   modules: ResubmitModules,
 ): Promise<AggregatorError[]> {
-  const { interrupted, tally } = modules;
+  const { interrupted } = modules;
   const refusals: AggregatorError[] = [];
   const open: Promise<void>[] = [];
   const run = randomBytes(4).toString("hex");
@@ -118,7 +124,6 @@ async function submitAll(
     if (waitMs > 0) await delay(waitMs, undefined, { signal: interrupted }).catch(() => undefined);
     throwIfInterrupted(interrupted);
     const note = (error: unknown) => {
-      tally.answered("refused");
       refusals.push(AggregatorError.from(error));
     };
     open.push(resubmit(each, `replay-${run}-${++nth}`, modules).catch(note));

@@ -1,6 +1,7 @@
 /** Submits one recorded snapshot to a service, and waits for the ends of its groups. */
 import { create } from "@bufbuild/protobuf";
 import type {
+  Node,
   Outcome,
   Session,
   SubmitSnapshotResponse,
@@ -13,17 +14,23 @@ import {
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { AggregatorClient } from "../../client/rpc/aggregator-client.js";
 import type { RecordedSubmission } from "../../server/recording/read-recording.js";
-import { limits } from "../../server/limits.js";
 import { lower } from "../io/outcome-line.js";
 import type { GroupEnd, Tally } from "./tally.js";
 import { NO_OUTCOME } from "./tally.js";
+import type { Turns } from "./turns.js";
 
 const CALL_TIMEOUT_MS = 5000;
 /** Time for the last outcome after the fence. */
 const GRACE_MS = 2000;
+/** Longest wait of a call for a session while other sessions wait for their turn to be asked for. */
+const WAIT_MS_MAX = 2000;
 
 export interface ResubmitModules {
-  client: Pick<AggregatorClient, "submitSnapshot" | "getSession">;
+  client: Pick<AggregatorClient, "submitSnapshot">;
+  /** Asks for the ends on a connection of its own: a service answers so many calls of one at once. */
+  follower: Pick<AggregatorClient, "getSession">;
+  /** Turns of the follower's calls. */
+  turns: Turns;
   tally: Tally;
   interrupted: AbortSignal;
 }
@@ -36,27 +43,46 @@ export interface ResubmitModules {
 export async function resubmit(
   { node: nodeId, request, deadlineMs, fenceMs }: RecordedSubmission,
   requestId: string,
-  { client, tally, interrupted }: ResubmitModules,
+  modules: ResubmitModules,
 ): Promise<void> {
+  const { client, tally, interrupted } = modules;
   const node = create(NodeSchema, { nodeId });
   const budgets = { deadlineMs: Math.round(deadlineMs), fenceMs: Math.round(fenceMs) };
-  const { result } = await client.submitSnapshot(
-    { ...request, ...budgets, node, requestId },
-    { timeoutMs: CALL_TIMEOUT_MS, signal: interrupted },
-  );
+  const options = { timeoutMs: CALL_TIMEOUT_MS, signal: interrupted };
+  const { result } = await client
+    .submitSnapshot({ ...request, ...budgets, node, requestId }, options)
+    .catch((error: unknown) => {
+      tally.answered("refused");
+      throw error;
+    });
   tally.answered(answerText(result));
   if (result.case !== "accepted") return;
   const groups = request.snapshot?.groups.length ?? 0;
   const endAtMs = performance.now() + result.value.fenceMs + GRACE_MS;
-  for (;;) {
-    const waitMs = Math.min(limits.waitMsMax, Math.max(1, Math.ceil(endAtMs - performance.now())));
-    const timeoutMs = waitMs + CALL_TIMEOUT_MS;
-    const request = { node, requestId, waitMs };
-    const { session } = await client.getSession(request, { timeoutMs, signal: interrupted });
-    const isOver = session?.summary !== undefined || performance.now() >= endAtMs;
-    if (!isOver) continue;
+  let session: Session | undefined;
+  try {
+    session = await endOfSession({ node, requestId }, endAtMs, modules);
+  } finally {
     for (const end of endsOf(session, groups)) tally.ended(end);
-    return;
+  }
+}
+
+/** The session at its end, or as it is at `endAtMs`. */
+async function endOfSession(
+  of: { node: Node; requestId: string },
+  endAtMs: number,
+  { follower, turns, interrupted: signal }: ResubmitModules,
+): Promise<Session | undefined> {
+  for (;;) {
+    const { session } = await turns.take(() => {
+      const leftMs = Math.max(1, Math.ceil(endAtMs - performance.now()));
+      const waitMs = Math.min(WAIT_MS_MAX, leftMs);
+      return follower.getSession(
+        { ...of, waitMs },
+        { timeoutMs: waitMs + CALL_TIMEOUT_MS, signal },
+      );
+    });
+    if (session?.summary !== undefined || performance.now() >= endAtMs) return session;
   }
 }
 

@@ -3,6 +3,7 @@
  * what was learned of their speed. Chooses their defaults and makes them.
  */
 import { chmodSync, lstatSync, mkdirSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { codeOf, fileReason } from "../../server/files/file-reason.js";
 import { CommandError } from "../io/command.js";
@@ -18,6 +19,11 @@ export interface FolderFacts {
   uid: number | undefined;
   /** The system's folder of temporary files. */
   temporaryFolder: string;
+}
+
+/** The facts of this process. */
+export function folderFacts(env: FolderFacts["env"]): FolderFacts {
+  return { env, uid: process.getuid?.(), temporaryFolder: tmpdir() };
 }
 
 export interface RuntimeFolder {

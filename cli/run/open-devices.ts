@@ -1,5 +1,4 @@
 /** Opens the devices of `serve` and `prove`: their locks, their learned costs, their provers. */
-import { tmpdir } from "node:os";
 import { accessSync, constants } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -28,8 +27,9 @@ import { fakeCosts, fakePlan, planText } from "../../server/prover/fake/fake-pla
 import type { FoldInputs } from "../../server/prover/prover.js";
 import { usageError } from "../io/command.js";
 import { packageRoot } from "../io/package-root.js";
-import type { FolderFacts } from "./folders.js";
+import { checkDevicePlaces } from "./device-places.js";
 import {
+  folderFacts,
   makeFolder,
   makeRuntimeFolder,
   runtimeFolderOf,
@@ -82,9 +82,10 @@ export async function openDevices(
     const { at, problem } = missing;
     throw new ConfigError([{ key: "devices", place: `[${at}].cores`, text: problem }]);
   }
+  const facts = folderFacts(env);
+  checkDevicePlaces(config, facts.uid);
   const addon = loadAddon();
   confineService(addon);
-  const facts = factsOf(env);
   const runtime = runtimeFolderOf(config.runtimeDir, facts);
   makeRuntimeFolder(runtime, facts.uid);
   const fatalCalls = fatalCallsIn(config.keepFatal, log);
@@ -190,12 +191,6 @@ function calibrationAt(
   }
 }
 
-const factsOf = (env: Env): FolderFacts => ({
-  env,
-  uid: process.getuid?.(),
-  temporaryFolder: tmpdir(),
-});
-
 /**
  * Returns a function that returns the state folder, and makes it at the first call where it is
  * missing. Undefined, with a warning in the log, when nothing can be kept over restarts.
@@ -216,7 +211,7 @@ function openStateFolder(
   const memoryOnly =
     "learned costs and the service id are kept in memory only: every start calibrates again, and " +
     "has another id";
-  const folder = stateFolderOf(stateDir, factsOf(env));
+  const folder = stateFolderOf(stateDir, folderFacts(env));
   if (folder === undefined) {
     log.warn({ cause: "this user has no home folder", todo: STATE_ADVICE }, memoryOnly);
     return undefined;

@@ -1,7 +1,6 @@
 /** The settings of `prove`: their flags, and how they are read. */
 import type { Command } from "commander";
 import type { ConfigError } from "../../server/config/config-error.js";
-import { variableOf } from "../../server/config/parse.js";
 import { logLevels } from "../../server/log/log.js";
 import type { ProveConfig } from "../../server/config/prove-config.js";
 import {
@@ -46,7 +45,7 @@ export const proveSettings: CommandSettings<ProveConfig> = {
     hostId: "this machine's name",
   }),
   parse: parseProveConfig,
-  unknownIn: (env) => unknownVariables(env, proveVariables),
+  unknownIn: (env) => unknownVariables(env, knownVariables),
 };
 
 /** Adds a flag for each setting, and --config. */
@@ -69,6 +68,3 @@ export function proveSettingsError(error: ConfigError, sources: SettingSources) 
 export function proveNameOf(sources: SettingSources) {
   return userNameIn(proveSettings, sources);
 }
-
-/** Those of `serve` too: both commands may run in one environment. */
-const proveVariables = [...knownVariables, ...proveSettingKeys.map(variableOf)];

@@ -57,6 +57,9 @@ export function addProveCommand(program: Command, modules: CommandModules): void
       return runHost(config, { version, env, signals, readSettings }).catch((cause: unknown) => {
         throw startError(cause, {
           what: "the lane host",
+          advice:
+            "run 'lean-aggregator config check prove' with the same settings, and " +
+            "'lean-aggregator doctor' with its --devices,",
           settingsError: (error) => proveSettingsError(error, sources),
           nameOf: () => proveNameOf(sources)("probes") ?? "probes",
         });

@@ -100,6 +100,7 @@ export function addServeCommand(program: Command, modules: CommandModules): void
         (cause: unknown) => {
           throw startError(cause, {
             what: "the service",
+            advice: "run 'lean-aggregator doctor' with the same settings",
             settingsError: (error) => settingsError(error, sources),
             nameOf: (address) => nameOf(address, config, sources),
           });

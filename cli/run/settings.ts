@@ -4,6 +4,7 @@ import type { Config } from "../../server/config/config.js";
 import type { ConfigError } from "../../server/config/config-error.js";
 import { variableOf } from "../../server/config/parse.js";
 import { checkPlaces } from "../../server/config/places.js";
+import { proveSettingKeys } from "../../server/config/prove-config.js";
 import { parseConfig, settingKeys } from "../../server/config/config.js";
 import { logLevels } from "../../server/log/log.js";
 import { DEVICE_SETTINGS, ENGINE_SETTINGS, VERIFY_SETTING } from "./device-settings.js";
@@ -101,9 +102,9 @@ export function readSettings(sources: SettingSources): Config {
   return readFrom(serveSettings, sources);
 }
 
-/** All environment variables that a command reads. */
+/** All environment variables that a command reads: several may run in one environment. */
 export const knownVariables: readonly string[] = [
-  ...settingKeys.map(variableOf),
+  ...new Set([...settingKeys, ...proveSettingKeys].map(variableOf)),
   ...addConnectOptions(new Command()).options.flatMap(({ envVar }) => envVar ?? []),
 ];
 

@@ -7,6 +7,8 @@ import { holderOf } from "./port-holder.js";
 export interface StartErrorOptions {
   /** What runs, such as "the service". */
   readonly what: string;
+  /** Commands that find what is missing. */
+  readonly advice: string;
   /** Makes the error for wrong settings. */
   settingsError(error: ConfigError): CommandError;
   /** The setting of the address as this user gives it: a flag, a variable, or a key of the file. */
@@ -15,7 +17,7 @@ export interface StartErrorOptions {
 
 export function startError(
   cause: unknown,
-  { what, settingsError, nameOf }: StartErrorOptions,
+  { what, advice, settingsError, nameOf }: StartErrorOptions,
 ): CommandError {
   if (cause instanceof ConfigError) return settingsError(cause);
   if (cause instanceof CommandError) return cause;
@@ -27,6 +29,6 @@ export function startError(
     return new CommandError(problem, todo, { cause });
   }
   const why = cause instanceof Error ? cause.message : String(cause);
-  const doctor = "run 'lean-aggregator doctor' with the same settings to see what is missing";
-  return new CommandError(`${what} failed: ${why}`, doctor, { cause });
+  const todo = `${advice} to see what is missing`;
+  return new CommandError(`${what} failed: ${why}`, todo, { cause });
 }

@@ -3,7 +3,6 @@
  * Every prover inherits a lock, so that the devices stay taken until the last has ended.
  */
 import { readdirSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Addon } from "../../native/addon.js";
@@ -26,7 +25,7 @@ import { fakeSignature, startFakeProver } from "../../server/prover/fake/fake.js
 import { fakePlan } from "../../server/prover/fake/fake-plan.js";
 import { forkProver } from "../../server/prover/forked-prover.js";
 import type { Prover } from "../../server/prover/prover.js";
-import { makeRuntimeFolder, runtimeFolderOf } from "../run/folders.js";
+import { folderFacts, makeRuntimeFolder, runtimeFolderOf } from "../run/folders.js";
 import { CommandError, usageError } from "../io/command.js";
 import { packageRoot } from "../io/package-root.js";
 import type { TuneInputs } from "./inputs.js";
@@ -120,9 +119,9 @@ async function lockAll(
   env: Env,
   addon: Pick<Addon, "lockFile">,
 ): Promise<number[]> {
-  const uid = process.getuid?.();
-  const runtime = runtimeFolderOf(runtimeDir, { env, uid, temporaryFolder: tmpdir() });
-  makeRuntimeFolder(runtime, uid);
+  const facts = folderFacts(env);
+  const runtime = runtimeFolderOf(runtimeDir, facts);
+  makeRuntimeFolder(runtime, facts.uid);
   const used = readdirSync(runtime.path).flatMap((file) => LOCK_FILE.exec(file)?.[1] ?? []);
   const ids = [...new Set([...devices.map(({ id }) => id), ...used])];
   const locks: number[] = [];

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { settingKeys } from "../../server/config/config.js";
 import { checkFake, deviceSettings } from "../../server/config/devices.js";
-import { parseSettings, variableOf } from "../../server/config/parse.js";
+import { parseSettings } from "../../server/config/parse.js";
 import { proveSettingKeys } from "../../server/config/prove-config.js";
 import { DEVICE_SETTINGS } from "../run/device-settings.js";
 import { unknownVariables } from "../io/environment.js";
@@ -35,8 +35,7 @@ export const tuneSettings: CommandSettings<TuneSettings> = {
     runtimeDir: "as of serve",
   }),
   parse: (sources) => parseSettings(schema, sources.map(withoutOthers)),
-  unknownIn: (env) =>
-    unknownVariables(env, [...knownVariables, ...proveSettingKeys.map(variableOf)]),
+  unknownIn: (env) => unknownVariables(env, knownVariables),
 };
 
 function withoutOthers(source: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -6,13 +6,19 @@ import type { Problem } from "./config-error.js";
 import { ConfigError } from "./config-error.js";
 import type { Config } from "./config.js";
 import { checkEngineFiles } from "../engine/engine-files.js";
+import type { EngineSettings } from "../engine/engine-settings.js";
 import { addressOf } from "../net/address.js";
 import { groupProblem } from "../net/unix-socket.js";
 import { socketPlaceProblem } from "../net/socket-place.js";
 
+/** Those of a service, or the fewer of a lane host. */
+type Places = EngineSettings &
+  Pick<Config, "probes"> &
+  Partial<Pick<Config, "listen" | "admin" | "socketGroup">>;
+
 /** Throws `ConfigError` with each socket that cannot be made, and each invalid certificate. */
-export function checkPlaces(config: Config): void {
-  const { listen, admin, probes, socketGroup } = config;
+export function checkPlaces(config: Places): void {
+  const { listen = [], admin = "off", probes, socketGroup } = config;
   const problems: Problem[] = [];
   const check = (key: string, text: string) => {
     const address = text === "off" ? undefined : addressOf(text);

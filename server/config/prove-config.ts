@@ -2,10 +2,9 @@
 import { hostname } from "node:os";
 import { z } from "zod";
 import { checkFake, deviceSettings, probes } from "./devices.js";
-import { ConfigError } from "./config-error.js";
 import { path, yesOrNo } from "./kinds.js";
 import { parseSettings } from "./parse.js";
-import { checkEngineFiles } from "../engine/engine-files.js";
+import { checkPlaces } from "./places.js";
 import { checkEngine, engineSettings } from "../engine/engine-settings.js";
 import { TOKEN_EXPECTED, tokenPattern } from "../engine/subject.js";
 
@@ -51,15 +50,14 @@ const schema = settings
 export type ProveConfig = z.infer<typeof schema>;
 
 /**
- * Merges the sources, of which a later one wins, and checks the engine's certificates. Throws
- * `ConfigError` with every error.
+ * Merges the sources, of which a later one wins, and checks the engine's certificates and the place
+ * of the probes' socket. Throws `ConfigError` with every error.
  */
 export function parseProveConfig(
   sources: readonly Readonly<Record<string, unknown>>[],
 ): ProveConfig {
   const config = parseSettings(schema, sources);
-  const { problems } = checkEngineFiles(config);
-  if (problems.length > 0) throw new ConfigError(problems);
+  checkPlaces(config);
   return config;
 }
 

@@ -3,6 +3,7 @@
  * nobody but the prover's user may write to it.
  */
 import {
+  accessSync,
   closeSync,
   constants,
   fchmodSync,
@@ -11,6 +12,8 @@ import {
   mkdirSync,
   openSync,
 } from "node:fs";
+import type { Stats } from "node:fs";
+import { dirname } from "node:path";
 import { fileReason } from "../../files/file-reason.js";
 
 /** Folders that the service makes are for the prover's user alone. */
@@ -31,11 +34,33 @@ export interface CacheOwner {
  */
 export function openCacheFolder(path: string, owner: CacheOwner | undefined): void {
   try {
-    const problem = problemOf(path, owner);
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    const problem = found === undefined ? undefined : problemOf(path, found, owner);
     if (problem !== undefined) throw new Error(problem);
+    if (found !== undefined) return;
+    mkdirSync(path, MODE);
+    own(path, owner);
   } catch (cause) {
     const why = fileReason(cause, path);
     throw new Error(`cannot use the cache folder ${path}: ${why}`, { cause });
+  }
+}
+
+/**
+ * Why `openCacheFolder` would refuse the path, and what to do; undefined if it would not, as far as
+ * can be told without making a folder.
+ */
+export function cacheFolderProblem(
+  path: string,
+  owner: CacheOwner | undefined,
+): string | undefined {
+  try {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found !== undefined) return problemOf(path, found, owner);
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    return fileReason(error, path);
   }
 }
 
@@ -50,14 +75,8 @@ function own(path: string, owner: CacheOwner | undefined): void {
   }
 }
 
-/** Throws the system's error when the folder cannot be made. */
-function problemOf(path: string, owner: CacheOwner | undefined): string | undefined {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined) {
-    mkdirSync(path, MODE);
-    own(path, owner);
-    return undefined;
-  }
+/** What is wrong with the file or folder at the path, and what to do. */
+function problemOf(path: string, found: Stats, owner: CacheOwner | undefined): string | undefined {
   if (!found.isDirectory()) return "it is not a folder: name another path";
   const uid = owner?.uid ?? process.getuid?.();
   if (uid === undefined) return undefined;

@@ -221,6 +221,7 @@ export async function openDevice(
       `device ${id} sets a user, which only a service that runs as root may; remove "user" or run as root`,
     );
   }
+  const options = proverOptions(device, backend, modules);
   const fd = await lockDevice(
     { path: deviceLockPath(modules.runtimeDir, id), pid: modules.pid, waitMs: LOCK_WAIT_MS },
     {
@@ -230,7 +231,6 @@ export async function openDevice(
       onWait: (holder) => modules.onWait(id, holder),
     },
   );
-  const options = proverOptions(device, backend, modules);
   return {
     // The number of threads may have changed since the last start.
     startProver: () => forkProver({ ...options(), lockFd: fd }),

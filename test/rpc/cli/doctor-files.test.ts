@@ -32,7 +32,7 @@ const listeners = [
   ...["--listen", `unix:${at("run/nodes")}`, "--admin", `unix:${at("run/admin")}`],
   ...["--probes", `unix:${at("run/probes")}`],
 ];
-const missing = { library: "/no/library.so", config: "" };
+const missingLibrary = { id: "a", backend: { library: "/no/library.so", config: "" } };
 
 test.each([
   ["with the fake prover", ["--prover", "fake"], 0],
@@ -50,9 +50,15 @@ test.each([
     ["--prover", "fake", "--admin", `unix:${at("x/y")}`],
     undefined,
   ],
+  ["with a library that is missing", ["--devices", JSON.stringify([missingLibrary])], 1],
   [
-    "with a library that is missing",
-    ["--devices", JSON.stringify([{ id: "a", backend: missing }])],
+    "with a cache folder that is not there yet",
+    ["--devices", JSON.stringify([{ ...missingLibrary, fileMb: 1, cacheFolder: at("cache") }])],
+    1,
+  ],
+  [
+    "with a folder for calls that cannot be",
+    ["--devices", JSON.stringify([missingLibrary]), "--keep-fatal", "/dev/null"],
     1,
   ],
   ["with a wrong setting", ["--deadline-ms", "0"], 2],

@@ -29,6 +29,12 @@ test.each([
   ["a command below a command", ["admin", "d"], ["drain"]],
   ["a flag", ["submit", "--out"], ["--out"]],
   ["the flags of a command below a command", ["admin", "drain", "--w"], ["--wait"]],
+  [
+    "a flag of the command that runs when none is named",
+    ["config", "check", "--conf"],
+    ["--config"],
+  ],
+  ["the values of a flag of that command", ["config", "check", "--log-level", "s"], ["silent"]],
   ["the values of a flag", ["serve", "--prover", ""], ["lean_pq", "fake"]],
   ["the values of a flag that have a beginning", ["serve", "--log-level", "s"], ["silent"]],
   ["the values of an argument", ["completion", ""], ["bash", "zsh", "fish"]],

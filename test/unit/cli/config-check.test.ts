@@ -21,6 +21,8 @@ function rowOf(table: string, key: string): string[] {
 
 test("each setting has its value, and the flag, variable or file that gave it", async () => {
   vi.stubEnv("LEAN_AGGREGATOR_FENCE_MS", "7000");
+  vi.stubEnv("RUNTIME_DIRECTORY", "/run/of-systemd");
+  vi.stubEnv("STATE_DIRECTORY", "/var/lib/of-systemd");
   const file = fileWith({ deadlineMs: 500, fenceMs: 6000, devices: [{ id: "a", cores: "0" }] });
   const args = ["config", "check", "--config", file, "--drain-ms", "900"];
   const { code, stdout, stderr } = await commandInProcess(args);
@@ -31,6 +33,8 @@ test("each setting has its value, and the flag, variable or file that gave it", 
   expect(rowOf(stdout, "logLevel")).toEqual(["logLevel", "info", "default"]);
   expect(rowOf(stdout, "devices")).toEqual(["devices", '[{"id":"a","cores":"0"}]', file]);
   expect(rowOf(stdout, "policy")).toEqual(["policy", "none", "default"]);
+  expect(rowOf(stdout, "runtimeDir")).toEqual(["runtimeDir", "/run/of-systemd", "default"]);
+  expect(rowOf(stdout, "stateDir")).toEqual(["stateDir", "/var/lib/of-systemd", "default"]);
   for (const key of settingKeys) expect(rowOf(stdout, key), key).toHaveLength(3);
   expect(stdout).toMatch(/\nthe settings are valid\n$/);
 });
@@ -76,10 +80,24 @@ test.each<[string, string[], string]>([
   ["an audit file below a file", ["--audit", "/etc/passwd/audit.jsonl"], "a part of the path"],
   ["a file to record in", ["--record", "/etc/passwd"], "it is a file, not a folder"],
   ["an audit file of a lane host", ["prove", ...engine, "--audit", "/"], "it is a folder"],
+  ["a file to keep calls in", ["--keep-fatal", "/etc/passwd"], "it is a file, not a folder"],
 ])("%s is refused, as 'serve' or 'prove' would", async (_what, args, why) => {
   const { code, stdout, stderr } = await commandInProcess(["config", "check", ...args]);
   expect([code, stdout]).toEqual([2, ""]);
   expect(stderr).toContain(`cannot write ${args.at(-2)} ${args.at(-1)}: `);
+  expect(stderr).toContain(why);
+});
+
+test.each<[string, string[], string]>([
+  ["a socket of a lane host", ["--probes", "unix:/no/such/p.sock"], "/no/such does not exist"],
+  [
+    "a device's cache folder",
+    ["--devices", '[{"id":"a","fileMb":1,"cacheFolder":"/etc/passwd"}]'],
+    '--devices[0].cacheFolder is "/etc/passwd": it is not a folder',
+  ],
+])("%s is refused as a setting that is wrong", async (_what, args, why) => {
+  const { code, stderr } = await commandInProcess(["config", "check", "prove", ...engine, ...args]);
+  expect(code).toBe(2);
   expect(stderr).toContain(why);
 });
 

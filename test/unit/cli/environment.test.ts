@@ -4,6 +4,7 @@ import { dropEmptyVariables, unknownVariables } from "../../../cli/io/environmen
 import { knownVariables, readSettings } from "../../../cli/run/settings.js";
 import { settingKeys } from "../../../server/config/config.js";
 import { variableOf } from "../../../server/config/parse.js";
+import { proveSettingKeys } from "../../../server/config/prove-config.js";
 
 const unknown = (env: Record<string, string>) => unknownVariables(env, knownVariables);
 
@@ -17,8 +18,9 @@ test("an empty variable is not set, for every setting and for clients", () => {
   expect(others).toEqual({ OTHER: "", LEAN_AGGREGATOR_PROVER: "fake" });
 });
 
-test("every setting and every flag of a client has a known variable", () => {
-  for (const key of settingKeys) expect(knownVariables).toContain(variableOf(key));
+test("every setting of a service or lane host, and every flag of a client, has a known variable", () => {
+  for (const key of [...settingKeys, ...proveSettingKeys])
+    expect(knownVariables).toContain(variableOf(key));
   expect(knownVariables).toContain("LEAN_AGGREGATOR_TOKEN_FILE");
 });
 

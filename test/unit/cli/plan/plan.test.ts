@@ -8,7 +8,13 @@ import type { Network } from "../../../../cli/plan/network.js";
 import { stepsOf } from "../../../../cli/plan/network.js";
 import type { LaneKind } from "../../../../cli/plan/plan.js";
 import { planOf } from "../../../../cli/plan/plan.js";
-import { fileCosts, serviceCosts, stateCosts, tableCosts } from "../../../../cli/plan/sources.js";
+import {
+  fileCosts,
+  ownCosts,
+  serviceCosts,
+  stateCosts,
+  tableCosts,
+} from "../../../../cli/plan/sources.js";
 import { DeviceSchema } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { costFilePath } from "../../../../server/lane/costs/cost-file.js";
 import { bytesForStandby, proverCeilingBytes } from "../../../../server/prover/device/device.js";
@@ -268,7 +274,7 @@ function writtenState(): string {
   const entry = { proofSystem: "a b", kind: "aggregate", logInvRate: 0, atUnixMs: 1, logMs };
   const content = { format: 3, costs: [{ ...entry, covariance: small, scatter }] };
   writeFileSync(costFilePath(state, "cpu"), JSON.stringify(content));
-  expect(stateCosts(state, undefined)?.kinds).toMatchObject([{ name: "learned", cores: 2 }]);
+  expect(stateCosts(state, undefined).kinds).toMatchObject([{ name: "learned", cores: 2 }]);
   return state;
 }
 
@@ -289,12 +295,26 @@ test.each([
   [["--validators", "4000", "--subnets", "200", "--aggregators", "20"], "--aggregators 20"],
   [["--validators", "4", "--goal", "soon"], "--goal"],
   [["--validators", "4", "--costs", "/nowhere"], "--costs /nowhere cannot be read"],
-  [["--validators", "4", "--state-dir", "/nowhere"], "--state-dir /nowhere has no learned costs"],
+  [["--validators", "4", "--state-dir", "/nowhere"], "--state-dir /nowhere cannot be read"],
+  [["--validators", "4", "--state-dir", "/etc/passwd"], "--state-dir /etc/passwd cannot be read"],
+  [["--validators", "4", "--state-dir", folder], `--state-dir ${folder} has no learned costs`],
   [["--validators", "4", "--slot-ms", "x"], "--slot-ms"],
 ])("%j is refused with exit code 2 under its name", async (flags, text) => {
   const ran = await plan(...flags);
   expect(ran).toMatchObject({ code: 2, stdout: "" });
   expect(ran.stderr).toContain(text);
+});
+
+test("the own state folder is passed over, with a note, where its costs cannot be read", () => {
+  expect(ownCosts(undefined, 2)).toEqual(tableCosts(2));
+  expect(ownCosts(join(folder, "none"), 2)).toEqual(tableCosts(2));
+  const own = join(folder, "own");
+  mkdirSync(own);
+  writeFileSync(costFilePath(own, "cpu"), '{"format": 99}');
+  const { kinds, notes } = ownCosts(own, 2);
+  expect(kinds).toMatchObject([{ name: "table" }]);
+  expect(notes.at(-1)).toMatch(/^nothing is taken from here: .*own.*of --state-dir /);
+  expect(() => stateCosts(own, 2)).toThrow(/^.*cpu\.costs\.json of --state-dir /);
 });
 
 test("a file of neither kind is refused with what is wrong", async () => {

@@ -2,7 +2,10 @@
 import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { openCacheFolder } from "../../../../server/prover/device/cache-folder.js";
+import {
+  cacheFolderProblem,
+  openCacheFolder,
+} from "../../../../server/prover/device/cache-folder.js";
 import { temporaryFolder } from "../../../helpers/temporary-folder.js";
 
 const isRoot = process.getuid?.() === 0;
@@ -26,9 +29,11 @@ test("is refused where others may write to it, where it is a link or a file, or 
   const open = join(folder, "open");
   mkdirSync(open);
   chmodSync(open, 0o777);
+  const others = `other users may write to it: run 'chmod go-w ${open}'`;
   expect(() => openCacheFolder(open, undefined)).toThrow(
-    `cannot use the cache folder ${open}: other users may write to it: run 'chmod go-w ${open}'`,
+    `cannot use the cache folder ${open}: ${others}`,
   );
+  expect(cacheFolderProblem(open, undefined)).toBe(others);
   const link = join(folder, "link");
   symlinkSync(folder, link);
   writeFileSync(join(folder, "file"), "");
@@ -39,4 +44,11 @@ test("is refused where others may write to it, where it is a link or a file, or 
   }
   const below = join(folder, "missing", "cache");
   expect(() => openCacheFolder(below, undefined)).toThrow(/the folder .*missing does not exist$/);
+  expect(cacheFolderProblem(below, undefined)).toMatch(/the folder .*missing does not exist$/);
+});
+
+test("is looked at without being made", () => {
+  const path = join(temporaryFolder(), "cache");
+  expect(cacheFolderProblem(path, undefined)).toBeUndefined();
+  expect(statSync(path, { throwIfNoEntry: false })).toBeUndefined();
 });
