@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import { loadAddon } from "../native/addon.js";
 import { readBackendFile } from "../server/prover/device/backend-file.js";
+import type { BackendName } from "../server/prover/device/backend-file.js";
 import type { CommandModules } from "./io/command.js";
 import { addCommand, ending, exitCodes } from "./io/command.js";
 import { packageRoot } from "./io/package-root.js";
@@ -37,7 +38,7 @@ interface SetupOptions {
   /** The interpreter to use. Default: PYTHON, else the newest that fits. */
   python?: string;
   /** The backend. Default: lean_pq. */
-  with?: string;
+  with?: BackendName;
 }
 
 export function addSetupCommand(program: Command, modules: CommandModules): void {
@@ -51,10 +52,13 @@ export function addSetupCommand(program: Command, modules: CommandModules): void
     .action(ending(modules, (options: SetupOptions) => setUpBackend(modules.env, options)));
 }
 
-/** True when the backend's file is there, and names a library that is. */
-export function isBackendSetUp(): boolean {
+/**
+ * True when the backend's file is there, and names a library that is.
+ * @param backend default: lean_pq
+ */
+export function isBackendSetUp(backend?: BackendName): boolean {
   try {
-    return existsSync(readBackendFile(packageRoot).library);
+    return existsSync(readBackendFile(packageRoot, backend).library);
   } catch {
     return false;
   }
@@ -67,7 +71,7 @@ export async function setUpBackend(given: Env, options: SetupOptions = {}): Prom
   const isInstalled = await runScript("setup.mjs", env, ["--with", backend]);
   if (!isInstalled) return exitCodes.error;
   copyCarriedLibraries();
-  if (isBackendSetUp() && isAddonThere()) return exitCodes.ok;
+  if (isBackendSetUp(backend) && isAddonThere()) return exitCodes.ok;
   return (await runScript("build.mjs", env)) ? exitCodes.ok : exitCodes.error;
 }
 

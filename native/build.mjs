@@ -6,6 +6,7 @@
 // another processor with CXX.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setupCommand } from "./pip.mjs";
@@ -74,13 +75,21 @@ function compile(compiler, output, inputs, args) {
   renameSync(resolve(ROOT, `${output}.new`), resolve(ROOT, output));
 }
 
+/** Folder of a package that npm has installed: beside this one, where it is one of several. */
+function packageFolder(name) {
+  try {
+    return dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+  } catch {
+    return join(ROOT, "node_modules", name);
+  }
+}
+
 /** Folders of the addon's headers, which come with npm; Node's may also be beside Node itself. */
 function headerFolders() {
   const besideNode = join(dirname(process.execPath), "..", "include", "node");
-  const modules = join(ROOT, "node_modules");
   return [
-    ["napi.h", join(modules, "node-addon-api")],
-    ["node_api.h", join(modules, "node-api-headers", "include"), besideNode],
+    ["napi.h", packageFolder("node-addon-api")],
+    ["node_api.h", join(packageFolder("node-api-headers"), "include"), besideNode],
   ].map(([name, ...folders]) => {
     const folder = folders.find((each) => existsSync(join(each, name)));
     return folder ?? fail(`native: ${name} was not found in ${folders[0]}; run 'npm ci' first`);
