@@ -1,8 +1,13 @@
 /** The message that validators sign for an attestation data, by the SSZ containers of leanSpec. */
+import { create } from "@bufbuild/protobuf";
 import { ByteVectorType, ContainerType, UintBigintType } from "@chainsafe/ssz";
 import type {
   AttestationData,
   Checkpoint,
+} from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import {
+  AttestationDataSchema,
+  CheckpointSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { invalid } from "../errors.js";
 import { wrongLength } from "./byte-lengths.js";
@@ -61,12 +66,18 @@ export function checkGivenMessage(given: Uint8Array, root: Uint8Array, field: st
   }
 }
 
-/** A copy, which keeps nothing of the request in memory. */
-export function copyData(data: AttestationData): AttestationData {
-  const copy = (point: AttestationData["head"]) =>
-    point === undefined ? {} : { ...point, root: point.root.slice() };
-  const parts = { head: copy(data.head), target: copy(data.target), source: copy(data.source) };
-  return { ...data, ...parts } as AttestationData;
+/**
+ * A copy, which keeps nothing of the request in memory: of each message only the fields that it has here.
+ */
+export function copyData({ slot, head, target, source }: AttestationData): AttestationData {
+  const copy = (point: Checkpoint | undefined) =>
+    create(CheckpointSchema, point && { root: point.root.slice(), slot: point.slot });
+  return create(AttestationDataSchema, {
+    slot,
+    head: copy(head),
+    target: copy(target),
+    source: copy(source),
+  });
 }
 
 /** Returns the checkpoint. Throws a `Refusal` when it is missing or its root is not 32 bytes. */

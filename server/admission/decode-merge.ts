@@ -156,12 +156,13 @@ function decodeGroup(
   components: readonly Checked[],
   context: GroupContext,
 ): DecodedGroup<MergeWork> {
-  const { isOverLimit, sszLength, logInvRate, limits } = context;
+  const { isOverLimit, sszLength, logInvRate, keys, limits } = context;
   const leftOut: LeftOut[] = [];
   // The inputs of a group that will not be started are not decoded.
   const works = isOverLimit ? [] : decodeComponents(components, context, leftOut);
   const claims = components.map((component, at) => {
-    const validators = works[at] === undefined ? [] : validatorsOf(works[at]);
+    const work = works[at];
+    const validators = work === undefined ? namedIn(component, keys) : validatorsOf(work);
     return claimOf(component, validators, sszLength);
   });
   const claimVotes = components.map(({ votes }) => votes);
@@ -228,6 +229,13 @@ function messageOf(signed: Checked["signed"], field: string) {
   return { root, slot: Number(signed.value.slot) };
 }
 
+/** The validators of a component whose inputs are not decoded: those with a key. */
+function namedIn({ from, role }: Checked, keys: SnapshotContext["keys"]): readonly number[] {
+  if (from.kind === "proof") return bitsToIndices(from.list.bits);
+  const named = from.signatures.map(({ validatorIndex }) => validatorIndex);
+  return named.filter((validator) => keys[role].has(validator));
+}
+
 function validatorsOf({ from }: ComponentWork): readonly number[] {
   return from.kind === "raws" ? from.raws.validators : from.child.validators;
 }
@@ -243,7 +251,10 @@ function claimOf(
       ? { case: signed.case, value: copyData(signed.value) }
       : {
           case: signed.case,
-          value: create(SignedRootSchema, { ...signed.value, root: signed.value.root.slice() }),
+          value: create(SignedRootSchema, {
+            root: signed.value.root.slice(),
+            slot: signed.value.slot,
+          }),
         };
   return create(ClaimSchema, { signed: copied, role, participants });
 }

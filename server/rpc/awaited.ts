@@ -67,7 +67,10 @@ export function isOfEpoch(request: Pick<RequestRecord, "nodeEpoch">, epoch: bigi
 }
 
 /** The events so far that the caller does not have, in the order of group indices. */
-export function missingOf(request: RequestRecord, { received }: Asked): ResultEvent[] {
+export function missingOf(
+  request: RequestRecord,
+  { received }: Pick<Asked, "received">,
+): ResultEvent[] {
   const has = received.get(request.requestId) ?? new Uint8Array();
   const outcomes = [...request.outcomes.values()]
     .filter(({ groupIndex }) => !hasBit(has, groupIndex))

@@ -25,6 +25,7 @@ import { bytesOfClaims } from "../work/claim-bytes.js";
 import { nextChange } from "../changes.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
+import type { RequestRecord } from "../session/node-record.js";
 import { checkId, nodeIdOf } from "./call/call-context.js";
 import type { CallContext, HandlersModules, HandlersOptions } from "./call/call-context.js";
 import { Deliveries } from "./deliveries.js";
@@ -104,9 +105,8 @@ export class Handlers {
       }
       const reader = { ...context, revoked: grant.signal };
       checkId("request_id", request.requestId);
-      const session = await this.sessionAfterWait(nodeId, request, reader);
-      context.holdAnswer(answerBytes(session));
-      return create(GetSessionResponseSchema, { session });
+      const found = await this.sessionAfterWait(nodeId, request, reader);
+      return create(GetSessionResponseSchema, { session: this.answerOf(found, context) });
     } finally {
       grant.close();
     }
@@ -118,10 +118,15 @@ export class Handlers {
     const { requestId, groupIndices } = request;
     checkId("request_id", requestId);
     const cancelled = admission.cancel(nodeId, requestId, groupIndices);
-    const session = sessionMessage(cancelled);
-    this.deliveries.note(cancelled, cancelled.outcomes.keys());
+    return create(CancelSessionResponseSchema, { session: this.answerOf(cancelled, context) });
+  }
+
+  /** The session for a caller that has not left. Throws a `Refusal` when no memory is free for it. */
+  private answerOf(request: RequestRecord, context: CallContext): Session {
+    const session = sessionMessage(request);
     context.holdAnswer(answerBytes(session));
-    return create(CancelSessionResponseSchema, { session });
+    if (!context.signal.aborted) this.deliveries.note(request, request.outcomes.keys());
+    return session;
   }
 
   async verifyAggregate(request: VerifyAggregateRequest, context: CallContext) {
@@ -142,12 +147,12 @@ export class Handlers {
     return serverInfo(this.options, this.modules);
   }
 
-  /** The session, once it ends or the wait is over. Rejects when the caller may no longer wait. */
+  /** The request, once it ends or the wait is over. Rejects when the caller may no longer wait. */
   private async sessionAfterWait(
     nodeId: string,
     { requestId, waitMs }: GetSessionRequest,
     { receivedAtMs, signal, draining, revoked }: Reader & Pick<CallContext, "receivedAtMs">,
-  ): Promise<Session> {
+  ): Promise<RequestRecord> {
     const { admission, clock } = this.modules;
     const timeout = new AbortController();
     const cancel = clock.at(receivedAtMs + waitMs, () => timeout.abort());
@@ -156,10 +161,7 @@ export class Handlers {
       for (;;) {
         const request = admission.request(nodeId, requestId);
         const mayWait = waitMs > 0 && !waiting.signal.aborted;
-        if (request.summary !== undefined || !mayWait) {
-          this.deliveries.note(request, request.outcomes.keys());
-          return sessionMessage(request);
-        }
+        if (request.summary !== undefined || !mayWait) return request;
         await nextChange([admission.node(nodeId).changes], waiting.signal);
         revoked.throwIfAborted();
       }

@@ -74,6 +74,8 @@ export class Routes {
         return answer;
       } catch (error) {
         throw this.refusal(error, call);
+      } finally {
+        call.answered();
       }
     };
     return this.add({ kind: "unary", method, impl });

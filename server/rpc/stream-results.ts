@@ -96,8 +96,18 @@ function checkStreams({ streams }: NodeRecord, nodeEpoch: bigint): void {
   throw new Refusal("resource_exhausted", "node.node_id", detail);
 }
 
+/** An event that the caller has missed, by name: the record may forget its request before its turn. */
+interface Missed {
+  requestId: string;
+  sessionId: string;
+  /** Undefined for the summary. */
+  groupIndex: number | undefined;
+}
+
 class ResultStream {
-  private readonly asked: Asked;
+  private readonly asked: Pick<Asked, "received" | "states">;
+  /** Fixed when the stream begins: what comes later has a number above `seq`. */
+  private readonly missing: readonly Missed[];
   /** Ids of the awaited requests whose summary is not sent yet. */
   private readonly open: Set<string>;
   /** Number of the last event that is sent, or was there when the stream began. */
@@ -113,8 +123,16 @@ class ResultStream {
     private readonly reader: Reader,
     private readonly modules: ResultsModules,
   ) {
-    this.asked = askedOf(request, record);
-    this.open = new Set(this.asked.known.map(({ requestId }) => requestId));
+    const { known, ...asked } = askedOf(request, record);
+    this.asked = asked;
+    this.missing = known.flatMap((each) =>
+      missingOf(each, asked).map((event) => ({
+        requestId: each.requestId,
+        sessionId: each.sessionId,
+        groupIndex: event.kind === "outcome" ? event.outcome.groupIndex : undefined,
+      })),
+    );
+    this.open = new Set(known.map(({ requestId }) => requestId));
     this.seq = record.lastSeq;
     this.status = modules.status.current;
     this.takenAtMs = modules.clock.nowMs();
@@ -130,17 +148,25 @@ class ResultStream {
   }
 
   async *events(): AsyncGenerator<Event> {
-    // Fixed before the first event is taken: what comes later has a number above `seq`.
-    const missing = this.asked.known.flatMap((request) =>
-      missingOf(request, this.asked).map((event) => ({ request, event })),
-    );
     yield this.opened();
-    for (const { request, event } of missing) {
+    for (const missed of this.missing) {
       if (this.isOver) return;
       this.record.checkEpoch(this.epoch);
-      yield* this.result(request, event);
+      yield* this.missed(missed);
     }
     yield* this.live();
+  }
+
+  private *missed({ requestId, sessionId, groupIndex }: Missed): Generator<Event> {
+    const request = this.record.get(requestId);
+    if (request === undefined || request.sessionId !== sessionId) throw behind();
+    const { outcomes, summary } = request;
+    if (groupIndex === undefined) {
+      if (summary !== undefined) yield* this.result(request, { kind: "summary", summary });
+      return;
+    }
+    const outcome = outcomes.get(groupIndex);
+    if (outcome !== undefined) yield* this.result(request, { kind: "outcome", outcome });
   }
 
   private async *live(): AsyncGenerator<Event> {

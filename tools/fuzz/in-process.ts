@@ -9,7 +9,7 @@ import { createLog } from "../../server/log/log.js";
 import { MemoryBudget } from "../../server/memory-budget.js";
 import { createMetrics } from "../../server/metrics/metrics.js";
 import { startFakeProver } from "../../server/prover/fake/fake.js";
-import { checkMessageCount } from "../../server/rpc/call/request-limits.js";
+import { checkBinaryCount } from "../../server/rpc/call/request-limits.js";
 import { AdminHandlers } from "../../server/rpc/operator-handlers.js";
 import type { CallContext } from "../../server/rpc/call/call-context.js";
 import { Handlers } from "../../server/rpc/handlers.js";
@@ -109,9 +109,9 @@ export function decodeRequest<Schema extends DescMessage>(
   schema: Schema,
   bytes: Uint8Array,
 ): MessageShape<Schema> {
-  checkMessageCount(schema, bytes);
+  checkBinaryCount(schema, bytes);
   try {
-    return fromBinary(schema, bytes);
+    return fromBinary(schema, bytes, { readUnknownFields: false });
   } catch {
     throw invalid("", `the message is not a ${schema.typeName}`);
   }

@@ -16,9 +16,10 @@ import { invalid, quoted, Refusal } from "../../errors.js";
 import { HeldAnswer } from "./held-answer.js";
 import { limits } from "../../limits.js";
 import type { Logger } from "../../log/log.js";
+import { RareLog } from "../../log/rare-log.js";
 import type { CallCode } from "../../reasons.js";
 import { overloaded } from "../../memory-budget.js";
-import type { MemoryBudget } from "../../memory-budget.js";
+import type { MemoryBudget, MemoryShare } from "../../memory-budget.js";
 import type { HttpRequest, HttpResponse } from "../../net/http-listener.js";
 import type { Peer } from "../../net/peer.js";
 import { readTraceparent, writeTraceparent } from "../../traces/trace-context.js";
@@ -44,6 +45,13 @@ export interface AdmittedCall extends CallContext {
   request: Message | undefined;
   /** How the call was answered, for metrics; undefined until then. */
   code: CallCode | undefined;
+  /** Memory reserved for the request; undefined until it is read. */
+  share: MemoryShare | undefined;
+  /**
+   * To be called once a call with a single answer has it: lets go of the request, and starts the
+   * caller's time to take the answer.
+   */
+  answered(): void;
 }
 
 const callKey = createContextKey<AdmittedCall | undefined>(undefined);
@@ -82,6 +90,8 @@ export interface CallAdmissionModules {
 }
 
 export class CallAdmission {
+  private readonly rareLog: RareLog;
+
   /**
    * @param handlers by the path of their method, as `methodPath` returns it
    * @param draining aborts when the server begins to drain
@@ -90,7 +100,9 @@ export class CallAdmission {
     private readonly handlers: ReadonlyMap<string, UniversalHandler>,
     private readonly draining: AbortSignal,
     private readonly modules: CallAdmissionModules,
-  ) {}
+  ) {
+    this.rareLog = new RareLog(modules);
+  }
 
   /** Whether a handler has this path. */
   serves(path: string): boolean {
@@ -99,9 +111,11 @@ export class CallAdmission {
 
   /** Serves a call. The path must be one that it `serves`. */
   handle(path: string, request: HttpRequest, response: HttpResponse, peer: Peer): void {
+    let isClosed = false;
+    response.once("close", () => (isClosed = true));
     this.answer(path, request, response, peer).catch((error: unknown) => {
       // Most often the caller has left. Otherwise no answer could be made: the caller gets a reset.
-      if (!response.destroyed) this.modules.log.warn({ err: error, path }, "call cut");
+      if (!isClosed) this.rareLog.warn(path, { err: error, path }, "call cut");
       response.destroy();
     });
   }
@@ -121,6 +135,7 @@ export class CallAdmission {
     // If it refuses the call earlier, nothing awaits `reading`, whose rejection is only noted here.
     reading.catch((error: unknown) => {
       call.code = codeNameOf(error);
+      call.answered();
     });
     const answer = await handler({
       httpVersion: request.httpVersion,
@@ -142,7 +157,7 @@ export class CallAdmission {
     const { clock, memory } = this.modules;
     const held = new HeldAnswer(() => response.destroy(), { clock, memory });
     response.once("close", () => held.release());
-    return {
+    const call: AdmittedCall = {
       receivedAtMs: clock.nowMs(),
       callDeadlineMs: undefined,
       peer,
@@ -155,7 +170,15 @@ export class CallAdmission {
       request: undefined,
       received: undefined,
       code: undefined,
+      share: undefined,
+      answered: () => {
+        call.request = undefined;
+        call.received = undefined;
+        call.share?.resize(limits.callBytes);
+        held.answered();
+      },
     };
+    return call;
   }
 
   /**
@@ -178,6 +201,7 @@ export class CallAdmission {
       senderOf(request, call.credential),
     );
     if (share === undefined) throw overloaded();
+    call.share = share;
     response.once("close", () => share.release());
     const timeMs = Math.min(limits.requestReadMsMax, call.callDeadlineMs ?? Infinity);
     if (timeMs === 0) throw notReadInTime();

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../clock.js";
 import { limits } from "../../limits.js";
-import type { MemoryBudget } from "../../memory-budget.js";
+import type { MemoryBudget, MemoryShare } from "../../memory-budget.js";
 import { overloaded } from "../../memory-budget.js";
 
 export interface HeldAnswerModules {
@@ -15,7 +15,8 @@ export interface HeldAnswerModules {
 export class HeldAnswer {
   /** True once the call has ended. */
   private isOver = false;
-  private letGo = () => {};
+  private share: MemoryShare | undefined;
+  private cancelTimer = () => {};
 
   /** @param cut ends the call at once, even if some of the answer is not sent yet */
   constructor(
@@ -24,25 +25,28 @@ export class HeldAnswer {
   ) {}
 
   /**
-   * Reserves `bytes`, and starts the caller's time to read. To be called at most once, before the
-   * answer is returned. Throws a `Refusal` when no memory is free.
+   * Reserves `bytes`. To be called at most once, before the answer is returned. Throws a `Refusal` when
+   * no memory is free.
    */
   hold(bytes: number): void {
     // The caller left before there was an answer: nothing will be sent.
     if (this.isOver) return;
-    const { clock, memory } = this.modules;
-    const share = memory.reserveForAnswer(bytes);
-    if (share === undefined) throw overloaded("answer");
-    const cancelTimer = clock.at(clock.nowMs() + limits.answerTakeMsMax, this.cut);
-    this.letGo = () => {
-      cancelTimer();
-      share.release();
-    };
+    this.share = this.modules.memory.reserveForAnswer(bytes);
+    if (this.share === undefined) throw overloaded("answer");
+  }
+
+  /** Starts the caller's time to read. To be called once there is an answer, of whatever size. */
+  answered(): void {
+    if (this.isOver) return;
+    const { clock } = this.modules;
+    this.cancelTimer();
+    this.cancelTimer = clock.at(clock.nowMs() + limits.answerTakeMsMax, this.cut);
   }
 
   /** Releases the memory. To be called when the call ends, however it ends. Idempotent. */
   release(): void {
     this.isOver = true;
-    this.letGo();
+    this.cancelTimer();
+    this.share?.release();
   }
 }

@@ -13,7 +13,7 @@ import { JsonError, parseJsonBytes } from "../../json/json-text.js";
 import { overloaded } from "../../memory-budget.js";
 import type { HttpRequest, HttpResponse } from "../../net/http-listener.js";
 import { GatheredBody } from "./gathered-body.js";
-import { checkJsonCount, checkMessageCount, isJson, notReadInTime } from "./request-limits.js";
+import { checkBinaryCount, checkJsonCount, isJson, notReadInTime } from "./request-limits.js";
 
 /** Flags and a length, which gRPC, gRPC-Web and Connect's streams put before each message. */
 const FRAME_HEADER_BYTES = 5;
@@ -146,14 +146,12 @@ export function emptyMessage(type: string): Uint8Array {
 }
 
 function decodeBinary(schema: DescMessage, message: Buffer): Message {
-  checkMessageCount(schema, message);
+  checkBinaryCount(schema, message);
   try {
     // Decoded from a Buffer, bytes fields would be Buffers, whose `slice` does not copy: a field
-    // that is kept would keep the whole request in memory.
-    return fromBinary(
-      schema,
-      new Uint8Array(message.buffer, message.byteOffset, message.byteLength),
-    );
+    // that is kept would keep the whole request in memory, as would an unknown one.
+    const bytes = new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
+    return fromBinary(schema, bytes, { readUnknownFields: false });
   } catch {
     throw invalid("", `the message is not a ${schema.typeName}`);
   }

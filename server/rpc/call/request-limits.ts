@@ -1,7 +1,7 @@
 /**
- * Limits on the size of requests, by method, and on the number of messages in one. An empty message
- * takes two bytes on the wire and hundreds once decoded: a few megabytes of such messages would
- * block the service or exhaust its memory.
+ * Limits on the size of requests, by method, and on the number of messages and fields in one. An empty
+ * message or field takes two bytes on the wire and hundreds once decoded: a few megabytes of them
+ * would block the service or exhaust its memory.
  */
 import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
@@ -74,25 +74,28 @@ const CLOSING_BRACKET = 0x5d;
 const BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
 
-/** Most JSON values that one message of a request takes: itself and its fields. */
-const JSON_VALUES_A_MESSAGE = 4;
+/** Most values that one message of a request takes: itself and its fields. */
+const VALUES_A_MESSAGE = 4;
 
-/** Bytes of the smallest message inside another: its tag and its length. */
-const MESSAGE_BYTES_MIN = 2;
+/** Bytes of the smallest field: its tag and its length or value. */
+const FIELD_BYTES_MIN = 2;
 
-/** Throws a `Refusal` when a binary request has more than `requestMessagesMax` messages. */
-export function checkMessageCount(schema: DescMessage, bytes: Uint8Array): void {
-  if (bytes.length / MESSAGE_BYTES_MIN < limits.requestMessagesMax) return;
-  if (countMessages(schema, bytes, limits.requestMessagesMax) > limits.requestMessagesMax) {
-    throw tooMany();
-  }
+/**
+ * Throws a `Refusal` when a binary request has more than `requestMessagesMax` messages, or more than four
+ * times as many fields, known or not.
+ */
+export function checkBinaryCount(schema: DescMessage, bytes: Uint8Array): void {
+  const { requestMessagesMax } = limits;
+  if (bytes.length / FIELD_BYTES_MIN < requestMessagesMax) return;
+  const left = { messages: requestMessagesMax, fields: requestMessagesMax * VALUES_A_MESSAGE };
+  if (!isWithin(schema, bytes, left)) throw tooMany();
 }
 
 /** Most keys of an object in JSON: no message of a request has as many fields. */
 const JSON_KEYS_MAX = 32;
 
 /**
- * Like `checkMessageCount` for JSON, which need not be well-formed: counts values by the characters
+ * Like `checkBinaryCount` for JSON, which need not be well-formed: counts values by the characters
  * `,`, `[` and `{` outside of strings. Also throws when an object has more than 32 keys: `JSON.parse`
  * takes over a second for an object of 300,000.
  */
@@ -112,7 +115,7 @@ export function checkJsonCount(bytes: Uint8Array): void {
     } else if (char === CLOSING_BRACE || char === CLOSING_BRACKET) keys.pop();
     else if (char === COMMA || char === BRACKET || char === BRACE) {
       if (char !== COMMA) keys.push(0);
-      if (++values > limits.requestMessagesMax * JSON_VALUES_A_MESSAGE) throw tooMany();
+      if (++values > limits.requestMessagesMax * VALUES_A_MESSAGE) throw tooMany();
     }
   }
 }
@@ -127,22 +130,30 @@ function endOfString(bytes: Uint8Array, start: number): number {
   return bytes.length;
 }
 
-/** Counts the messages in an encoded message, itself included; stops when over `bound`. */
-function countMessages(schema: DescMessage, bytes: Uint8Array, bound: number): number {
+/**
+ * Whether an encoded message has no more messages, itself included, and no more fields than are left.
+ * Takes them from `left`. A group, which no message of ours has, may hide any number of fields.
+ */
+function isWithin(
+  schema: DescMessage,
+  bytes: Uint8Array,
+  left: { messages: number; fields: number },
+): boolean {
+  if (--left.messages < 0) return false;
   const reader = new BinaryReader(bytes);
-  let count = 1;
   try {
-    while (reader.pos < reader.len && count <= bound) {
+    while (reader.pos < reader.len) {
       const [number, wireType] = reader.tag();
+      if (--left.fields < 0 || wireType === WireType.StartGroup) return false;
       const inner = schema.fields.find((field) => field.number === number)?.message;
       if (inner === undefined || wireType !== WireType.LengthDelimited) {
         reader.skip(wireType, number);
-      } else count += countMessages(inner, reader.bytes(), bound - count);
+      } else if (!isWithin(inner, reader.bytes(), left)) return false;
     }
   } catch {
     // Malformed from here on: decoding stops at the same place and refuses the request.
   }
-  return count;
+  return true;
 }
 
 function tooMany(): Refusal {

@@ -265,7 +265,10 @@ test("a merge that is cancelled or over the limit ends so, with its claims", asy
   await client.cancelSession({ node: { nodeId }, requestId });
   gate.open();
   const outcomes = await ended(nodeId, requestId);
-  expect(outcomes.map(({ claims }) => claims.length)).toEqual(Array(17).fill(1));
+  const claimed = outcomes.map(({ claims }) =>
+    claims.map((each) => bitsToIndices(each.participants)),
+  );
+  expect(claimed).toEqual(groups.map((_, n) => [[n, n + 1]]));
   const { CANCELLED, LIMIT } = OutcomeReason;
   const [first] = outcomes;
   expect([first?.status, first?.reason]).toEqual([STOPPED, CANCELLED]);

@@ -99,7 +99,11 @@ test("over TLS the next call on an HTTP/1.1 connection waits for the answer befo
   });
 });
 
-test("a caller that leaves while it waits is no warning in the log", async () => {
+test.each([
+  ["gRPC", "application/grpc", EMPTY],
+  // Its error would have a body, which cannot be written any more.
+  ["Connect", "application/json", "{}"],
+])("a caller of %s that leaves while it waits is no warning in the log", async (_, type, body) => {
   const lines: unknown[] = [];
   const note = (...line: unknown[]) => void lines.push(line);
   let asked = () => {};
@@ -115,7 +119,7 @@ test("a caller that leaves while it waits is no warning in the log", async () =>
     calls: { getSession },
   });
   const client = new RawClient(address);
-  client.call("GetSession").stream.end(EMPTY);
+  client.call("GetSession", { "content-type": type }).stream.end(body);
   await isAsked;
   client.close();
   await memory.reaches(0);

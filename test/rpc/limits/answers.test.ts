@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import {
   GetSessionRequestSchema,
   GetSessionResponseSchema,
+  SubmitSnapshotRequestSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import type { Calls } from "../../../server/rpc/handlers.js";
@@ -66,6 +67,20 @@ describe("an answer", () => {
     const { memory, clock, ask } = await start();
     const { call } = ask();
     await memory.reaches(request + BYTES);
+    clock.skip(limits.answerTakeMsMax);
+    call.stream.resume();
+    await expect(call.status).rejects.toThrow("without a status");
+    await memory.reaches(0);
+  });
+
+  test("a request that is answered is let go, and an answer that is not read is cut in time", async () => {
+    const { address, memory, clock } = await start();
+    const client = new RawClient(address, { initialWindowSize: 0 });
+    closers.push(() => client.close());
+    const call = client.call("SubmitSnapshot");
+    const large = create(SubmitSnapshotRequestSchema, { requestId: "x".repeat(BYTES) });
+    call.stream.end(frame(toBinary(SubmitSnapshotRequestSchema, large)));
+    await memory.reaches(request);
     clock.skip(limits.answerTakeMsMax);
     call.stream.resume();
     await expect(call.status).rejects.toThrow("without a status");

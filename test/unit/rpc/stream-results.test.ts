@@ -309,6 +309,17 @@ test("a reader whose awaited request is forgotten while it catches up is behind"
   await expect(stream.next()).rejects.toMatchObject({ kind: "aborted" });
 });
 
+test("a request that is forgotten before its turn is not kept for a reader, who is behind", async () => {
+  const { add, end, open } = start({ requestsMax: 1 });
+  add("a");
+  end("a");
+  const stream = open(awaits("a"));
+  expect(await lines(stream, 1)).toEqual(["opened"]);
+  add("b");
+  end("b");
+  await expect(stream.next()).rejects.toMatchObject({ kind: "aborted" });
+});
+
 test("streams of a node are bounded, and one that ends makes room", async () => {
   const { open } = start();
   const streams = Array.from({ length: limits.streamsPerNodeMax }, () => open());
