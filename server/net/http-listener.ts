@@ -28,7 +28,17 @@ const CHECK_EVERY_MS = 1000;
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
 export type HttpResponse = ServerResponse | Http2ServerResponse;
 
-type Handle = (request: HttpRequest, response: HttpResponse, peer: Peer) => void;
+/** A call whose turn has come. */
+export interface ReceivedCall {
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
+  /** The client at the other end of the connection. */
+  readonly peer: Peer;
+  /** When its headers had arrived, on the monotonic clock. */
+  readonly receivedAtMs: number;
+}
+
+type Handle = (call: ReceivedCall) => void;
 
 export class HttpListener {
   private readonly listener: Listener;
@@ -56,7 +66,9 @@ export class HttpListener {
   listen(address: string): Promise<string> {
     const peer = this.listener.peerAt(address);
     const http1 = this.createHttp1(peer);
-    const http2 = createHttp2Server((request, response) => this.answer(request, response, peer));
+    const http2 = createHttp2Server((request, response) => {
+      this.answer({ request, response, peer, receivedAtMs: this.modules.clock.nowMs() });
+    });
     const connectHttp2 = this.rules.govern(http2, (socket) => http2.emit("connection", socket));
     this.http1.push(http1);
     return this.listener.listen(address, (socket, connection) => {
@@ -99,6 +111,8 @@ export class HttpListener {
         const found = this.connections.get(request.socket);
         if (found === undefined) throw new Error("a request did not come through the listener");
         const { connection, pipeline } = found;
+        // A call that is sent ahead begins later than it was received.
+        const receivedAtMs = this.modules.clock.nowMs();
         if (pipeline.isFull) return this.cutForCalls(request.socket, connection);
         connection.beginCall();
         response.once("close", () => {
@@ -108,7 +122,7 @@ export class HttpListener {
         });
         pipeline.add(() => {
           if (this.isOld(connection)) response.shouldKeepAlive = false;
-          this.answer(request, response, peer);
+          this.answer({ request, response, peer, receivedAtMs });
         });
       },
     );
@@ -135,11 +149,12 @@ export class HttpListener {
     this.modules.transport.cuts.inc({ listener: this.options.name, cause });
   }
 
-  private answer(request: HttpRequest, response: HttpResponse, peer: Peer): void {
+  private answer({ request, response, peer, receivedAtMs }: ReceivedCall): void {
     discardRest(request, response, this.modules.clock);
     const problem = hostProblem(request, peer, this.options.allowedHosts ?? []);
     if (problem !== undefined) return answerForbidden(request, response, problem);
-    this.handle(request, response, withCertificate(peer, certificateOf(request)));
+    const known = withCertificate(peer, certificateOf(request));
+    this.handle({ request, response, peer: known, receivedAtMs });
   }
 
   /** Reads the first bytes, puts them back and calls `serve`; drops a client that is too slow. */

@@ -6,7 +6,7 @@
 import { setMaxListeners } from "node:events";
 import type { DescFile } from "@bufbuild/protobuf";
 import { METRICS_CALL } from "../access/policy-file.js";
-import type { HttpRequest, HttpResponse } from "../net/http-listener.js";
+import type { HttpRequest, HttpResponse, ReceivedCall } from "../net/http-listener.js";
 import { HttpListener } from "../net/http-listener.js";
 import type { ListenerModules, ListenerOptions } from "../net/listener.js";
 import type { Peer } from "../net/peer.js";
@@ -48,7 +48,7 @@ export class RpcServer {
     addRoutes(routes);
     setMaxListeners(0, this.draining.signal); // one of each open stream, whose number has a limit of its own
     this.admission = new CallAdmission(routes.handlers, this.draining.signal, modules);
-    this.listener = new HttpListener((...call) => this.handle(...call), listenerOptions, modules);
+    this.listener = new HttpListener((call) => this.handle(call), listenerOptions, modules);
   }
 
   /** Binds `host:port` or `unix:/path`; returns the address, with the chosen port for port 0. */
@@ -67,16 +67,17 @@ export class RpcServer {
     await this.listener.close(boundMs);
   }
 
-  private handle(request: HttpRequest, response: HttpResponse, peer: Peer): void {
+  private handle(call: ReceivedCall): void {
+    const { request, response, peer } = call;
     const [path = ""] = (request.url ?? "").split("?", 1);
     const { pages, livePage } = this.modules;
     if (livePage?.has(path) === true) livePage.answer(path, request, response);
     else if (pages?.has(path) === true) this.answerPage(pages, path, request, response, peer);
     else if (request.method === "POST") {
-      if (this.admission.serves(path)) this.admission.handle(path, request, response, peer);
+      if (this.admission.serves(path)) this.admission.handle(path, call);
       else {
-        const call = { code: "unimplemented", principal: "" } as const;
-        countCall(path, response, call, this.modules);
+        const ended = { code: "unimplemented", principal: "" } as const;
+        countCall(path, response, ended, this.modules);
         answerUnimplemented(path, request, response);
       }
     } else if (this.admission.serves(path)) refuseMethod(response, "POST");

@@ -20,8 +20,7 @@ import { RareLog } from "../../log/rare-log.js";
 import type { CallCode } from "../../reasons.js";
 import { overloaded } from "../../memory-budget.js";
 import type { MemoryBudget, MemoryShare } from "../../memory-budget.js";
-import type { HttpRequest, HttpResponse } from "../../net/http-listener.js";
-import type { Peer } from "../../net/peer.js";
+import type { HttpRequest, HttpResponse, ReceivedCall } from "../../net/http-listener.js";
 import { readTraceparent, writeTraceparent } from "../../traces/trace-context.js";
 import type { CallContext } from "./call-context.js";
 import { countCall, methodLabel } from "./call-metrics.js";
@@ -110,17 +109,19 @@ export class CallAdmission {
   }
 
   /** Serves a call. The path must be one that it `serves`. */
-  handle(path: string, request: HttpRequest, response: HttpResponse, peer: Peer): void {
+  handle(path: string, received: ReceivedCall): void {
+    const { response } = received;
     let isClosed = false;
     response.once("close", () => (isClosed = true));
-    this.answer(path, request, response, peer).catch((error: unknown) => {
+    this.answer(path, received).catch((error: unknown) => {
       // Most often the caller has left. Otherwise no answer could be made: the caller gets a reset.
       if (!isClosed) this.rareLog.warn(path, { err: error, path }, "call cut");
       response.destroy();
     });
   }
 
-  private async answer(path: string, request: HttpRequest, response: HttpResponse, peer: Peer) {
+  private async answer(path: string, received: ReceivedCall) {
+    const { request, response } = received;
     const handler = this.handlers.get(path);
     if (handler === undefined) throw new Error(`${path} is not served`);
     // One spelling for limits, decoder and connect-es, whichever the caller used.
@@ -128,7 +129,7 @@ export class CallAdmission {
     const incoming = { handler, path, type, request, response };
     const ended = new AbortController();
     response.once("close", () => ended.abort(LEFT));
-    const call = this.callOf(incoming, peer, ended.signal);
+    const call = this.callOf(received, ended.signal);
     countCall(path, response, call, this.modules);
     const reading = this.read(incoming, call, ended);
     // connect-es awaits `reading` through the body, and answers a refusal in the caller's protocol.
@@ -150,15 +151,14 @@ export class CallAdmission {
   }
 
   private callOf(
-    { request, response }: IncomingCall,
-    peer: Peer,
+    { request, response, peer, receivedAtMs }: ReceivedCall,
     signal: AbortSignal,
   ): AdmittedCall {
     const { clock, memory } = this.modules;
     const held = new HeldAnswer(() => response.destroy(), { clock, memory });
     response.once("close", () => held.release());
     const call: AdmittedCall = {
-      receivedAtMs: clock.nowMs(),
+      receivedAtMs,
       callDeadlineMs: undefined,
       peer,
       credential: credentialOf(peer, request.headers.authorization),
@@ -203,9 +203,10 @@ export class CallAdmission {
     if (share === undefined) throw overloaded();
     call.share = share;
     response.once("close", () => share.release());
-    const timeMs = Math.min(limits.requestReadMsMax, call.callDeadlineMs ?? Infinity);
-    if (timeMs === 0) throw notReadInTime();
-    const lateAtMs = call.receivedAtMs + timeMs;
+    const nowMs = clock.nowMs();
+    const endAtMs = call.receivedAtMs + (call.callDeadlineMs ?? Infinity);
+    const lateAtMs = Math.min(nowMs + limits.requestReadMsMax, endAtMs);
+    if (lateAtMs <= nowMs) throw notReadInTime();
     const { method } = handler;
     if (method.methodKind !== "unary" && isStandard(path)) {
       this.endWithPermission(call, response, ended);

@@ -60,7 +60,7 @@ export class ProbeServer {
     private readonly modules: ProbeServerModules,
   ) {
     this.listener = new HttpListener(
-      (request, response) => this.handle(request, response),
+      ({ request, response }) => this.handle(request, response),
       {
         name: "probes",
         connectionsMax: limits.probeConnectionsMax,

@@ -86,11 +86,12 @@ export async function serveCalls(options: ServeOptions): Promise<ServedCalls> {
     { clock, log, memory, access, metrics, requestBytesMax: () => options.requestBytesMax },
   );
   const listener = new HttpListener(
-    (request, response, peer) => {
+    (call) => {
+      const { request, response } = call;
       const [path = ""] = (request.url ?? "").split("?", 1);
       if (!admission.serves(path)) answerUnimplemented(path, request, response);
       else if (request.method !== "POST") refuseMethod(response, "POST");
-      else headersOf.run(request.headers, () => admission.handle(path, request, response, peer));
+      else headersOf.run(request.headers, () => admission.handle(path, call));
     },
     { name: "nodes", socket: { mode: 0o600 }, tls, connectionsMax: limits.connectionsMax },
     { clock, log, transport },

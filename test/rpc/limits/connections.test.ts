@@ -43,6 +43,8 @@ let release: () => void;
 let answered: number;
 /** Calls of GetSession that have begun. */
 let waiting: number;
+/** When the last of them was received. */
+let receivedAtMs: number;
 beforeEach(async () => {
   clock = new HeldClock();
   sockets = [];
@@ -58,8 +60,9 @@ beforeEach(async () => {
         answered++;
         return create(GetServerInfoResponseSchema);
       },
-      getSession: async () => {
+      getSession: async (_request, call) => {
         waiting++;
+        receivedAtMs = call.receivedAtMs;
         arrive();
         await released;
         return create(GetSessionResponseSchema);
@@ -357,6 +360,16 @@ describe("over HTTP/1.1", () => {
     await expect.poll(statuses).toEqual(Array.from({ length: count }, () => OK_LINE));
     expect([answered, waiting, await cuts("calls")]).toEqual([2, count - 2, 0]);
     await bare.memory.reaches(0);
+  });
+
+  test("a call that is sent ahead was received when it came", async () => {
+    const { statuses } = pipelined(...many(2));
+    await arrived;
+    const sentAtMs = clock.nowMs();
+    clock.skip(1000);
+    release();
+    await expect.poll(statuses).toEqual([OK_LINE, OK_LINE]);
+    expect(receivedAtMs).toBeLessThanOrEqual(sentAtMs);
   });
 
   test("one with more calls than it may have is cut, and leaves nothing behind", async () => {
