@@ -70,9 +70,9 @@ export function judgeAudit(output: string, exceptionsText: string, today: string
   return { kind: "judged", problems: [...problems, ...needless], explained };
 }
 
-/** Each once, by its address: many packages may be vulnerable through one. */
+/** Each once, by its address and its package: many packages may be vulnerable through one. */
 function advisoriesOf({ vulnerabilities }: z.infer<typeof report>) {
   const all = Object.values(vulnerabilities).flatMap(({ via }) => via);
   const advisories = all.filter((each) => typeof each !== "string");
-  return new Map(advisories.map((each) => [each.url, each])).values();
+  return new Map(advisories.map((each) => [`${each.url} ${each.name}`, each])).values();
 }

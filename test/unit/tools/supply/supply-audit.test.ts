@@ -54,6 +54,20 @@ test("an exception of another package, or of what is fixed, is a problem", () =>
   expect(fixed).toMatchObject({ problems: [`${ADVISORY} of deep: nothing to except`] });
 });
 
+test("an advisory of two packages is a problem of each, and an exception is for one of them", () => {
+  const vulnerabilities = {
+    shallow: { via: [{ ...advisory, name: "shallow" }] },
+    deep: { via: [advisory] },
+    direct: { via: [advisory] },
+  };
+  const both = JSON.stringify({ vulnerabilities });
+  expect(judgeAudit(both, excepting("2026-01-31"), "2026-01-01")).toEqual({
+    kind: "judged",
+    problems: [`shallow <2: It breaks (high) ${url}`],
+    explained: [`deep <2: It breaks (high) ${url}: ${why}`],
+  });
+});
+
 test("an exception without a reason or a day is refused", () => {
   const entry = { advisory: ADVISORY, package: "deep", why, until: "2026-01-31" };
   for (const wrong of [{ why: "" }, { until: "never" }, { until: "2026-02-31" }, { advisory: "1" }])
