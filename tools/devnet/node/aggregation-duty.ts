@@ -1,22 +1,28 @@
 /**
  * When an aggregator submits: once a slot, early if two thirds of the expected votes are in, else
- * in interval 2. Early waits a moment for the votes that come close behind, unless all are in.
+ * in interval 2. Early waits a moment for the votes that come close behind, unless all are in. What finds the
+ * aggregator busy early is asked again in interval 2.
  */
 import { isSupermajority } from "../chain/justification.js";
 
 export class AggregationDuty {
+  /** The latest slot that was submitted, or whose interval 2 has asked. */
   #askedSlot = 0;
+  /** The latest slot that was asked early. */
+  #earlySlot = 0;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(
     private readonly options: { validators: number; earlyWaitMs: number },
-    private readonly submit: (slot: number, isEarly: boolean) => void,
+    /** Returns whether anything was taken. */
+    private readonly submit: (slot: number, isEarly: boolean) => boolean,
   ) {}
 
   /** So many votes of this slot are in. */
   onVotes(slot: number, votes: number): void {
     const { validators, earlyWaitMs } = this.options;
-    if (slot <= this.#askedSlot || !isSupermajority(votes, validators)) return;
+    if (slot <= Math.max(this.#askedSlot, this.#earlySlot)) return;
+    if (!isSupermajority(votes, validators)) return;
     const isComplete = votes >= validators;
     if (this.#timer !== null && !isComplete) return;
     this.cancel();
@@ -36,7 +42,8 @@ export class AggregationDuty {
   #ask(slot: number, isEarly: boolean): void {
     this.cancel();
     if (slot <= this.#askedSlot) return;
-    this.#askedSlot = slot;
-    this.submit(slot, isEarly);
+    const isTaken = this.submit(slot, isEarly);
+    if (isEarly) this.#earlySlot = slot;
+    if (isTaken || !isEarly) this.#askedSlot = slot;
   }
 }

@@ -60,8 +60,11 @@ export interface NodeModules {
   /** Milliseconds since genesis. */
   sinceGenesisMs(): number;
   record(record: NodeRecord): void;
-  /** Runs what belongs to the aggregating interval and times it as its tick. */
-  timedAsAggregation(run: () => void): void;
+  /**
+   * Runs what belongs to the aggregating interval, and times it as its tick if anything was taken, which
+   * `run` and it return.
+   */
+  timedAsAggregation(run: () => boolean): boolean;
 }
 
 export class DevnetNode {
@@ -90,10 +93,10 @@ export class DevnetNode {
     const { earlyWaitMs } = options;
     this.#duty = new AggregationDuty(
       { validators: options.keys.length, earlyWaitMs },
-      (slot, isEarly) => {
-        if (isEarly) modules.timedAsAggregation(() => this.#aggregate(slot, isEarly));
-        else this.#aggregate(slot, isEarly);
-      },
+      (slot, isEarly) =>
+        isEarly
+          ? modules.timedAsAggregation(() => this.#aggregate(slot, isEarly))
+          : this.#aggregate(slot, isEarly),
     );
   }
 
@@ -250,21 +253,23 @@ export class DevnetNode {
     return votes;
   }
 
-  #aggregate(slot: number, isEarly: boolean): void {
+  /** Returns whether anything was taken. */
+  #aggregate(slot: number, isEarly: boolean): boolean {
     const { aggregator, record } = this.modules;
-    if (aggregator === null) return;
+    if (aggregator === null) return false;
     const groups = freezeVotes(this.store, slot, this.options.foldsChildren);
-    if (groups.length === 0) return;
+    if (groups.length === 0) return false;
     const submissions = aggregator.submit(slot, () => groups);
     for (const { priority, skipped: reason } of submissions)
       if (reason !== null) record({ kind: "skipped", slot, priority, reason });
-    if (submissions.every(({ skipped }) => skipped !== null)) return;
+    if (submissions.every(({ skipped }) => skipped !== null)) return false;
     const shapes = groups.map(({ raws, children }): [number, number] => [
       raws.length,
       children.length,
     ]);
     record({ kind: "submitted", slot, isEarly, groups: shapes });
     this.applyResults(); // inline has them already
+    return true;
   }
 
   #apply(proved: ProvedGroup, slot: number): void {

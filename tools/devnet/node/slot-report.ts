@@ -9,7 +9,7 @@ import type { TickTime } from "./tick-loop.js";
 export class SlotReport {
   readonly #metrics: NodeMetrics;
   #ticks: TickRecord[] = [];
-  /** The slot whose snapshot was taken before its interval. */
+  /** The slot whose votes were taken before their interval. */
   #earlySlot = -1;
 
   constructor(
@@ -24,12 +24,17 @@ export class SlotReport {
     this.tell(record);
   }
 
-  /** An early start holds the thread as its interval's tick would: it is timed as that. */
-  timeEarly(slot: number, run: () => void): void {
+  /**
+   * An early start holds the thread as its interval's tick would: it is timed as that, unless nothing was
+   * taken. Returns what `run` returns.
+   */
+  timeEarly(slot: number, run: () => boolean): boolean {
     const startMs = performance.now();
-    run();
+    const isTaken = run();
+    if (!isTaken) return false;
     this.#earlySlot = slot;
     this.#time({ interval: AGGREGATE, durationMs: performance.now() - startMs, lateMs: 0 });
+    return true;
   }
 
   onTaken(durationMs: number): void {

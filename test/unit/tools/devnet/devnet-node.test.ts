@@ -143,6 +143,34 @@ test("an aggregator starts early at two thirds of the votes, and does not ask tw
   }
 });
 
+test("an early start that finds the aggregator busy is asked again in its interval, and once", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const { node, state, records } = setUp();
+    const taken = state.answers;
+    state.answers = [{ priority: "aggregation", skipped: "in_flight" }];
+    const data = node.store.voteData(1);
+    const receive = (validator: number) =>
+      node.onFrame(0, "vote", VoteSsz.serialize(vote(data, validator)));
+    for (const validator of [2, 3, 4, 5, 6, 7]) await receive(validator);
+    vi.advanceTimersByTime(80);
+    expect(state.submitted).toEqual([1]);
+    await receive(0);
+    vi.advanceTimersByTime(500);
+    expect(state.submitted).toEqual([1]);
+    state.answers = taken;
+    node.onTick(tick(1, AGGREGATE));
+    node.onTick(tick(1, AGGREGATE));
+    await receive(1);
+    vi.advanceTimersByTime(500);
+    expect(state.submitted).toEqual([1, 1]);
+    const started = records.filter(({ kind }) => kind === "submitted");
+    expect(started).toMatchObject([{ slot: 1, isEarly: false, groups: [[7, 0]] }]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test("with every vote in there is nothing to wait for", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   try {
