@@ -7,7 +7,13 @@ export interface TickRecord {
   /** Of the slot; or `results`: proofs were applied between two intervals. */
   interval: number | "results";
   durationMs: number;
-  lateMs: number;
+  /** Null for what has no time of its own: results, and an early start. */
+  lateMs: number | null;
+  /**
+   * Of the aggregating interval, where the votes were asked for early: two records, of which this one is not
+   * counted as its tick. It is the interval's own if anything was taken early, else the early one.
+   */
+  isExtra?: true;
 }
 
 export type NodeRecord =

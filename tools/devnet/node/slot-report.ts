@@ -6,6 +6,8 @@ import type { NodeRecord, TickRecord } from "./records.js";
 import { AGGREGATE, dutiesOf, intervalOf, slotOf, type Intervals } from "./slot-time.js";
 import type { TickTime } from "./tick-loop.js";
 
+const EXTRA = { isExtra: true } as const;
+
 export class SlotReport {
   readonly #metrics: NodeMetrics;
   #ticks: TickRecord[] = [];
@@ -31,21 +33,21 @@ export class SlotReport {
   timeEarly(slot: number, run: () => boolean): boolean {
     const startMs = performance.now();
     const isTaken = run();
-    if (!isTaken) return false;
-    this.#earlySlot = slot;
-    this.#time({ interval: AGGREGATE, durationMs: performance.now() - startMs, lateMs: 0 });
-    return true;
+    if (isTaken) this.#earlySlot = slot;
+    const durationMs = performance.now() - startMs;
+    this.#time({ interval: AGGREGATE, durationMs, lateMs: null, ...(!isTaken && EXTRA) });
+    return isTaken;
   }
 
   onTaken(durationMs: number): void {
-    this.#time({ interval: "results", durationMs, lateMs: 0 });
+    this.#time({ interval: "results", durationMs, lateMs: null });
   }
 
   onTick({ tick, durationMs, lateMs }: TickTime, store: Store): void {
     const { intervals } = this;
     const [slot, interval] = [slotOf(tick, intervals), intervalOf(tick, intervals)];
-    const isTimed = interval === AGGREGATE && this.#earlySlot === slot;
-    if (!isTimed) this.#time({ interval, durationMs, lateMs });
+    const isExtra = interval === AGGREGATE && this.#earlySlot === slot;
+    this.#time({ interval, durationMs, lateMs, ...(isExtra && EXTRA) });
     this.#metrics.currentSlot.set(slot);
     this.#metrics.headSlot.set(store.headBlock.slot);
     this.#metrics.safeTargetSlot.set(store.blocks.get(store.safeTarget)?.slot ?? 0);
@@ -63,6 +65,7 @@ export class SlotReport {
 
   #time(tick: TickRecord): void {
     this.#ticks.push(tick);
+    if (tick.isExtra === true) return;
     this.#metrics.tickSeconds.observe({ interval: String(tick.interval) }, tick.durationMs / 1000);
   }
 

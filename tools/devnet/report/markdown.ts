@@ -77,7 +77,7 @@ function partText({ name, summaries, aims }: Part): string[] {
     "### The aggregator's own duties",
     dutyTable(summaries),
     "### Ticks of the aggregator, in milliseconds",
-    "An early start counts as its slot's interval 2; `results` are proofs applied between two intervals.",
+    "An early start counts as its slot's interval 2 where anything was taken; `results` are proofs applied between two intervals.",
     tickTable(summaries),
     `![Aggregating tick by slot](tick-${name}.svg)`,
     "### Skips by reason",

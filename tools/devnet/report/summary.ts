@@ -38,7 +38,7 @@ export interface Summary {
   windows: Window[];
   /** Of the aggregator's thread, in milliseconds. */
   ticks: Map<TickRecord["interval"], Quantiles>;
-  /** How long after their time the aggregator's ticks began, in milliseconds. */
+  /** How long after their time the aggregator's ticks began, in milliseconds; those of its intervals only. */
   tickLateMs: Quantiles;
   /** Of the aggregating interval, slot by slot, in the first run. */
   aggregatingMs: Point[];
@@ -120,7 +120,7 @@ export function summarizeRuns(runs: readonly Run[]): Summary {
     slots: total(({ header }) => header.slots),
     windows: first.windows,
     ticks: tickQuantiles(all.flatMap(({ ticks }) => ticks)),
-    tickLateMs: quantiles(all.flatMap(({ ticks }) => ticks.map(({ lateMs }) => lateMs))),
+    tickLateMs: quantiles(all.flatMap(({ ticks }) => ticks.flatMap(latenessOf))),
     aggregatingMs: first.aggregatingMs,
     lag: first.lag,
     ...lagIn(all),
@@ -281,10 +281,16 @@ function slotsOf({ slots }: RunHeader): number[] {
   return Array.from({ length: slots }, (_, index) => index + 1);
 }
 
+/** Empty for what had no time of its own; of that, results have 0 in older recordings. */
+function latenessOf({ interval, lateMs }: TickRecord): number[] {
+  return interval === "results" || lateMs === null ? [] : [lateMs];
+}
+
 function tickQuantiles(ticks: readonly TickRecord[]): Summary["ticks"] {
   const byInterval = new Map<TickRecord["interval"], number[]>();
-  for (const { interval, durationMs } of ticks)
-    byInterval.set(interval, [...(byInterval.get(interval) ?? []), durationMs]);
+  for (const { interval, durationMs, isExtra } of ticks)
+    if (isExtra !== true)
+      byInterval.set(interval, [...(byInterval.get(interval) ?? []), durationMs]);
   const order = ([a]: [TickRecord["interval"], unknown]) => (a === "results" ? 99 : a);
   return new Map(
     [...byInterval]
@@ -296,7 +302,7 @@ function tickQuantiles(ticks: readonly TickRecord[]): Summary["ticks"] {
 function aggregatingTicks(own: readonly Of<"slot">[]): Point[] {
   return own.flatMap(({ slot, ticks }) =>
     ticks
-      .filter(({ interval }) => interval === AGGREGATE)
+      .filter(({ interval, isExtra }) => interval === AGGREGATE && isExtra !== true)
       .map(({ durationMs: value }) => ({ slot, value })),
   );
 }

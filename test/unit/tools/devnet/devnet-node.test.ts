@@ -1,4 +1,5 @@
 /** The devnet's node: what it does in each interval and with what others send. No clock, no keys. */
+import { Registry } from "prom-client";
 import { expect, test, vi } from "vitest";
 import {
   AggregateSsz,
@@ -7,10 +8,13 @@ import {
   VoteSsz,
 } from "../../../../tools/devnet/chain/containers.js";
 import { buildBlock } from "../../../../tools/devnet/chain/propose.js";
+import { Store } from "../../../../tools/devnet/chain/store.js";
 import type { ProvedGroup } from "../../../../tools/devnet/node/aggregators/aggregator.js";
 import { Ballots } from "../../../../tools/devnet/node/ballots.js";
 import { StaleResultError } from "../../../../tools/devnet/node/fresh-results.js";
 import type { DevnetNode } from "../../../../tools/devnet/node/node.js";
+import type { NodeRecord } from "../../../../tools/devnet/node/records.js";
+import { SlotReport } from "../../../../tools/devnet/node/slot-report.js";
 import { AGGREGATE, dutiesOf, tickAt } from "../../../../tools/devnet/node/slot-time.js";
 import { aggregateOf, playSlots, vote, VALIDATORS } from "./devnet-chain.js";
 import { ACCEPT, PROPOSE, settled, setUp, tick, VOTE } from "./devnet-setup.js";
@@ -169,6 +173,28 @@ test("an early start that finds the aggregator busy is asked again in its interv
   } finally {
     vi.useRealTimers();
   }
+});
+
+test("of an early start and its interval one is timed as the tick, and only the interval is late", async () => {
+  const ticksOf = async (isTaken: boolean) => {
+    const records: NodeRecord[] = [];
+    const report = new SlotReport(new Registry(), 5, (record) => records.push(record));
+    const store = new Store(VALIDATORS);
+    expect(report.timeEarly(1, () => isTaken)).toBe(isTaken);
+    report.onTaken(2);
+    for (const interval of [AGGREGATE, ACCEPT])
+      report.onTick({ tick: tick(1, interval), durationMs: 1, lateMs: 30 }, store);
+    await settled();
+    return records.flatMap((record) => (record.kind === "slot" ? record.ticks : []));
+  };
+  const durationMs = expect.any(Number);
+  const early = { interval: AGGREGATE, durationMs, lateMs: null };
+  const results = { interval: "results", durationMs: 2, lateMs: null };
+  const own = { interval: AGGREGATE, durationMs: 1, lateMs: 30 };
+  const accept = { interval: ACCEPT, durationMs: 1, lateMs: 30 };
+  const extra = { isExtra: true };
+  expect(await ticksOf(true)).toEqual([early, results, { ...own, ...extra }, accept]);
+  expect(await ticksOf(false)).toEqual([{ ...early, ...extra }, results, own, accept]);
 });
 
 test("with every vote in there is nothing to wait for", async () => {

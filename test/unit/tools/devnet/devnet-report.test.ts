@@ -9,6 +9,7 @@ import { replays, type LagPoint } from "../../../../tools/devnet/report/counterf
 import { quantiles } from "../../../../tools/devnet/report/quantiles.js";
 import { summarize, summarizeRuns, type Run } from "../../../../tools/devnet/report/summary.js";
 import { partsOf } from "../../../../tools/devnet/report/write-report.js";
+import type { TickRecord } from "../../../../tools/devnet/node/records.js";
 import type { Intervals } from "../../../../tools/devnet/node/slot-time.js";
 import { plannedRuns } from "../../../../tools/devnet/run/plan.js";
 import { runName, type RunHeader, type RunRecord } from "../../../../tools/devnet/run/run-file.js";
@@ -53,6 +54,21 @@ test("misses, skips and unrepresented votes are separated by the fault windows",
   expect(summary.sessionMeanSeconds).toBe(2);
   expect(summary.prover).toEqual({ busySeconds: 3, proofs: 4 });
   expect(summary.lag.map(({ value }) => value)).toEqual([1, 2, 3, 3, 3, 3]);
+});
+
+test("lateness is that of each interval's tick, and a slot has one time of the aggregating one", () => {
+  const ticks: TickRecord[] = [
+    { interval: 2, durationMs: 40, lateMs: null }, // early
+    { interval: 2, durationMs: 1, lateMs: 30, isExtra: true },
+    { interval: 3, durationMs: 1, lateMs: 10 },
+    { interval: "results", durationMs: 5, lateMs: null },
+    { interval: "results", durationMs: 5, lateMs: 0 }, // of an older recording
+  ];
+  const record = { ...slotRecord(1, 1, {}), ticks } as RunRecord;
+  const summary = summarize(header("remote"), [record]);
+  expect(summary.tickLateMs).toMatchObject({ count: 2, p50: 10, max: 30 });
+  expect(summary.ticks.get(2)).toMatchObject({ count: 1, max: 40 });
+  expect(summary.aggregatingMs).toEqual([{ slot: 1, value: 40 }]);
 });
 
 test("votes are published when most other nodes have stored a proof, and counted by interval", () => {
