@@ -262,12 +262,13 @@ export class DevnetNode {
     const submissions = aggregator.submit(slot, () => groups);
     for (const { priority, skipped: reason } of submissions)
       if (reason !== null) record({ kind: "skipped", slot, priority, reason });
-    if (submissions.every(({ skipped }) => skipped !== null)) return false;
+    const sessions = submissions.filter(({ skipped }) => skipped === null).length;
+    if (sessions === 0) return false;
     const shapes = groups.map(({ raws, children }): [number, number] => [
       raws.length,
       children.length,
     ]);
-    record({ kind: "submitted", slot, isEarly, groups: shapes });
+    record({ kind: "submitted", slot, isEarly, groups: shapes, sessions });
     this.applyResults(); // inline has them already
     return true;
   }

@@ -55,8 +55,17 @@ export type NodeRecord =
       ms: number;
       proveMs: number;
     }
-  /** A session of the aggregator; groups are raw signatures and children of each. */
-  | { kind: "submitted"; slot: number; isEarly: boolean; groups: [number, number][] }
+  /**
+   * What the aggregator has taken of a slot: so many sessions, one in older recordings. Groups are raw
+   * signatures and children of each that it was given.
+   */
+  | {
+      kind: "submitted";
+      slot: number;
+      isEarly: boolean;
+      groups: [number, number][];
+      sessions?: number;
+    }
   /** One of a slot's sessions. In modes that prove in the node's process all groups are one. */
   | { kind: "skipped"; slot: number; priority: SessionPriority; reason: string }
   /** A proof of our own, applied and published. */

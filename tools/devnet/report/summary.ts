@@ -50,6 +50,7 @@ export interface Summary {
   peaks: Peak[];
   lagCauses: LagCauses;
   missed: InsideOutside;
+  /** Taken at once, of votes and of backlog; in older recordings one a slot. */
   sessions: number;
   /** From snapshot to last outcome, of those that ended. */
   sessionMeanSeconds: number;
@@ -233,7 +234,7 @@ function measure({ header, records }: Run) {
       published: outside(replayed.published),
     },
     missed: split(slotsOf(header).filter((slot) => !proposed.has(slot))),
-    sessions: of("submitted").length,
+    sessions: sum(of("submitted").map(({ sessions = 1 }) => sessions)),
     sessionsEnded: sessionsEnded(own),
     skips: skipsOf(own, windows),
     skipped: skippedSessions(of("skipped"), windows),

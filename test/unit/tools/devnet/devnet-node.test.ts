@@ -223,7 +223,8 @@ test("each session that is skipped is recorded, and what was submitted beside it
     return records.filter(({ kind }) => kind === "skipped" || kind === "submitted");
   };
   const first = { kind: "skipped", slot: 1, priority: "aggregation", reason: "in_flight" };
-  expect(await skip(null)).toMatchObject([first, { kind: "submitted", slot: 1 }]);
+  const submitted = { kind: "submitted", slot: 1, sessions: 1 };
+  expect(await skip(null)).toMatchObject([first, submitted]);
   expect(await skip("no_prover")).toEqual([
     first,
     { ...first, priority: "backlog", reason: "no_prover" },
@@ -239,7 +240,20 @@ test("with fewer votes the aggregating interval asks, and with none nothing is a
   await node.onFrame(0, "vote", VoteSsz.serialize(vote(data, 4)));
   node.onTick(tick(2, AGGREGATE));
   expect(state.submitted).toEqual([2]);
-  expect(records).toContainEqual({ kind: "submitted", slot: 2, isEarly: false, groups: [[1, 0]] });
+  const submitted = { kind: "submitted", slot: 2, isEarly: false, groups: [[1, 0]] };
+  expect(records).toContainEqual({ ...submitted, sessions: 1 });
+});
+
+test("a session of votes and one of backlog are two", async () => {
+  const { node, state, records } = setUp();
+  state.answers = [
+    { priority: "aggregation", skipped: null },
+    { priority: "backlog", skipped: null },
+  ];
+  await node.onFrame(0, "vote", VoteSsz.serialize(vote(node.store.voteData(1), 2)));
+  node.onTick(tick(1, AGGREGATE));
+  const started = records.filter(({ kind }) => kind === "submitted");
+  expect(started).toMatchObject([{ slot: 1, sessions: 2 }]);
 });
 
 test("bad signatures and proofs from others are refused, and said", async () => {

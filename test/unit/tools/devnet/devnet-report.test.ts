@@ -279,6 +279,15 @@ test("sessions that were skipped are counted by priority and window", () => {
   expect(text).toContain("| aggregations skipped, outside / inside | 0 / 1 |");
 });
 
+test("sessions are those that were taken, and one a slot where a recording does not say", () => {
+  const slot = { node: 0, kind: "submitted", slot: 4, isEarly: true } as const;
+  const records: RunRecord[] = [
+    { ...slot, groups: [] },
+    { ...slot, groups: [], sessions: 2 },
+  ];
+  expect(run("remote", 3, records).sessions).toBe(3);
+});
+
 test("without faults no aim is about their windows", () => {
   const calm = { ...header("remote"), scenario: { ...header("remote").scenario, faults: [] } };
   const windowed = (of: RunHeader) =>
