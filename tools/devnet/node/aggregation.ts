@@ -5,7 +5,7 @@ import { messageOf } from "../chain/containers.js";
 import { isServed, type Aggregator, type ProvedGroup } from "./aggregators/aggregator.js";
 import { keyOf, type BodyMerger } from "./aggregators/body-merger.js";
 import { GoAdapter } from "./aggregators/go-adapter.js";
-import { createInProcessMetrics } from "./aggregators/in-process-metrics.js";
+import { createInProcessMetrics, type InProcessMetrics } from "./aggregators/in-process-metrics.js";
 import { InlineMerger, WorkerMerger } from "./aggregators/in-process-merger.js";
 import { InProcessProver } from "./aggregators/in-process-prover.js";
 import { InlineAggregator } from "./aggregators/inline-aggregator.js";
@@ -13,6 +13,7 @@ import { ServiceAggregator, type SkippedSession } from "./aggregators/service-ag
 import { WorkerAggregator } from "./aggregators/worker-aggregator.js";
 import type { NodeSettings } from "./messages.js";
 import type { DevnetNode } from "./node.js";
+import type { NodeRecord } from "./records.js";
 import type { SlotTime } from "./slot-time.js";
 
 export interface Aggregation {
@@ -39,27 +40,47 @@ const needsAny = (settings: NodeSettings): boolean => settings.isAggregator || m
 /** The default of the service's provers. */
 const WORKER_NICE = 10;
 
-/** The prover of a node that proves in its own process, or null. Resolves once it is set up. */
-export async function startOwnProver(settings: NodeSettings): Promise<InProcessProver | null> {
-  if (isServed(settings.mode) || !needsAny(settings)) return null;
-  // In `inline` the prover is the tick.
-  const nice = settings.mode === "worker" ? WORKER_NICE : 0;
-  return InProcessProver.start(settings.backend, settings, nice);
+export interface OwnProver {
+  prover: InProcessProver;
+  metrics: InProcessMetrics;
 }
 
-/** @param prover see `startOwnProver` */
+/**
+ * The prover of a node that proves in its own process, or null. Resolves once it is set up. Each of its proofs
+ * becomes a record at once: the node's process, and its metrics with it, may be killed in the next one.
+ */
+export async function startOwnProver(
+  settings: NodeSettings,
+  registry: Registry,
+  record: (record: NodeRecord) => void,
+): Promise<OwnProver | null> {
+  if (isServed(settings.mode) || !needsAny(settings)) return null;
+  const metrics = createInProcessMetrics(registry);
+  // In `inline` the prover is the tick.
+  const nice = settings.mode === "worker" ? WORKER_NICE : 0;
+  const prover = await InProcessProver.start(settings.backend, nice, {
+    tables: settings,
+    onProved: (proveMs) => {
+      metrics.proveSeconds.observe(proveMs / 1000);
+      record({ kind: "prover", busySeconds: proveMs / 1000, proofs: 1 });
+    },
+  });
+  return { prover, metrics };
+}
+
+/** @param ownProver see `startOwnProver` */
 export function startAggregation(
   settings: NodeSettings,
   time: SlotTime,
-  prover: InProcessProver | null,
+  ownProver: OwnProver | null,
   modules: AggregationModules,
 ): Aggregation {
   if (!needsAny(settings))
     return { aggregator: null, merger: null, close: () => Promise.resolve() };
   const own =
-    prover === null
+    ownProver === null
       ? startServed(settings, time, modules)
-      : startInProcess(settings, time, prover, modules);
+      : startInProcess(settings, time, ownProver, modules);
   return {
     aggregator: settings.isAggregator ? own.aggregator : null,
     merger: merges(settings) ? own.merger : null,
@@ -73,11 +94,10 @@ const deadlineOf = ({ slotMs, intervals }: SlotTime) => slotMs / intervals;
 function startInProcess(
   { mode, keys }: NodeSettings,
   time: SlotTime,
-  prover: InProcessProver,
-  { registry, crypto, onNews }: AggregationModules,
+  { prover, metrics }: OwnProver,
+  { crypto, onNews }: AggregationModules,
 ) {
   const deadlineMs = deadlineOf(time);
-  const metrics = createInProcessMetrics(registry);
   if (mode === "inline") {
     const aggregator = new InlineAggregator(prover, metrics, deadlineMs);
     return { aggregator, merger: new InlineMerger(prover) };

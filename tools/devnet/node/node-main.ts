@@ -65,8 +65,9 @@ async function main(): Promise<void> {
   const registry = new Registry();
   const { intervals } = settings;
   const report = new SlotReport(registry, intervals, (record) => tell({ type: "record", record }));
+  const record = (entry: NodeRecord) => report.add(entry);
   const crypto = new CryptoClient(settings.sockets);
-  const prover = await startOwnProver(settings);
+  const ownProver = await startOwnProver(settings, registry, record);
   const metricsServer = await startMetricsServer(registry);
   const stopping = next("stop");
   const starting = next("genesis");
@@ -75,7 +76,6 @@ async function main(): Promise<void> {
   const { genesisUnixMs } = await starting;
   const time = { genesisUnixMs, slotMs: settings.slotMs, intervals };
   const currentSlot = () => Math.max(0, slotOf(tickAt(time, Date.now()), intervals));
-  const record = (entry: NodeRecord) => report.add(entry);
   const modules = {
     registry,
     crypto,
@@ -83,7 +83,7 @@ async function main(): Promise<void> {
     onNews: (text: string) => record({ kind: "news", slot: currentSlot(), text }),
     onSkipped: (session: SkippedSession) => record({ kind: "skipped", ...session }),
   };
-  const aggregation = startAggregation(settings, time, prover, modules);
+  const aggregation = startAggregation(settings, time, ownProver, modules);
   const gossip: Gossip = await Gossip.start(
     { node: settings.node, ports: settings.ports },
     {

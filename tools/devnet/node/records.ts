@@ -78,6 +78,8 @@ export type NodeRecord =
       isLate: boolean;
       atMs: number;
     }
+  /** A proof that the prover in this node's process has made, of votes or of a body. */
+  | { kind: "prover"; busySeconds: number; proofs: number }
   /** Another node's proof, verified and stored. */
   | { kind: "received"; slot: number; message: RootHex; validators: number[]; atMs: number }
   /** What was refused, lost or unproved, in words. */

@@ -12,23 +12,27 @@ interface FaultContext {
 
 interface ScheduleModules extends FaultContext {
   add(record: RunRecord): void;
-  /** Takes what the fault would lose of the prover's counts. */
-  countBefore(fault: Fault): Promise<void>;
+  /** Takes what the service has counted of its prover's work, which is lost when it is killed. */
+  countService(): Promise<void>;
   /** A fault could not be begun or ended. */
   onError(error: Error): void;
 }
 
-/** @param at when a slot starts, or a part of it has passed, in milliseconds since 1970 */
+/**
+ * Nothing is asked of a node before it is killed: in mid-proof it may answer when that is over.
+ *
+ * @param at when a slot starts, or a part of it has passed, in milliseconds since 1970
+ */
 export function scheduleFaults(
   faults: readonly Fault[],
   at: (slot: number) => number,
-  { add, countBefore, onError, ...context }: ScheduleModules,
+  { add, countService, onError, ...context }: ScheduleModules,
 ): NodeJS.Timeout[] {
   const when = (slot: number, run: () => Promise<void> | void) =>
     setTimeout(() => void Promise.resolve().then(run).catch(onError), at(slot) - Date.now());
   return faults.flatMap((fault) => {
     const begin = when(fault.slot + FAULT_AT, async () => {
-      await countBefore(fault);
+      if (fault.kind === "kill-service") await countService();
       add({ kind: "fault", slot: fault.slot, text: beginFault(fault, context) });
     });
     if (!("untilSlot" in fault)) return [begin];

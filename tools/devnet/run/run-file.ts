@@ -43,7 +43,10 @@ export type OrchestratorRecord =
   | { kind: "shutdown"; what: string; tookMs: number }
   /** What went wrong once all slots were over, in words. */
   | { kind: "failure"; text: string }
-  /** What the prover's metric said at the end of the process that counts: one record each. */
+  /**
+   * What the metric of the service's prover said at the end of each service. Older recordings have it of nodes
+   * that prove in their own process too, of which each proof is a record now.
+   */
   | { kind: "prover"; busySeconds: number; proofs: number }
   /** Votes by fate, as the aggregator's adapter has counted them since its node last started. */
   | { kind: "fates"; votes: Record<string, number> }

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { readRevision } from "../../../cli/run/process-log.js";
 import { readBackendFile } from "../../../server/prover/device/backend-file.js";
 import type { CryptoProcess } from "../crypto/crypto-process.js";
-import { isServed, type Mode } from "../node/aggregators/aggregator.js";
+import type { Mode } from "../node/aggregators/aggregator.js";
 import type { Intervals } from "../node/slot-time.js";
 import type { NodeSettings } from "../node/messages.js";
 import type { NodeRecord } from "../node/records.js";
@@ -14,7 +14,7 @@ import { freePorts } from "../../harness/processes/free-ports.js";
 import { answerOf, recordEnd } from "./end-run.js";
 import { Network } from "./network.js";
 import { RunFile, runName, runPath, type RunRecord } from "./run-file.js";
-import type { Fault, Scenario } from "./scenario.js";
+import type { Scenario } from "./scenario.js";
 
 /** From the last node's being ready to slot 0. */
 const GENESIS_DELAY_MS = 1500;
@@ -22,8 +22,7 @@ const GENESIS_DELAY_MS = 1500;
 const EARLY_WAIT = 0.1;
 /** After the last slot, for the last records to arrive. */
 const LAST_RECORDS_MS = 1500;
-/** The prover's time, as a node that proves in its own process exports it, and as the service does. */
-const NODE_PROOF_SECONDS = "lean_pq_sig_aggregated_signatures_building_time_seconds";
+/** The prover's time, as the service exports it. A node that proves in its own process records each proof. */
 const SERVICE_PROOF_SECONDS = "lean_aggregator_server_proof_seconds";
 
 export interface RunOptions {
@@ -78,12 +77,10 @@ export async function runMode(options: RunOptions, modules: RunModules): Promise
     genesisUnixMs = Date.now() + GENESIS_DELAY_MS;
     network.beginAt(genesisUnixMs);
     const at = (slot: number) => genesisUnixMs + slot * slotMs;
-    const countBefore = async (fault: Fault) => {
-      if (endsProverMetrics(fault, options)) await scrape(options, network, add);
-    };
+    const countService = () => scrapeService(options, network, add);
     const context = { network, mode: options.mode, aggregator: options.aggregator };
     const onError = failure.reject;
-    const faults = { ...context, add, countBefore, onError };
+    const faults = { ...context, add, countService, onError };
     const timers = scheduleFaults(options.scenario.faults, at, faults);
     const ending = until(at(slots + 1) + LAST_RECORDS_MS);
     await Promise.race([ending, failure.promise]).finally(() => timers.forEach(clearTimeout));
@@ -160,38 +157,35 @@ async function settingsOf(options: RunOptions, modules: RunModules): Promise<Nod
   }));
 }
 
-/** A kill of the process that counts the prover's work: what it counted is taken before. */
-function endsProverMetrics(fault: Fault, { mode, aggregator }: RunOptions): boolean {
-  const isInProcess = !isServed(mode);
-  if (fault.kind === "kill-service") return !isInProcess;
-  if (fault.kind === "kill-prover") return isInProcess;
-  return fault.kind === "kill-node" && isInProcess && fault.nodes.includes(aggregator);
-}
-
-/** Keeps what was exported, and takes the prover's busy time from it. Returns the node's. */
+/** Keeps what was exported at the end. Returns the node's. */
 async function scrape(
-  { folder, aggregator, ...run }: RunOptions,
+  options: RunOptions,
   network: Network,
   add: (record: RunRecord) => void,
 ): Promise<string> {
+  const { folder, aggregator } = options;
   const read = async () => {
     const port = await network.node(aggregator).ready;
     return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   };
   const node = await answerOf(`node ${aggregator}`, read());
-  writeFileSync(join(folder, `${runName(run)}-node.metrics.txt`), node);
-  let prover = { text: node, name: NODE_PROOF_SECONDS };
-  if (network.service !== null) {
-    prover = {
-      text: await answerOf("the service", network.service.metrics()),
-      name: SERVICE_PROOF_SECONDS,
-    };
-    writeFileSync(join(folder, `${runName(run)}-service.metrics.txt`), prover.text);
-  }
-  const value = (suffix: string) =>
-    Number(new RegExp(`^${prover.name}_${suffix} (\\S+)$`, "m").exec(prover.text)?.[1] ?? "0");
-  add({ kind: "prover", busySeconds: value("sum"), proofs: value("count") });
+  writeFileSync(join(folder, `${runName(options)}-node.metrics.txt`), node);
+  await scrapeService(options, network, add);
   return node;
+}
+
+/** Keeps what the service has exported, and takes its prover's busy time from it. Nothing without a service. */
+async function scrapeService(
+  options: RunOptions,
+  { service }: Network,
+  add: (record: RunRecord) => void,
+): Promise<void> {
+  if (service === null) return;
+  const text = await answerOf("the service", service.metrics());
+  writeFileSync(join(options.folder, `${runName(options)}-service.metrics.txt`), text);
+  const value = (suffix: string) =>
+    Number(new RegExp(`^${SERVICE_PROOF_SECONDS}_${suffix} (\\S+)$`, "m").exec(text)?.[1] ?? "0");
+  add({ kind: "prover", busySeconds: value("sum"), proofs: value("count") });
 }
 
 function progressOf({ slots, ...run }: RunOptions, say: (text: string) => void) {

@@ -60,7 +60,7 @@ test("an answer that does not come is an error", async () => {
   await asked;
 });
 
-/** No process: what is killed is counted, what is signalled fails. */
+/** No process: which nodes are killed is kept, what is signalled fails. */
 function brokenNetwork() {
   const killed: number[] = [];
   const node = () => {
@@ -71,19 +71,37 @@ function brokenNetwork() {
 }
 
 test("a fault that cannot be counted, begun or ended is an error of the run", async () => {
-  const network = brokenNetwork();
+  const network = { ...brokenNetwork(), killService: vi.fn() };
   const errors: string[] = [];
   const freeze = { kind: "freeze" as const, nodes: [3], slot: 1, untilSlot: 2 };
-  const kill = { kind: "kill-node" as const, nodes: [0], slot: 3 };
+  const kill = { kind: "kill-service" as const, slot: 3 };
   scheduleFaults([freeze, kill], (slot) => Date.now() + slot * 4000, {
-    ...{ network, mode: "worker", aggregator: 0, add: () => undefined },
-    countBefore: ({ kind }) =>
-      kind === "kill-node" ? Promise.reject(new Error("no metrics")) : Promise.resolve(),
+    ...{ network, mode: "sidecar", aggregator: 0, add: () => undefined },
+    countService: () => Promise.reject(new Error("no metrics")),
     onError: ({ message }) => errors.push(message),
   });
   await vi.runAllTimersAsync();
   expect(errors).toEqual(["there is no node 3", "there is no node 3", "no metrics"]);
-  expect(network.killed).toEqual([]);
+  expect(network.killService).not.toHaveBeenCalled();
+});
+
+test("a node in a proof is killed in time: nothing that it counts is waited for", async () => {
+  const network = brokenNetwork();
+  const texts: string[] = [];
+  const prover = { kind: "kill-prover" as const, slot: 1 };
+  const node = { kind: "kill-node" as const, nodes: [2], slot: 2 };
+  const startMs = Date.now();
+  scheduleFaults([prover, node], (slot) => startMs + slot * 4000, {
+    ...{ network, mode: "inline", aggregator: 0 },
+    add: (record) => texts.push(record.kind === "fault" ? record.text : record.kind),
+    countService: () => never,
+    onError: ({ message }) => texts.push(message),
+  });
+  await vi.advanceTimersByTimeAsync(1.4 * 4000);
+  expect(network.killed).toEqual([0]);
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(network.killed).toEqual([0, 2]);
+  expect(texts).toEqual(["killed node 0, whose process the prover is part of", "killed nodes 2"]);
 });
 
 test("what comes after the end of a run's file is dropped", async () => {

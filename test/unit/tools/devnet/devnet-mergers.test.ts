@@ -1,4 +1,5 @@
 /** The devnet's ways to merge a body, over fake provers: what is asked, and when it is handed over. */
+import { MessageChannel, Worker } from "node:worker_threads";
 import { create } from "@bufbuild/protobuf";
 import { expect, test, vi } from "vitest";
 import type { TickResult } from "../../../../client/index.js";
@@ -15,6 +16,7 @@ import {
   InlineMerger,
   WorkerMerger,
 } from "../../../../tools/devnet/node/aggregators/in-process-merger.js";
+import { InProcessProver } from "../../../../tools/devnet/node/aggregators/in-process-prover.js";
 import type { MergeAsk } from "../../../../tools/devnet/node/aggregators/body-merger.js";
 import {
   mergedOf,
@@ -67,6 +69,35 @@ test("in its own process a node merges a body, with or without the proposer's si
   const job = mergeOf(ask, tables);
   expect(job.wanted.map(({ slot }) => slot)).toEqual([5, 6, 7]);
   expect(job.raws).toEqual([{ ...job.wanted[2], signatures: ask.signed?.signature }]);
+});
+
+/** Answers every job with a proof: a merge took 20 ms, votes took 10 ms. */
+const ANSWERING_THREAD = `
+  const { port, answered } = require("node:worker_threads").workerData;
+  port.on("message", ({ kind }) => {
+    port.postMessage({ proof: new Uint8Array([4]), proveMs: kind === "merge" ? 20 : 10 });
+    Atomics.add(answered, 0, 1);
+    Atomics.notify(answered, 0);
+  });
+`;
+
+test("a prover in the node's process counts votes and merges alike, blocked or not", async () => {
+  const ask = await bodyAndSignature();
+  const answered = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const { port1, port2 } = new MessageChannel();
+  const data = { workerData: { port: port2, answered }, transferList: [port2] };
+  const worker = new Worker(ANSWERING_THREAD, { eval: true, ...data });
+  const proved: number[] = [];
+  const onProved = (proveMs: number) => proved.push(proveMs);
+  const prover = new InProcessProver(worker, port1, answered, { tables, onProved });
+  const group = { data: playSlots(1, 4).voteData(5), message: new Uint8Array(32), children: [] };
+  const votes = { ...group, raws: [{ validator: 0, signature: new Uint8Array([1]) }] };
+  expect(prover.proveBlocking(votes)).toEqual(new Uint8Array([4]));
+  expect(prover.mergeBlocking(ask)).toEqual(new Uint8Array([4]));
+  const [proof, merged] = await Promise.all([prover.prove(votes), prover.merge(ask)]);
+  expect([proof, merged.proof]).toEqual([new Uint8Array([4]), new Uint8Array([4])]);
+  expect(proved).toEqual([10, 20, 10, 20]);
+  await prover.close();
 });
 
 test("inline has merged when it returns, and a failure is an end like any other", async () => {

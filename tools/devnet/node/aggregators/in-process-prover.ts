@@ -14,22 +14,29 @@ import type { ProveAnswer, ProverThreadData } from "./prover-thread.js";
 
 type Proved = Extract<ProveAnswer, { proof: Uint8Array }>;
 
+export interface InProcessProverOptions {
+  tables: KeyTables;
+  /** A proof was made, of votes or of a body, in so many milliseconds without the jobs before it. */
+  onProved(proveMs: number): void;
+}
+
 export class InProcessProver {
   /** Ends with the last job that was awaited: the thread takes one at a time, in order. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor(
-    private readonly worker: Worker,
+  /** `port` leads to a thread that answers each job and then adds one to `answered`: see `start`. */
+  constructor(
+    private readonly worker: Pick<Worker, "terminate">,
     private readonly port: MessagePort,
     private readonly answered: Int32Array,
-    private readonly tables: KeyTables,
+    private readonly options: InProcessProverOptions,
   ) {}
 
   /** Resolves once the prover is set up (seconds). `nice`: of its threads; 0: the node's own. */
   static async start(
     backend: BackendOptions,
-    tables: KeyTables,
     nice: number,
+    options: InProcessProverOptions,
   ): Promise<InProcessProver> {
     const answered = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
     const { port1, port2 } = new MessageChannel();
@@ -42,27 +49,27 @@ export class InProcessProver {
       port1.once("message", resolve);
       worker.once("error", reject);
     });
-    return new InProcessProver(worker, port1, answered, tables);
+    return new InProcessProver(worker, port1, answered, options);
   }
 
   /** Stops this thread, event loop and all, until the proof is there. */
   proveBlocking(group: VoteGroup): Uint8Array {
-    return this.#askBlocking(foldOf(group, this.tables.keys)).proof;
+    return this.#askBlocking(foldOf(group, this.options.tables.keys)).proof;
   }
 
   /** As `proveBlocking`. */
   mergeBlocking(ask: MergeAsk): Uint8Array {
-    return this.#askBlocking(mergeOf(ask, this.tables)).proof;
+    return this.#askBlocking(mergeOf(ask, this.options.tables)).proof;
   }
 
   async prove(group: VoteGroup): Promise<Uint8Array> {
-    const { proof } = await this.#ask(foldOf(group, this.tables.keys));
+    const { proof } = await this.#ask(foldOf(group, this.options.tables.keys));
     return proof;
   }
 
   /** `proveMs`: without the jobs before it. */
   merge(ask: MergeAsk): Promise<Proved> {
-    return this.#ask(mergeOf(ask, this.tables));
+    return this.#ask(mergeOf(ask, this.options.tables));
   }
 
   async close(): Promise<void> {
@@ -74,21 +81,22 @@ export class InProcessProver {
     this.port.postMessage(job);
     Atomics.wait(this.answered, 0, before);
     const received = receiveMessageOnPort(this.port) as { message: ProveAnswer } | undefined;
-    return provedIn(received?.message ?? { error: "the prover thread gave no answer" });
+    return this.#provedIn(received?.message ?? { error: "the prover thread gave no answer" });
   }
 
   #ask(job: ProofJob): Promise<Proved> {
     const proved = this.#queue.then(async () => {
       const answer = new Promise<ProveAnswer>((resolve) => this.port.once("message", resolve));
       this.port.postMessage(job);
-      return provedIn(await answer);
+      return this.#provedIn(await answer);
     });
     this.#queue = proved.catch(() => undefined);
     return proved;
   }
-}
 
-function provedIn(answer: ProveAnswer): Proved {
-  if ("error" in answer) throw new Error(answer.error);
-  return answer;
+  #provedIn(answer: ProveAnswer): Proved {
+    if ("error" in answer) throw new Error(answer.error);
+    this.options.onProved(answer.proveMs);
+    return answer;
+  }
 }

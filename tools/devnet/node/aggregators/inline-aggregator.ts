@@ -20,9 +20,7 @@ export class InlineAggregator implements Aggregator {
     const sinceMs = () => performance.now() - startMs;
     for (const group of snapshot().filter(isProvable)) {
       if (sinceMs() > this.deadlineMs) break;
-      const beforeMs = performance.now();
       const proof = this.prover.proveBlocking(group);
-      this.metrics.proveSeconds.observe((performance.now() - beforeMs) / 1000);
       this.#proved.push(provedGroup(slot, group, proof, sinceMs() > this.deadlineMs));
     }
     this.metrics.workerSeconds.observe(sinceMs() / 1000);

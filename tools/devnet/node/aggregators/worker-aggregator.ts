@@ -58,9 +58,7 @@ export class WorkerAggregator implements Aggregator {
     for (const group of groups.filter(isProvable)) {
       const deadlineMs = group.data.slot < slot ? backlogMs : this.options.deadlineMs;
       if (sinceMs() > deadlineMs) continue;
-      const beforeMs = performance.now();
       const proof = await prover.prove(group);
-      metrics.proveSeconds.observe((performance.now() - beforeMs) / 1000);
       const proved = provedGroup(slot, group, proof, sinceMs() > deadlineMs);
       this.#verify(proved).catch(onError); // beside the next group's proof
     }
