@@ -6,6 +6,7 @@
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { Fleet } from "../harness/processes/fleet-processes.js";
+import { wholeNumberOf } from "../harness/whole-number.js";
 import { act, readAct, readScript } from "./commands.js";
 import type { Act } from "./commands.js";
 import { committed, madeUp } from "./snapshots.js";
@@ -31,9 +32,9 @@ Type an act, then Enter:
 Exit code 1: a vote was lost, or a group ended twice.`;
 
 const isReal = process.env.PROVER === "lean_pq";
-const NODES = Number(process.env.NODES ?? 2);
-const SLOTS = Number(process.env.SLOTS ?? Infinity);
-const SLOT_MS = Number(process.env.SLOT_MS ?? 4000);
+const NODES = setting("NODES", 2);
+const SLOTS = process.env.SLOTS === undefined ? Infinity : setting("SLOTS", 1);
+const SLOT_MS = setting("SLOT_MS", 4000);
 const HOSTS = isReal ? 2 : 4;
 const VOTES = isReal ? 4 : 16;
 const GROUPS = isReal ? 1 : 2;
@@ -46,6 +47,14 @@ const say = (line = "") => process.stdout.write(`${line}\n`);
 function fail(why: string): never {
   process.stderr.write(`fleet: ${why}\n`);
   process.exit(2);
+}
+
+function setting(name: string, byDefault: number): number {
+  try {
+    return wholeNumberOf(process.env, name, byDefault);
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** Proofs that each host has made since the last call, such as "host-0 2, host-3 1". */

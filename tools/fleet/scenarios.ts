@@ -8,6 +8,7 @@ import { Random } from "../sim/random.js";
 import { Authority } from "../harness/processes/authority.js";
 import type { Identity } from "../harness/processes/authority.js";
 import type { Fleet, FleetMember, FleetOptions } from "../harness/processes/fleet-processes.js";
+import { wholeNumberOf } from "../harness/whole-number.js";
 
 const FAKE = ["--prover", "fake", "--fake-accepts", "any", "--fake-time", "300-500"];
 const DAY_MS = 86_400_000;
@@ -117,7 +118,7 @@ const freezes: Scenario = {
     Promise.resolve({
       options: { hostFlags: FAKE, nats: { servers: 3 } },
       strike: async (fleet: Fleet) => {
-        const random = new Random(Number(process.env["SEED"] ?? 1));
+        const random = new Random(wholeNumberOf(process.env, "SEED", 1, 0));
         const parts = [
           ...[...fleet.doors, ...fleet.hosts].map((member) => (isFrozen: boolean) => {
             member.process.signal(isFrozen ? "SIGSTOP" : "SIGCONT");

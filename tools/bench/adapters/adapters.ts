@@ -10,11 +10,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { ServiceProcess } from "../../harness/processes/service-process.js";
+import { wholeNumberOf } from "../../harness/whole-number.js";
 import { whileProving } from "../proof-load.js";
 import { withService } from "../with-service.js";
 import { countFailover, faultsOf, type Failover, type NodeLine } from "./failover.js";
 
-const COUNT = Number(process.env.COUNT ?? 2000);
+const COUNT = wholeNumberOf(process.env, "COUNT", 2000);
 const FAKE = ["--prover", "fake", "--fake-accepts", "any", "--fake-time", "100"];
 const RUST_TARGET = process.env.CARGO_TARGET_DIR ?? "clients/rust/target";
 /** Time before and after the fault, in milliseconds. */

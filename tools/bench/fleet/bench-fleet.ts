@@ -3,6 +3,7 @@
  * throughput grows with lanes. Every part is a process of its own on this machine: judge ratios.
  */
 import { cpus } from "node:os";
+import { wholeNumber, wholeNumberOf } from "../../harness/whole-number.js";
 import { engineCost, LOADS } from "./engine-cost.js";
 import { FAULTS, faultRow } from "./faults.js";
 import { lanesRow } from "./lanes.js";
@@ -28,7 +29,7 @@ async function engineTable(): Promise<void> {
   say("| --- | --- | --- | --- | --- |");
   for (const load of LOADS) {
     progress(load.what);
-    const row = await engineCost(load, Number(process.env.PAIRS ?? 20));
+    const row = await engineCost(load, wholeNumberOf(process.env, "PAIRS", 20));
     const cells = [row.pairs, ms(row.ownMs), ms(row.engineMs), ms(row.addedMs)];
     say(`| ${row.what} | ${cells.join(" | ")} |`);
   }
@@ -41,7 +42,7 @@ async function faultsTable(): Promise<void> {
   say("| --- | --- | --- | --- | --- | --- | --- | --- |");
   for (const fault of FAULTS) {
     progress(fault.what);
-    const row = await faultRow(fault, Number(process.env.FAULTS ?? 30));
+    const row = await faultRow(fault, wholeNumberOf(process.env, "FAULTS", 30));
     const times = [row.undisturbedMs, row.medianMs, row.maxMs].map((value) => value.toFixed(0));
     const cells = [row.sessions, row.lost, row.doubled, ...times, row.adopted];
     say(`| ${row.what} | ${cells.join(" | ")} |`);
@@ -51,7 +52,8 @@ async function faultsTable(): Promise<void> {
 async function lanesTable(): Promise<void> {
   say("\n| lanes | hosts | votes of a group | proofs a second | of linear |");
   say("| --- | --- | --- | --- | --- |");
-  for (const lanes of (process.env.LANES ?? "1,2,4,8,64").split(",").map(Number)) {
+  for (const text of (process.env.LANES ?? "1,2,4,8,64").split(",")) {
+    const lanes = wholeNumber(text, 1, `LANES has ${text}`);
     const votes = lanes > 8 ? 4 : 188;
     progress(`${lanes} lanes`);
     const row = await lanesRow(lanes, votes, 20_000);

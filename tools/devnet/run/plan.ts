@@ -1,5 +1,6 @@
 /** Which runs the environment asks for, and which of them are there already. */
 import { existsSync } from "node:fs";
+import { wholeNumber, wholeNumberOf } from "../../harness/whole-number.js";
 import { MODES } from "../node/aggregators/aggregator.js";
 import { INTERVALS } from "../node/slot-time.js";
 import { isDone, readRun, runPath } from "./run-file.js";
@@ -18,18 +19,16 @@ const SCENARIO_DEFAULT = "tools/devnet/scenarios/full.json";
  */
 export function plannedRuns(env: NodeJS.ProcessEnv): RunOptions[] {
   const common = {
-    slotMs: numberOf(env, "SLOT_MS", "6000"),
-    validators: numberOf(env, "VALIDATORS", "8"),
-    lookaheadSlots: numberOf(env, "LOOKAHEAD", "0"),
+    slotMs: wholeNumberOf(env, "SLOT_MS", 6000),
+    validators: wholeNumberOf(env, "VALIDATORS", 8),
+    lookaheadSlots: wholeNumberOf(env, "LOOKAHEAD", 0, 0),
     folder: env["OUT"] ?? "out/devnet",
     nodes: NODES,
     aggregator: AGGREGATOR,
   };
   const scenario = readScenario(env["SCENARIO"] ?? SCENARIO_DEFAULT);
   return listOf(env, "SEED", "1").flatMap((seedText) => {
-    const seed = Number(seedText);
-    if (!Number.isInteger(seed) || seed < 1)
-      throw new Error(`SEED has ${seedText}, expected 1 or more`);
+    const seed = wholeNumber(seedText, 1, `SEED has ${seedText}`);
     return listOf(env, "INTERVALS", "5").flatMap((text) => {
       const intervals = INTERVALS.find((each) => String(each) === text);
       if (intervals === undefined) throw new Error(`INTERVALS has ${text}, expected 4 or 5`);
@@ -52,7 +51,7 @@ export function endingBy(
   nowMs: number,
 ): RunOptions[] {
   if (env["UNTIL"] === undefined) return [...runs];
-  const leftMinutes = (numberOf(env, "UNTIL", "0") * 1000 - nowMs) / 60_000;
+  const leftMinutes = (wholeNumberOf(env, "UNTIL", 0, 0) * 1000 - nowMs) / 60_000;
   let minutes = 0;
   return runs.filter((run) => (minutes += minutesOf(run)) <= leftMinutes);
 }
@@ -77,20 +76,14 @@ export const minutesOf = ({ slots, slotMs }: RunOptions): number => ((slots + 6)
 
 function modesOf(env: NodeJS.ProcessEnv) {
   return listOf(env, "MODES", MODES_DEFAULT).map((entry) => {
-    const [name, own] = entry.split(":");
+    const [name, ...own] = entry.split(":");
     const mode = MODES.find((each) => each === name);
     if (mode === undefined)
       throw new Error(`MODES has ${String(name)}, expected ${MODES.join(", ")}`);
-    return { mode, slots: Number(own ?? numberOf(env, "SLOTS", "200")) };
+    if (own.length === 0) return { mode, slots: wholeNumberOf(env, "SLOTS", 200) };
+    return { mode, slots: wholeNumber(own.join(":"), 1, `MODES has ${entry}`) };
   });
 }
 
 const listOf = (env: NodeJS.ProcessEnv, name: string, byDefault: string): string[] =>
   (env[name] ?? byDefault).split(",");
-
-function numberOf(env: NodeJS.ProcessEnv, name: string, byDefault: string): number {
-  const value = Number(env[name] ?? byDefault);
-  if (!Number.isInteger(value) || value < 0)
-    throw new Error(`${name} is ${String(env[name])}, expected a whole number`);
-  return value;
-}

@@ -2,6 +2,7 @@
  * `make sim-fleet SEED=n`: one simulated fleet, event by event; without SEED, many and their sum.
  * SCENARIO=name takes the plan of that scenario.
  */
+import { wholeNumberOf } from "../../harness/whole-number.js";
 import type { FleetReport } from "./fleet-truth.js";
 import { isScenario, runFleet, scenarios } from "./plans/scenarios.js";
 import type { ScenarioName } from "./plans/scenarios.js";
@@ -9,7 +10,7 @@ import type { ScenarioName } from "./plans/scenarios.js";
 const COUNTS = ["proofs", "resubmitted", "adopted", "repeated", "unasked"] as const;
 type Sum = Pick<FleetReport, "endings" | (typeof COUNTS)[number]>;
 
-const SCHEDULES = Number(process.env["COUNT"] ?? 300);
+const SCHEDULES = wholeNumberOf(process.env, "COUNT", 300);
 
 const { SEED: seed } = process.env;
 const scenario = scenarioOf(process.env["SCENARIO"]);

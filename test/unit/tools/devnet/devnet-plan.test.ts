@@ -20,5 +20,25 @@ test("no run begins that would end too late, and the order stays", () => {
 });
 
 test("an end that is no number is an error that names the variable", () => {
-  expect(() => endingBy({ UNTIL: "soon" }, runs, NOW_MS)).toThrow("UNTIL is soon");
+  expect(() => endingBy({ UNTIL: "soon" }, runs, NOW_MS)).toThrow('UNTIL is "soon"');
+});
+
+test.each([
+  [{ MODES: "worker,remote:abc" }, "MODES has remote:abc, expected a whole number from 1"],
+  [{ MODES: "remote:0" }, "MODES has remote:0"],
+  [{ MODES: "remote:" }, "MODES has remote:"],
+  [{ MODES: "remote:5:6" }, "MODES has remote:5:6"],
+  [{ SLOTS: "0" }, 'SLOTS is "0", expected a whole number from 1'],
+  [{ SLOTS: "" }, 'SLOTS is ""'],
+  [{ SLOT_MS: "0" }, 'SLOT_MS is "0"'],
+  [{ VALIDATORS: "0" }, 'VALIDATORS is "0"'],
+  [{ LOOKAHEAD: "-1" }, 'LOOKAHEAD is "-1", expected a whole number from 0'],
+  [{ SEED: "1,1.5" }, "SEED has 1.5"],
+])("%j would be a run of nothing, and is refused by name", (env, text) => {
+  expect(() => plannedRuns(env)).toThrow(text);
+});
+
+test("a mode may have slots of its own, and the lookahead may be 0", () => {
+  const [own, other] = plannedRuns({ MODES: "remote:5,inline", SLOTS: "7", LOOKAHEAD: "0" });
+  expect([own?.slots, other?.slots, own?.lookaheadSlots]).toEqual([5, 7, 0]);
 });
