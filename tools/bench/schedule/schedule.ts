@@ -2,11 +2,13 @@
  * `make bench-schedule`: what a door's schedule costs with many nodes and lanes, without bytes,
  * sockets or provers. Virtual time: the CPU time of a run is divided by the time that it stands for.
  */
+import { wholeNumber } from "../../harness/whole-number.js";
 import { sectionText } from "../report.js";
 import { BenchDoor } from "./door.js";
 
 /** Nodes, and as many lanes: of the arguments, or else of the fleets that cells may have. */
-const fleets = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [16, 64, 128, 256];
+const sizes = process.argv.slice(2).map((text) => wholeNumber(text, 1, `"${text}" is no size`));
+const fleets = sizes.length > 0 ? sizes : [16, 64, 128, 256];
 const WARM_UP_SLOTS = 1;
 const MEASURED_SLOTS = 4;
 const CPU_PERCENT_MAX = 40;
