@@ -147,11 +147,14 @@ test("beside a flooder, a quiet node's delay is counted in typical proofs up to 
 test("backlog's waits are its own, and preemptions are reported with the needless ones", () => {
   const backlog = snapshot(1, [group("b", 1)], { priority: 3 });
   const judged = scenario([snapshot(0, [group("a", 1)]), backlog]);
-  const preemptions = [{ isNeedless: true }, { isNeedless: false }];
-  const measures = measure(judged, { ...firstCome(judged), preemptions });
+  const preemptions = [true, false].map((isNeedless) => ({ startedAtMs: 1, isNeedless }));
+  const run = { ...firstCome(judged), preemptions };
+  const measures = measure(judged, run);
   expect(measures.backlog).toEqual({ groups: 1, inTime: 1, waitMs: [ONE_MS - 1] });
   expect(measures.queueMs).toEqual([0]);
   expect([measures.preemptions, measures.needless]).toEqual([2, 1]);
+  const later = measure({ ...judged, judgedFromMs: 2 }, run);
+  expect([later.preemptions, later.needless]).toEqual([0, 0]);
 });
 
 const moment = (rest: Partial<Moment>): Moment => ({

@@ -26,6 +26,7 @@ export interface Measures {
   proofs: number;
   missed: number;
   refusals: Record<RefusalRecord["at"], { all: number; wouldHaveMadeIt: number }>;
+  /** Of the proofs that `proofs` counts, those of backlog that were killed for a higher class. */
   preemptions: number;
   needless: number;
   /** Milliseconds from submission to start, of groups that were started; backlog apart. */
@@ -46,7 +47,9 @@ export function measure(scenario: Scenario, run: Run): Measures {
     const result = run.asks[at];
     return result !== undefined && isJudged(scenario, ask) ? [{ ask, result }] : [];
   });
-  const proofs = run.proofs.filter(({ startedAtMs }) => startedAtMs >= scenario.judgedFromMs);
+  const isStarted = (proof: { startedAtMs: number }) => proof.startedAtMs >= scenario.judgedFromMs;
+  const proofs = run.proofs.filter(isStarted);
+  const preemptions = run.preemptions.filter(isStarted);
   // What a flooder asks cannot be proved by anyone; it would drown what the others get.
   const others = judged.filter(({ ask }) => ask.snapshot.node !== scenario.flooder);
   const asked = others.filter(({ ask }) => isFeasible(scenario, ask));
@@ -68,8 +71,8 @@ export function measure(scenario: Scenario, run: Run): Measures {
     worth: reached.worth,
     ...proverTime(proofs),
     refusals: refusals(scenario, run),
-    preemptions: run.preemptions.length,
-    needless: run.preemptions.filter(({ isNeedless }) => isNeedless).length,
+    preemptions: preemptions.length,
+    needless: preemptions.filter(({ isNeedless }) => isNeedless).length,
     queueMs: judged.flatMap(({ ask, result }) =>
       ask.snapshot.priority === BACKLOG || result.startedAtMs === undefined
         ? []

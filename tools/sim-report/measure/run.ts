@@ -33,12 +33,19 @@ export interface RefusalRecord {
   wouldHaveMadeIt: boolean;
 }
 
+/** A backlog proof that was killed for a higher class. */
+export interface PreemptionRecord {
+  /** Of the killed proof. */
+  startedAtMs: number;
+  /** It would have ended in time for what it was killed for. */
+  isNeedless: boolean;
+}
+
 export interface Run {
   asks: AskResult[];
   proofs: ProofRecord[];
   refusals: RefusalRecord[];
-  /** Backlog proofs killed for a higher class; needless when they would have ended in time for it. */
-  preemptions: { isNeedless: boolean }[];
+  preemptions: PreemptionRecord[];
 }
 
 export const notProved = (ending: string): AskResult => ({

@@ -173,7 +173,8 @@ export class ServiceRun {
       if (snapshot.priority === BACKLOG) return Infinity;
       return Math.min(deadlineAtMs, fenceAtMs - (proof.freeAtMs - record.startedAtMs));
     });
-    this.run.preemptions.push({ isNeedless: killed.freeAtMs <= Math.min(...latestStartMs) });
+    const isNeedless = killed.freeAtMs <= Math.min(...latestStartMs);
+    this.run.preemptions.push({ startedAtMs: killed.record.startedAtMs, isNeedless });
   }
 
   /** At a fence, for a higher class, or because it seems to hang, which counts as a death. */
