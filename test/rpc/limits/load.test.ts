@@ -10,7 +10,7 @@ import { runLoad } from "../../../tools/bench/load/run-load.js";
 const RESIDENT_BYTES_MAX = 600e6;
 
 async function expectNothingLost(service: BenchService): Promise<void> {
-  const options = { streams: 16, perSecond: 100, seconds: 4, warmUpSeconds: 0 };
+  const options = { streams: 16, perSecond: 100, seconds: 3, warmUpSeconds: 1 };
   const result = await runLoad(service, options, () => undefined);
   expect(result.problems).toEqual([]);
   expect(result.errors).toEqual({});

@@ -42,7 +42,7 @@ export interface LoadResult {
   errors: Counts;
   /** Groups of the settled sessions by how they ended, warm-up included. */
   outcomes: Counts;
-  /** Number of sessions that ended and were compared with `GetSession`. */
+  /** Number of the accepted sessions that ended and were compared with `GetSession`. */
   settled: number;
   /** Number of streams that are up at the end. */
   streamsAlive: number;
@@ -81,6 +81,8 @@ class Load {
   private groups = 0;
   private accepted = 0;
   private settled = 0;
+  /** Warm-up included. */
+  private settledInAll = 0;
   private measuredFromMs = Infinity;
 
   constructor(
@@ -151,7 +153,8 @@ class Load {
       deadlineMs: DEADLINE_MS,
       fenceMs: FENCE_MS,
     });
-    if (startedMs >= this.measuredFromMs) {
+    const isMeasured = startedMs >= this.measuredFromMs;
+    if (isMeasured) {
       this.ackMs.push(performance.now() - startedMs);
       if (result.case === "accepted") this.accepted++;
       if (result.case === "skipped") count(this.skips, lower(SkipReason[result.value.reason]));
@@ -160,7 +163,8 @@ class Load {
     const { requestId } = result.value;
     for (const { outcome } of await node.outcomesOf(requestId)) count(this.outcomes, name(outcome));
     await node.settle(requestId);
-    this.settled++;
+    this.settledInAll++;
+    if (isMeasured) this.settled++;
   }
 
   private async untilSettled(): Promise<void> {
@@ -186,7 +190,7 @@ class Load {
     const atSeconds = Math.round((performance.now() - startMs) / 1000);
     const megabytes = Math.round((this.memory.at(-1)?.bytes ?? 0) / 1e6);
     const phase = atSeconds < warmUpSeconds ? "warming up" : "measuring";
-    const settled = `${this.settled} sessions settled`;
+    const settled = `${this.settledInAll} sessions settled`;
     this.progress(
       `${phase}, ${atSeconds} of ${warmUpSeconds + seconds} s, ${settled}, ${megabytes} MB`,
     );

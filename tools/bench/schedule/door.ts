@@ -20,6 +20,7 @@ const EXPIRE_EVERY_MS = 250;
 const [DEADLINE_MS, FENCE_MS] = [3000, 6400];
 const [RAWS_MIN, RAWS_MAX] = [20, 60];
 
+/** Of the slots that are measured, without those before. */
 export interface DoorFigures {
   /** CPU time of this process divided by virtual time, in percent of a core. */
   readonly cpuPercent: number;
@@ -27,7 +28,7 @@ export interface DoorFigures {
   readonly submitP99Ms: number;
   readonly accepted: number;
   readonly skipped: number;
-  /** Groups by how they ended, which shows whether two versions decide alike. */
+  /** Groups by how they ended in that time, which shows whether two versions decide alike. */
   readonly endings: Readonly<Record<string, number>>;
 }
 
@@ -36,11 +37,11 @@ export class BenchDoor {
   private readonly random = new Random(1);
   private readonly schedules: Schedules;
   private readonly admission: Admission;
-  private readonly submitMs: number[] = [];
+  private submitMs: number[] = [];
   private requests = 0;
-  private readonly answers = { accepted: 0, skipped: 0 };
+  private answers = { accepted: 0, skipped: 0 };
   private readonly seqs = new Map<string, number>();
-  private readonly endings: Record<string, number> = {};
+  private endings: Record<string, number> = {};
 
   constructor(
     private readonly nodes: number,
@@ -82,7 +83,10 @@ export class BenchDoor {
       }
     }
     clock.runUntil((warmUp + 1) * SLOT_MS);
-    this.submitMs.length = 0;
+    this.readOutcomes();
+    this.submitMs = [];
+    this.answers = { accepted: 0, skipped: 0 };
+    this.endings = {};
     const before = process.cpuUsage();
     clock.runUntil((warmUp + measured + 1) * SLOT_MS);
     const { user, system } = process.cpuUsage(before);
