@@ -1,6 +1,15 @@
-/** The count of the adapters' bench: what became of the votes around a fault. */
+/** What the adapters' bench counts: skipped submissions, and what became of the votes around a fault. */
 import { expect, it } from "vitest";
 import { countFailover, faultsOf } from "../../../tools/bench/adapters/failover.js";
+import { faultsOfTicks } from "../../../tools/bench/adapters/tick-lines.js";
+
+it("times submissions, and no skips", () => {
+  const line = { bytes: 20_000, count: 50, skipped: 0, p50Ms: 0.1, p99Ms: 0.2 };
+  expect(faultsOfTicks([line, line])).toEqual([]);
+  expect(faultsOfTicks([line, { ...line, skipped: 3 }])).toEqual([
+    "3 of 50 submissions of 20000 bytes were skipped",
+  ]);
+});
 
 it("counts groups, and the time until another service proves", () => {
   const lines = [

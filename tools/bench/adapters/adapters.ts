@@ -14,6 +14,7 @@ import { wholeNumberOf } from "../../harness/whole-number.js";
 import { whileProving } from "../proof-load.js";
 import { withService } from "../with-service.js";
 import { countFailover, faultsOf, type Failover, type NodeLine } from "./failover.js";
+import { faultsOfTicks, type TickLine } from "./tick-lines.js";
 
 const COUNT = wholeNumberOf(process.env, "COUNT", 2000);
 const FAKE = ["--prover", "fake", "--fake-accepts", "any", "--fake-time", "100"];
@@ -43,21 +44,12 @@ const LANGUAGES: readonly Language[] = [
   },
 ];
 
-interface TickLine {
-  bytes: number;
-  p50Ms: number;
-  p99Ms: number;
-  skipped: number;
-  /** Of the slowest hundredth, the share of time without a core; only Rust's node measures it. */
-  slowestWaited?: number;
-}
-
 const HELP = `Usage: make adapters
 
 Measures the adapters in TypeScript, Go and Rust side by side and prints two tables: what a submission
 costs the node's tick, and the votes when one of two services is killed or frozen. A language without
-its toolchain is named and left out. Fails when a vote was lost, or when the other service proved none.
-About 12 minutes.
+its toolchain is named and left out. Fails when a vote was lost, when the other service proved none, or
+when a submission that was timed was skipped. About 12 minutes.
 
   COUNT=2000             submissions of each size
   ONLY=typescript,go     these languages only
@@ -152,7 +144,9 @@ await withService(async ({ address }) => {
   const rows = async (state: string) => {
     for (const language of languages) {
       progress(`${language.name}: ${state}`);
-      const [small, large] = await ticks(language, address);
+      const lines = await ticks(language, address);
+      faults.push(...faultsOfTicks(lines).map((fault) => `${language.name}, ${state}: ${fault}`));
+      const [small, large] = lines;
       const cells = [small?.p50Ms, small?.p99Ms, large?.p50Ms, large?.p99Ms].map(ms);
       say(`| ${language.name} | ${state} | ${cells.join(" | ")} |`);
       const waited = large?.slowestWaited;
