@@ -4,6 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
+import { exitOnSignals } from "../harness/processes/end-with-process.js";
 import { acknowledgement } from "./acknowledgement.js";
 import { loopLag } from "./loop-lag.js";
 import type { Measurement } from "./measurement.js";
@@ -74,8 +75,8 @@ const names = MEASUREMENTS.map(({ name }) => name);
 const byDefault = MEASUREMENTS.filter((each) => each.isOnRequest !== true).map(({ name }) => name);
 if (process.argv.includes("--help")) say(usage(names));
 else {
-  // Ctrl-C does not reach the service, as it has a process session of its own. `exit` kills it.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+  // Ctrl-C does not reach the service, as it has a process session of its own. The exit kills it.
+  exitOnSignals();
   try {
     await main(parseOptions(process.env, names, byDefault));
     process.exit(0);

@@ -2,9 +2,8 @@
  * Measures what `--record` adds to the submission of a 1 MB snapshot: blocks of submissions to a
  * service that records and to one that does not alternate, both with the fake prover.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { processFolder } from "../harness/processes/process-folder.js";
 import { Samples, Submitter } from "./acknowledgement.js";
 import type { Measurement } from "./measurement.js";
 import type { BenchService } from "./with-service.js";
@@ -19,15 +18,15 @@ export const recording: Measurement = {
   name: "record",
   seconds: ({ acks }) => 20 + acks * 0.1,
   run: async ({ acks }, progress) => {
-    const folder = mkdtempSync(join(tmpdir(), "lean-bench-record-"));
-    const record = ["--record", join(folder, "recording")];
+    const folder = processFolder("lean-bench-record-");
+    const record = ["--record", join(folder.path, "recording")];
     try {
       return await withService(
         (off) => withService((on) => compare({ off, on, acks, progress }), [...FAKE, ...record]),
         FAKE,
       );
     } finally {
-      rmSync(folder, { recursive: true, force: true });
+      folder.remove();
     }
   },
 };

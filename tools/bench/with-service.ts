@@ -1,7 +1,5 @@
 /** Runs a measurement against a new service in a process of its own, as its users run it. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { processFolder } from "../harness/processes/process-folder.js";
 import { ServiceProcess } from "../harness/processes/service-process.js";
 
 export interface BenchService {
@@ -18,8 +16,8 @@ export interface BenchService {
 }
 
 /**
- * Starts a service, calls `run` once it can prove, and stops the service in any case. `flags` and
- * `script` are as in `ServeOptions`.
+ * Starts a service, calls `run` once it can prove, and stops the service in any case, also when this process
+ * exits. `flags` and `script` are as in `ServeOptions`.
  */
 export async function withService<T>(
   run: (service: BenchService) => Promise<T>,
@@ -28,10 +26,10 @@ export async function withService<T>(
 ): Promise<T> {
   // Folders of its own, so that another service on this machine does not stop this one, and none
   // gets the other's costs.
-  const tmp = mkdtempSync(join(tmpdir(), "lean-bench-"));
+  const folder = processFolder("lean-bench-");
   // A process session of its own, so that the bench does not use the service's processor share.
   const options = {
-    flags: ["--runtime-dir", tmp, "--state-dir", tmp, ...flags],
+    flags: ["--runtime-dir", folder.path, "--state-dir", folder.path, ...flags],
     hasOwnSession: true,
   };
   const service = ServiceProcess.spawn(script === undefined ? options : { ...options, script });
@@ -42,7 +40,7 @@ export async function withService<T>(
     return await run({ process: service, address: nodes, operatorAddress: operator, metrics });
   } finally {
     await service.stop();
-    rmSync(tmp, { recursive: true, force: true });
+    folder.remove();
   }
 }
 

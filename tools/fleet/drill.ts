@@ -3,6 +3,7 @@
  * votes lost, and slots until all is well.
  */
 import { setTimeout as pause } from "node:timers/promises";
+import { endWithProcess, exitOnSignals } from "../harness/processes/end-with-process.js";
 import { Fleet } from "../harness/processes/fleet-processes.js";
 import { scenarios } from "./scenarios.js";
 import type { Scenario } from "./scenarios.js";
@@ -44,6 +45,7 @@ interface Result {
 
 async function drill(scenario: Scenario): Promise<Result> {
   const stage = await scenario.prepare();
+  const outlived = endWithProcess(() => void stage.clear());
   const fleet = await Fleet.start({ doors: 2, hosts: 2, ...stage.options });
   try {
     await fleet.ready();
@@ -80,6 +82,7 @@ async function drill(scenario: Scenario): Promise<Result> {
     return resultOf(accounts, repairedIn);
   } finally {
     await fleet.close();
+    outlived();
     await stage.clear();
   }
 }
@@ -132,4 +135,7 @@ async function main(): Promise<number> {
 }
 
 if (process.argv.includes("--help")) say(HELP);
-else process.exit(await main());
+else {
+  exitOnSignals();
+  process.exit(await main());
+}

@@ -5,6 +5,7 @@
  */
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
+import { exitOnSignals } from "../harness/processes/end-with-process.js";
 import { Fleet } from "../harness/processes/fleet-processes.js";
 import { wholeNumberOf } from "../harness/whole-number.js";
 import { act, readAct, readScript } from "./commands.js";
@@ -130,7 +131,11 @@ async function drive(fleet: Fleet, script: Map<number, Act[]>): Promise<number> 
       else void doIt(read);
     }
   });
-  process.once("SIGINT", () => (isOver = true));
+  // The first Ctrl-C ends what is in flight, as `quit` does; a second one does not wait for it.
+  process.removeAllListeners("SIGINT").once("SIGINT", () => {
+    isOver = true;
+    exitOnSignals(["SIGINT"]);
+  });
   await pause(1000); // the adapters connect
   say("doors, in the nodes' order: door-0, door-1. Type 'kill door-0', or 'quit'.\n");
   say("  slot  sent by          votes      after    proofs made since");
@@ -185,4 +190,7 @@ function sum(nodes: readonly VotesNode[]): number {
 }
 
 if (process.argv.includes("--help")) say(HELP);
-else process.exit(await run());
+else {
+  exitOnSignals();
+  process.exit(await run());
+}

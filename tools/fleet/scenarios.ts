@@ -21,7 +21,7 @@ export interface Stage {
   repair(fleet: Fleet): Promise<void>;
   /** Whether every second node names the doors in the other order, so that both are in use. */
   areDoorsShared?: boolean;
-  /** Removes what was prepared. */
+  /** Removes what was prepared, before it returns: it is called at an exit too. */
   clear(): Promise<void>;
 }
 
@@ -230,7 +230,7 @@ const fullDisk: Scenario = {
       },
       repair: () => Promise.resolve(rmSync(filler)),
       clear: () => {
-        execFileSync("umount", [disk]);
+        execFileSync("umount", ["-l", disk]); // a process that was just killed may have files there
         rmSync(folder, { recursive: true, force: true });
         return Promise.resolve();
       },

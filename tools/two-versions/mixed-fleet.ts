@@ -9,6 +9,7 @@ import { pathToFileURL } from "node:url";
 import { madeUp } from "../fleet/snapshots.js";
 import { VotesNode } from "../fleet/votes-node.js";
 import type { SlotAccount } from "../fleet/votes-node.js";
+import { exitOnSignals } from "../harness/processes/end-with-process.js";
 import { Fleet } from "../harness/processes/fleet-processes.js";
 import type { FleetMember } from "../harness/processes/fleet-processes.js";
 
@@ -86,6 +87,7 @@ async function sumOf({ process }: FleetMember, name: string, labels: string): Pr
 }
 
 async function main(): Promise<number> {
+  exitOnSignals();
   const { values } = parseArgs({ options: { other: { type: "string" } } });
   const result = await mixedFleet(values.other ?? process.cwd());
   console.log(JSON.stringify(result));

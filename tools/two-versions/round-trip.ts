@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import { TickAggregator, type TickResult } from "../../client/index.js";
 import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { exitOnSignals } from "../harness/processes/end-with-process.js";
 import { ServiceProcess } from "../harness/processes/service-process.js";
 import { fakeGroups, fakeSnapshot } from "./fake-votes.js";
 import { verdictOf } from "./verdict.js";
@@ -77,4 +78,7 @@ if (values.help === true) {
     "Usage: round-trip.js [--service FOLDER]\n\nThe adapter of this checkout against the",
   );
   console.log("services built in FOLDER (default: this checkout): groups asked, proved, endings.");
-} else process.exitCode = (await roundTrip(values.service ?? process.cwd())) ? 0 : 1;
+} else {
+  exitOnSignals();
+  process.exitCode = (await roundTrip(values.service ?? process.cwd())) ? 0 : 1;
+}

@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { z } from "zod";
+import { exitOnSignals } from "../../harness/processes/end-with-process.js";
 import { table } from "../report.js";
 import { withService } from "../with-service.js";
 import { openLoad } from "./load.js";
@@ -90,6 +91,7 @@ async function main(options: AcceptedOptions): Promise<number> {
   const { groups, minutes, loads, fake } = options;
   const kept = new Kept(options);
   let isStopped = false;
+  exitOnSignals(["SIGHUP"]);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
       if (isStopped) process.exit(1);

@@ -4,11 +4,12 @@
  * prover has the cores; and what becomes of the votes when one of two services is killed or frozen.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
+import { endWithProcess, exitOnSignals } from "../../harness/processes/end-with-process.js";
+import { processFolder } from "../../harness/processes/process-folder.js";
 import { ServiceProcess } from "../../harness/processes/service-process.js";
 import { wholeNumberOf } from "../../harness/whole-number.js";
 import { whileProving } from "../proof-load.js";
@@ -75,12 +76,14 @@ function isBuilt({ name, build }: Language): boolean {
 /** Starts the node; `lines` has what it has printed so far. */
 function startNode({ name, node: [file, ...args] }: Language, more: readonly string[]) {
   const child = spawn(file, [...args, ...more], { stdio: ["pipe", "pipe", "inherit"] });
+  const outlived = endWithProcess(() => void child.kill("SIGKILL"));
   const lines: { atMs: number; value: unknown }[] = [];
   createInterface({ input: child.stdout }).on("line", (line) => {
     lines.push({ atMs: performance.now(), value: JSON.parse(line) });
   });
   const ended = new Promise<void>((resolve) => {
     child.once("close", (code, signal) => {
+      outlived();
       if (code !== 0) faults.push(`${name}: its node ended with ${code ?? signal}`);
       resolve();
     });
@@ -95,9 +98,9 @@ async function ticks(language: Language, endpoint: string): Promise<TickLine[]> 
 }
 
 async function failover(language: Language, fault: "SIGKILL" | "SIGSTOP"): Promise<Failover> {
-  const folders = [1, 2].map(() => mkdtempSync(join(tmpdir(), "lean-adapters-")));
-  const services = folders.map((folder) =>
-    ServiceProcess.spawn({ flags: ["--runtime-dir", folder, "--state-dir", folder, ...FAKE] }),
+  const folders = [1, 2].map(() => processFolder("lean-adapters-"));
+  const services = folders.map(({ path }) =>
+    ServiceProcess.spawn({ flags: ["--runtime-dir", path, "--state-dir", path, ...FAKE] }),
   );
   try {
     const addresses = await Promise.all(
@@ -118,7 +121,7 @@ async function failover(language: Language, fault: "SIGKILL" | "SIGSTOP"): Promi
   } finally {
     services[0]?.signal("SIGCONT");
     await Promise.all(services.map((service) => service.kill()));
-    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+    for (const folder of folders) folder.remove();
   }
 }
 
@@ -128,6 +131,7 @@ if (process.argv.includes("--help")) {
   say(HELP);
   process.exit();
 }
+exitOnSignals();
 say(`${cpus().length} cores, ${cpus()[0]?.model ?? "unknown"}; ${COUNT} submissions of each size`);
 const only = process.env.ONLY?.toLowerCase() ?? "";
 const isAsked = ({ name }: Language) => only === "" || only.split(",").includes(name.toLowerCase());

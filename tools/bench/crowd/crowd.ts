@@ -3,6 +3,7 @@
  * Reports what was expected of the schedule, and whether it was found. See `--help`.
  */
 import { setTimeout as pause } from "node:timers/promises";
+import { exitOnSignals } from "../../harness/processes/end-with-process.js";
 import { table } from "../report.js";
 import { withService } from "../with-service.js";
 import { different } from "./different.js";
@@ -60,8 +61,8 @@ async function main(): Promise<number> {
 
 if (process.argv.includes("--help")) say(usage);
 else {
-  // Ctrl-C does not reach the service, as it has a process session of its own. `exit` kills it.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+  // Ctrl-C does not reach the service, as it has a process session of its own. The exit kills it.
+  exitOnSignals();
   try {
     process.exit(await main());
   } catch (error) {

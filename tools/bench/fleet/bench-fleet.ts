@@ -3,6 +3,7 @@
  * throughput grows with lanes. Every part is a process of its own on this machine: judge ratios.
  */
 import { cpus } from "node:os";
+import { exitOnSignals } from "../../harness/processes/end-with-process.js";
 import { wholeNumber, wholeNumberOf } from "../../harness/whole-number.js";
 import { engineCost, LOADS } from "./engine-cost.js";
 import { FAULTS, faultRow } from "./faults.js";
@@ -65,6 +66,7 @@ async function lanesTable(): Promise<void> {
 if (process.argv.includes("--help")) {
   say(HELP);
 } else {
+  exitOnSignals();
   say(`${cpus().length} cores, ${cpus()[0]?.model ?? "unknown"}`);
   if (isAsked("engine")) await engineTable();
   if (isAsked("faults")) await faultsTable();

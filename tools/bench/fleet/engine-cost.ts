@@ -1,10 +1,8 @@
 /** What a lane over the engine adds to a session: the same snapshots, by turns, at both services. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { SnapshotInit } from "../../../client/index.js";
 import { committed, madeUp } from "../../fleet/snapshots.js";
 import { Fleet } from "../../harness/processes/fleet-processes.js";
+import { processFolder } from "../../harness/processes/process-folder.js";
 import { ServiceProcess } from "../../harness/processes/service-process.js";
 import { StreamNode } from "../../harness/wire/stream-node.js";
 import { quantile } from "../statistics.js";
@@ -41,9 +39,9 @@ export const LOADS: readonly Load[] = [
 
 /** Proves each snapshot at both, the first of a pair by turns. */
 export async function engineCost(load: Load, pairs: number): Promise<EngineCost> {
-  const folder = mkdtempSync(join(tmpdir(), "lean-bench-fleet-"));
+  const folder = processFolder("lean-bench-fleet-");
   const own = ServiceProcess.spawn({
-    flags: ["--runtime-dir", folder, "--state-dir", folder, ...load.flags],
+    flags: ["--runtime-dir", folder.path, "--state-dir", folder.path, ...load.flags],
   });
   const fleet = await Fleet.start({
     doors: 1,
@@ -86,7 +84,7 @@ export async function engineCost(load: Load, pairs: number): Promise<EngineCost>
     };
   } finally {
     await Promise.all([own.kill(), fleet.close()]);
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }
 

@@ -2,6 +2,7 @@
  * `make load`: many nodes at once use a service that runs in a process of its own, with a simulated
  * prover of two speeds. See `--help`.
  */
+import { exitOnSignals } from "../../harness/processes/end-with-process.js";
 import { quantile } from "../statistics.js";
 import { table } from "../report.js";
 import type { BenchService } from "../with-service.js";
@@ -89,8 +90,8 @@ async function main(options: LoadOptions): Promise<number> {
 
 if (process.argv.includes("--help")) say(usage);
 else {
-  // Ctrl-C does not reach the service, as it has a process session of its own. `exit` kills it.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+  // Ctrl-C does not reach the service, as it has a process session of its own. The exit kills it.
+  exitOnSignals();
   try {
     process.exit(await main(parseOptions(process.env)));
   } catch (error) {

@@ -5,8 +5,9 @@
  * Settings come from the environment: see `docs/devnet/README.md`.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { constants, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { exitOnSignals } from "../../harness/processes/end-with-process.js";
 import { startCryptoProcess } from "../crypto/crypto-process.js";
 import { writeReport } from "../report/write-report.js";
 import { buildGoAdapter } from "./build-go.js";
@@ -64,8 +65,7 @@ async function makeAll(
 }
 
 // Whatever was started ends with this process.
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-  process.once(name, () => process.exit(128 + constants.signals[name]));
+exitOnSignals();
 
 main().then(
   (isGood) => process.exit(isGood ? 0 : 1),

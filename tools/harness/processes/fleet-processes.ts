@@ -2,13 +2,13 @@
  * A fleet on this machine: nats-servers, doors and lane hosts, each a process of its own with its
  * own folders. Demo, drill, bench and chaos tests start, kill, freeze and restart its parts here.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { freePorts } from "./free-ports.js";
 import { startNats } from "./nats.js";
 import type { Nats, NatsOptions } from "./nats.js";
+import { processFolder } from "./process-folder.js";
+import type { ProcessFolder } from "./process-folder.js";
 import { ServiceProcess } from "./service-process.js";
 
 const READY_MS_MAX = 60_000;
@@ -68,16 +68,16 @@ export class Fleet {
     readonly nats: Nats,
     readonly doors: readonly FleetMember[],
     readonly hosts: readonly FleetMember[],
-    private readonly folder: string,
+    private readonly folder: ProcessFolder,
   ) {}
 
   /** Starts the engine, then the doors and hosts. Does not wait for provers: see `ready`. */
   static async start(options: FleetOptions = {}): Promise<Fleet> {
     const nats = await startNats(options.nats);
-    const folder = mkdtempSync(join(options.folder ?? tmpdir(), "lean-fleet-"));
+    const folder = processFolder("lean-fleet-", options.folder);
     const ports = await freePorts(options.doors ?? 2);
     const member = (id: string, role: "door" | "host", flags: readonly string[]) => {
-      const own = join(folder, id);
+      const own = join(folder.path, id);
       const command = role === "door" ? "serve" : "prove";
       const urls = options.engineOf?.(id, nats.urls) ?? nats.urls;
       const places = ["--engine", urls.join(","), "--runtime-dir", own, "--state-dir", own];
@@ -129,7 +129,7 @@ export class Fleet {
     for (const { process } of [...this.doors, ...this.hosts]) process.signal("SIGCONT");
     await Promise.all([...this.doors, ...this.hosts].map(({ process }) => process.kill()));
     await this.nats.close();
-    rmSync(this.folder, { recursive: true, force: true });
+    this.folder.remove();
   }
 
   private async hostsHeard(door: FleetMember): Promise<number> {

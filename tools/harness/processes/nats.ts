@@ -5,20 +5,12 @@
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { endWithProcess } from "./end-with-process.js";
+import { processFolder } from "./process-folder.js";
 
 /** The installed program. */
 export const NATS_SERVER = join(process.cwd(), "build/nats-server/bin/nats-server");
@@ -74,18 +66,18 @@ interface Ports {
 /** Starts the servers; resolves when each knows all others. Rejects with what a server printed. */
 export async function startNats(options: NatsOptions = {}): Promise<Nats> {
   installNats();
-  const folder = mkdtempSync(join(tmpdir(), "lean-nats-"));
+  const folder = processFolder("lean-nats-");
   const count = options.servers ?? 1;
   const servers: NatsServer[] = [];
   const whole = () => Promise.all(servers.map((each) => each.waitForRoutes(count - 1)));
   const removeAll = async () => {
     await Promise.all(servers.map((each) => each.end("SIGKILL")));
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   };
   const outlived = endWithProcess(() => servers.forEach((each) => each.process?.kill("SIGKILL")));
   try {
     for (let at = 0; at < count; at++) {
-      const server = new NatsServer(join(folder, `${at}`), `nats-${at}`, count, options);
+      const server = new NatsServer(join(folder.path, `${at}`), `nats-${at}`, count, options);
       servers.push(server);
       await server.start(servers.slice(0, 1).flatMap(({ ports }) => ports?.cluster ?? []));
     }
