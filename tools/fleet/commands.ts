@@ -34,8 +34,18 @@ export function readScript(text: string): Map<number, Act[]> | string {
   return acts;
 }
 
+type Parts = Pick<Fleet, "member" | "nats">;
+
 /** Does it; resolves to why it cannot be done, or to undefined. */
-export async function act(fleet: Fleet, { verb, target }: Act): Promise<string | undefined> {
+export async function act(fleet: Parts, { verb, target }: Act): Promise<string | undefined> {
+  try {
+    return await tryTo(fleet, { verb, target });
+  } catch (error) {
+    return `${target}: ${verb} failed: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+async function tryTo(fleet: Parts, { verb, target }: Act): Promise<string | undefined> {
   if (target.startsWith("nats-")) return actOnServer(fleet, verb, Number(target.slice(5)));
   const member = fleet.member(target);
   if (member === undefined) return `there is no ${target}`;
@@ -51,8 +61,12 @@ export async function act(fleet: Fleet, { verb, target }: Act): Promise<string |
   return undefined;
 }
 
-async function actOnServer({ nats }: Fleet, verb: Verb, at: number): Promise<string | undefined> {
+async function actOnServer({ nats }: Parts, verb: Verb, at: number): Promise<string | undefined> {
   if (at >= nats.urls.length) return `there is no nats-${at}`;
+  const state = nats.state(at);
+  if (verb === "start" && state !== "ended") return `nats-${at} runs already`;
+  if (verb !== "start" && state === "ended") return `nats-${at} has ended: start it`;
+  if (verb === "stop" && state === "frozen") return `nats-${at} is frozen: thaw it, or kill it`;
   switch (verb) {
     case "kill":
       await nats.kill(at);

@@ -17,6 +17,8 @@ export const NATS_SERVER = join(process.cwd(), "build/nats-server/bin/nats-serve
 const SETUP = join(process.cwd(), "tools/fleet/setup-nats.mjs");
 const START_TIMEOUT_MS = 20_000;
 const POLL_MS = 5;
+/** A server that stands still answers never. */
+const ANSWER_MS_MAX = 1000;
 
 export interface NatsOptions {
   /** Default: 1. */
@@ -34,13 +36,18 @@ export interface Nats {
   readonly urls: readonly string[];
   /** Process ids of the servers. */
   readonly pids: readonly number[];
+  /** `frozen`: its process stands still. */
+  state(at: number): "running" | "frozen" | "ended";
   /** Ends the server at once, as a crash would; resolves when it has ended. */
   kill(at: number): Promise<void>;
-  /** Ends the server in order; resolves when it has ended. */
+  /** Ends the server in order; resolves when it has ended: a frozen one not before it is thawed. */
   stop(at: number): Promise<void>;
   /** Lets the server send its clients elsewhere one by one, then end: some 2 s and 1 s for each. */
   lameDuck(at: number): Promise<void>;
-  /** Starts an ended server again on the same ports; resolves when the cluster is whole. */
+  /**
+   * Starts an ended server again on the same ports; resolves when the servers that run are one cluster. Rejects
+   * where it has not ended.
+   */
   start(at: number): Promise<void>;
   /** Stops the server's process, which then answers nothing, until `thaw`. */
   freeze(at: number): void;
@@ -96,17 +103,18 @@ export async function startNats(options: NatsOptions = {}): Promise<Nats> {
     get pids() {
       return servers.map(({ process: { pid = 0 } = {} }) => pid);
     },
+    state: (at) => of(at).state,
     kill: (at) => of(at).end("SIGKILL"),
     stop: (at) => of(at).end("SIGTERM"),
     lameDuck: (at) => of(at).end("SIGUSR2"),
     async start(at) {
       const others = servers.filter((each) => each !== of(at));
       await of(at).start(others.flatMap(({ ports }) => ports?.cluster ?? []));
-      const alive = servers.filter(({ process: child }) => child !== undefined);
-      await Promise.all(alive.map((each) => each.waitForRoutes(alive.length - 1)));
+      const running = servers.filter(({ state }) => state === "running");
+      await Promise.all(running.map((each) => each.waitForRoutes(running.length - 1)));
     },
-    freeze: (at) => void of(at).process?.kill("SIGSTOP"),
-    thaw: (at) => void of(at).process?.kill("SIGCONT"),
+    freeze: (at) => of(at).setFrozen(true),
+    thaw: (at) => of(at).setFrozen(false),
     async close() {
       outlived();
       await removeAll();
@@ -126,6 +134,7 @@ class NatsServer {
   process: ChildProcess | undefined;
   /** Undefined until it has started once. */
   ports: Ports | undefined;
+  #isFrozen = false;
   #output = "";
 
   constructor(
@@ -143,11 +152,23 @@ class NatsServer {
     return `${scheme}://localhost:${this.ports?.client ?? 0}`;
   }
 
+  get state(): ReturnType<Nats["state"]> {
+    if (this.process === undefined) return "ended";
+    return this.#isFrozen ? "frozen" : "running";
+  }
+
+  setFrozen(isFrozen: boolean): void {
+    this.process?.kill(isFrozen ? "SIGSTOP" : "SIGCONT");
+    this.#isFrozen = isFrozen;
+  }
+
   async start(clusterPorts: readonly number[]): Promise<void> {
+    if (this.process !== undefined) throw new Error(`${this.name} has not ended`);
     const file = join(this.folder, "nats.conf");
     writeFileSync(file, this.#config(clusterPorts));
     const child = spawn(NATS_SERVER, ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
     this.process = child;
+    this.#isFrozen = false;
     this.#output = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#output = (this.#output + text).slice(-4096);
@@ -169,7 +190,8 @@ class NatsServer {
   async waitForRoutes(count: number): Promise<void> {
     if (count === 0) return;
     await this.#eventually(async () => {
-      const answer = await fetch(`http://127.0.0.1:${this.ports?.monitoring ?? 0}/routez`);
+      const url = `http://127.0.0.1:${this.ports?.monitoring ?? 0}/routez`;
+      const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
       const known = routes.parse(await answer.json()).routes.map((each) => each.remote_id);
       if (new Set(known).size < count) throw new Error("the cluster has not formed");
     });
