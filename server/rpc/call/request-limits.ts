@@ -1,7 +1,7 @@
 /**
- * Limits on the size of requests, by method, and on the number of messages and fields in one. An empty
- * message or field takes two bytes on the wire and hundreds once decoded: a few megabytes of them
- * would block the service or exhaust its memory.
+ * Limits on the size of requests, by method, and on the number of messages, list entries and fields in
+ * one. An empty one takes two bytes on the wire and hundreds once decoded: a few megabytes of them would
+ * block the service or exhaust its memory.
  */
 import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
@@ -74,25 +74,23 @@ const CLOSING_BRACKET = 0x5d;
 const BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
 
-/** Most values that one message of a request takes: itself and its fields. */
-const VALUES_A_MESSAGE = 4;
-
-/** Bytes of the smallest field: its tag and its length or value. */
-const FIELD_BYTES_MIN = 2;
+/** Bytes of the smallest entry of a list: its tag and its length or value. */
+const ENTRY_BYTES_MIN = 2;
 
 /**
- * Throws a `Refusal` when a binary request has more than `requestMessagesMax` messages, or more than four
- * times as many fields, known or not.
+ * Throws a `Refusal` when a binary request has more than `requestMessagesMax` messages and list entries,
+ * or a message with more than 32 fields besides its lists, known or not.
  */
 export function checkBinaryCount(schema: DescMessage, bytes: Uint8Array): void {
-  const { requestMessagesMax } = limits;
-  if (bytes.length / FIELD_BYTES_MIN < requestMessagesMax) return;
-  const left = { messages: requestMessagesMax, fields: requestMessagesMax * VALUES_A_MESSAGE };
-  if (!isWithin(schema, bytes, left)) throw tooMany();
+  const entries = limits.requestMessagesMax;
+  if (bytes.length / ENTRY_BYTES_MIN >= entries) takeEntries(schema, bytes, { entries });
 }
 
-/** Most keys of an object in JSON: no message of a request has as many fields. */
-const JSON_KEYS_MAX = 32;
+/** Most JSON values that one message of a request takes: itself and its fields. */
+const JSON_VALUES_A_MESSAGE = 4;
+
+/** Most fields of a message, and keys of an object in JSON: no message of a request has as many. */
+const FIELDS_MAX = 32;
 
 /**
  * Like `checkBinaryCount` for JSON, which need not be well-formed: counts values by the characters
@@ -108,14 +106,14 @@ export function checkJsonCount(bytes: Uint8Array): void {
     if (char === QUOTE) at = endOfString(bytes, at);
     else if (char === COLON) {
       const count = (keys.pop() ?? 0) + 1;
-      if (count > JSON_KEYS_MAX) {
-        throw invalid("", `the request has an object with more than ${JSON_KEYS_MAX} keys`);
+      if (count > FIELDS_MAX) {
+        throw invalid("", `the request has an object with more than ${FIELDS_MAX} keys`);
       }
       keys.push(count);
     } else if (char === CLOSING_BRACE || char === CLOSING_BRACKET) keys.pop();
     else if (char === COMMA || char === BRACKET || char === BRACE) {
       if (char !== COMMA) keys.push(0);
-      if (++values > limits.requestMessagesMax * VALUES_A_MESSAGE) throw tooMany();
+      if (++values > limits.requestMessagesMax * JSON_VALUES_A_MESSAGE) throw tooMany();
     }
   }
 }
@@ -130,30 +128,30 @@ function endOfString(bytes: Uint8Array, start: number): number {
   return bytes.length;
 }
 
-/**
- * Whether an encoded message has no more messages, itself included, and no more fields than are left.
- * Takes them from `left`. A group, which no message of ours has, may hide any number of fields.
- */
-function isWithin(
-  schema: DescMessage,
-  bytes: Uint8Array,
-  left: { messages: number; fields: number },
-): boolean {
-  if (--left.messages < 0) return false;
+/** Takes an encoded message and its list entries from what is left. A group may hide any number of fields. */
+function takeEntries(schema: DescMessage, bytes: Uint8Array, left: { entries: number }): void {
+  if (--left.entries < 0) throw tooMany();
   const reader = new BinaryReader(bytes);
+  let fields = 0;
   try {
     while (reader.pos < reader.len) {
       const [number, wireType] = reader.tag();
-      if (--left.fields < 0 || wireType === WireType.StartGroup) return false;
-      const inner = schema.fields.find((field) => field.number === number)?.message;
-      if (inner === undefined || wireType !== WireType.LengthDelimited) {
+      const field = schema.fields.find((each) => each.number === number);
+      if (wireType === WireType.StartGroup) throw invalid("", "the request has a group");
+      if (field?.fieldKind !== "list" && ++fields > FIELDS_MAX) {
+        throw invalid("", `the request has a message with more than ${FIELDS_MAX} fields`);
+      }
+      if (field?.message !== undefined && wireType === WireType.LengthDelimited) {
+        takeEntries(field.message, reader.bytes(), left);
+      } else {
+        if (field?.fieldKind === "list" && --left.entries < 0) throw tooMany();
         reader.skip(wireType, number);
-      } else if (!isWithin(inner, reader.bytes(), left)) return false;
+      }
     }
-  } catch {
+  } catch (error) {
     // Malformed from here on: decoding stops at the same place and refuses the request.
+    if (error instanceof Refusal) throw error;
   }
-  return true;
 }
 
 function tooMany(): Refusal {

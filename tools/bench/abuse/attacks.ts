@@ -62,6 +62,9 @@ const BOMB_EVERY = { everyMs: 20 };
 /** 24 MB of zeros, compressed to 24 KB. */
 const BOMB = gzipSync(Buffer.alloc(24_000_000));
 
+/** A message of a quarter of a million fields that no message has. */
+const UNKNOWN_FIELDS = message(Buffer.alloc(500_000, Uint8Array.of(0x78, 0x01)));
+
 function compressed(body: Uint8Array): Buffer {
   const framed = message(body);
   framed.writeUInt8(1, 0);
@@ -236,6 +239,19 @@ export const attacks: readonly Attack[] = [
         return Buffer.concat([headersFrame(stream, block), own]);
       }, BOMB_EVERY);
     },
+  },
+  {
+    name: "bodies of unknown fields",
+    on: BOTH,
+    isCut: false,
+    run: (attacker) =>
+      attacker.flood(
+        (each) => {
+          const stream = each.stream();
+          return Buffer.concat([headersFrame(stream, SUBMIT), inFrames(stream, UNKNOWN_FIELDS)]);
+        },
+        { everyMs: 20 },
+      ),
   },
   {
     name: "bodies in pieces of one byte",

@@ -12,22 +12,30 @@ const TYPE = "application/proto";
 const times = (count: number, bytes: readonly number[]) =>
   Buffer.concat(Array.from({ length: count }, () => Uint8Array.from(bytes)));
 const { requestMessagesMax } = limits;
-const fieldsMax = 4 * requestMessagesMax;
+const many = requestMessagesMax + 1;
+const ENTRIES = `the request has more than ${requestMessagesMax} entries`;
+const FIELDS = "the request has a message with more than 32 fields";
 
 test.each([
-  ["unknown fields", times(fieldsMax + 1, [0x78, 0x01])],
-  ["one known field again and again", times(fieldsMax + 1, [0x22, 0x00])],
-  ["a group of many fields", Buffer.concat([times(1, [0x7b]), times(fieldsMax, [0x78, 1])])],
-  ["empty groups of a snapshot", snapshotOf(requestMessagesMax, [0x2a, 0x00])],
-])("%s are refused before they are decoded", (_, body) => {
-  expect(() => decodeRequest(SubmitSnapshotRequestSchema, TYPE, body)).toThrow(
-    `the request has more than ${requestMessagesMax} entries`,
-  );
+  ["unknown fields", times(many, [0x78, 0x01]), FIELDS],
+  ["one known field again and again", times(many, [0x22, 0x00]), FIELDS],
+  ["a group of fields", Buffer.concat([times(1, [0x7b]), times(many, [0x78, 1])]), "has a group"],
+  ["empty groups of a snapshot", snapshotOf(many, [0x2a, 0x00]), ENTRIES],
+])("too many are refused before they are decoded: %s", (_, body, why) => {
+  expect(() => decodeRequest(SubmitSnapshotRequestSchema, TYPE, body)).toThrow(why);
 });
 
-test("empty keys are refused before they are decoded", () => {
-  const body = times(fieldsMax + 1, [0x22, 0x00]);
-  expect(() => decodeRequest(VerifyAggregateRequestSchema, TYPE, body)).toThrow("entries");
+test("too many keys are refused before they are decoded", () => {
+  const body = times(many, [0x22, 0x00]);
+  expect(() => decodeRequest(VerifyAggregateRequestSchema, TYPE, body)).toThrow(ENTRIES);
+});
+
+test("all that a request may have is decoded", () => {
+  const keys = Array.from({ length: requestMessagesMax - 1 }, () => new Uint8Array(1));
+  const request = create(VerifyAggregateRequestSchema, { publicKeys: keys });
+  const body = Buffer.from(toBinary(VerifyAggregateRequestSchema, request));
+  const decoded = decodeRequest(VerifyAggregateRequestSchema, TYPE, body);
+  expect(decoded).toMatchObject({ publicKeys: { length: keys.length } });
 });
 
 test("unknown fields are not kept", () => {
