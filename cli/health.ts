@@ -24,7 +24,7 @@ send it no snapshots then. Restart a service only when 'health --live' fails.
 
 Examples:
   lean-aggregator health
-  lean-aggregator health --live --server unix:/run/lean-aggregator/grpc.sock
+  lean-aggregator health --live --server unix:/run/lean-aggregator/nodes.sock
 
 Exit codes:
   0  SERVING; with --live: the service answered

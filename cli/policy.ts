@@ -21,7 +21,7 @@ again when it changes.
     "name": "node-1",
     "certificates": ["DNS:node-1.lean.example"],
     "tokens": [{"sha256": "…", "expires": "2027-01-31T00:00:00Z"}],
-    "sockets": ["/run/lean-aggregator/node.sock"],
+    "sockets": ["/run/lean-aggregator/nodes.sock"],
     "anonymous": false,
     "nodes": ["node-1", "node-1-*"],
     "calls": ["SubmitSnapshot", "StreamResults", "CancelSession"],

@@ -23,7 +23,7 @@ Settings: a flag wins over its variable, a variable over the file of --config,
 the file over the default. An empty variable is not set, and an unknown one that
 begins with LEAN_AGGREGATOR_ is an error. The file is a JSON object with the
 flags' names in camel case:
-  {"listen": ["unix:/run/lean-aggregator.sock"], "deadlineMs": 750}
+  {"listen": ["unix:/run/lean-aggregator/nodes.sock"], "deadlineMs": 750}
 
 Who may call: without --policy every caller may do everything, so keep to
 loopback addresses and Unix sockets. With TLS for other machines a policy is
@@ -75,7 +75,7 @@ Examples:
   lean-aggregator serve
   lean-aggregator serve --prover fake --log-level warn
   lean-aggregator serve --prover fake --fake-accepts any --fake-time 100-900
-  lean-aggregator serve --listen unix:/run/lean-aggregator.sock
+  lean-aggregator serve --listen unix:/run/lean-aggregator/nodes.sock
   lean-aggregator serve --listen 0.0.0.0:9190 --tls-certificate tls.crt \\
     --tls-key tls.key --tls-client-ca ca.crt --policy policy.json
   LEAN_AGGREGATOR_DEADLINE_MS=500 lean-aggregator serve --config settings.json

@@ -98,7 +98,7 @@ export function startTickLoop(
 /** Options for example: the service at the Unix socket, and a second one if the first is gone. */
 export function exampleOptions(): Omit<TickAggregatorOptions, "timeToFence"> {
   return {
-    endpoints: ["unix:/run/lean-aggregator.sock", "127.0.0.1:9190"],
+    endpoints: ["unix:/run/lean-aggregator/nodes.sock", "127.0.0.1:9190"],
     nodeId: "example-0",
   };
 }
