@@ -71,14 +71,13 @@ export function transitionLane(
       if (phase.kind === "handing_over") return stay;
       if (phase.kind === "refreshing" && !state.isDrained) return handOver(state, event.attempt);
       if (phase.kind !== "idle" || state.isDrained) return burnLease(state);
-      const proving: LanePhase = { kind: "proving", attempt: event.attempt, overrunAtMs: Infinity };
-      return {
-        state: { ...state, phase: proving, active: active && { ...active, isUsed: true } },
-        effects: [{ kind: "run", attempt: event.attempt }, announce],
-      };
+      return prove(state, active, event.attempt);
     }
     case "kill":
       if (phase.kind === "handing_over" && phase.attempt === event.attempt) {
+        // It waits for a refresh to end, which goes on without it.
+        if (active?.status === "ready")
+          return burnLease({ ...state, phase: { kind: "refreshing" } });
         const stopping: LanePhase = { kind: "stopping", cause: event.reason };
         return burnLease({ ...state, phase: stopping });
       }
@@ -97,6 +96,9 @@ export function transitionLane(
       if (phase.kind !== "proving" || phase.attempt !== event.attempt) return stay;
       return attemptEnded(state, event, options);
     case "refreshed":
+      if (phase.kind === "handing_over" && active?.status === "ready") {
+        return prove(state, active, phase.attempt);
+      }
       return phase.kind === "refreshing" ? refreshed(state, event, nowMs, options) : stay;
     case "beat":
       return beat(state, event, nowMs, options);
@@ -115,10 +117,22 @@ function hasAttempt({ kind }: LanePhase): boolean {
   return kind === "proving" || kind === "handing_over";
 }
 
-/** An attempt comes while the costs are refreshed, beside a standby: the standby will prove it. */
+function prove(state: LaneState, active: HeldProver | null, attempt: number): Step {
+  const proving: LanePhase = { kind: "proving", attempt, overrunAtMs: Infinity };
+  return {
+    state: { ...state, phase: proving, active: active && { ...active, isUsed: true } },
+    effects: [{ kind: "run", attempt }, announce],
+  };
+}
+
+/**
+ * An attempt comes while the costs are refreshed: the standby will prove it. Where the standby has gone since,
+ * the refresh ends first: a new prover would take longer.
+ */
 function handOver(state: LaneState, attempt: number): Step {
-  const killed = killActive(state, "restart");
   const phase: LanePhase = { kind: "handing_over", attempt };
+  if (state.standby?.status !== "ready") return { state: { ...state, phase }, effects: [announce] };
+  const killed = killActive(state, "restart");
   const prover = state.active?.prover ?? 0;
   return {
     state: { ...killed.state, phase },
@@ -256,16 +270,7 @@ function handedOver(state: LaneState, attempt: number, exited: Exited, nowMs: nu
   const { standby } = next;
   if (standby?.status !== "ready")
     return succeed({ ...next, lease: next.lease + 1 }, exited, nowMs);
-  return {
-    state: {
-      ...next,
-      phase: { kind: "proving", attempt, overrunAtMs: Infinity },
-      active: { ...standby, isUsed: true },
-      standby: null,
-      standbyMissingSinceMs: nowMs,
-    },
-    effects: [{ kind: "run", attempt }, announce],
-  };
+  return prove({ ...next, standby: null, standbyMissingSinceMs: nowMs }, standby, attempt);
 }
 
 /** After the end of the active prover: the standby takes over, or a new prover is set up. */
@@ -343,6 +348,9 @@ function judgeActive(
     return isSilent ? killActive(state, "wedged") : undefined;
   }
   if (phase.kind === "refreshing") return isSilent ? killActive(state, "wedged") : undefined;
+  if (phase.kind === "handing_over" && active?.status === "ready") {
+    return isSilent ? killActive({ ...state, lease: state.lease + 1 }, "wedged") : undefined;
+  }
   if (phase.kind !== "proving" || (!isSilent && nowMs < phase.overrunAtMs)) return undefined;
   const what = isSilent ? "it sent no heartbeat" : "its proof took far longer than predicted";
   const killed = killActive({ ...state, lease: state.lease + 1 }, "wedged");

@@ -230,9 +230,11 @@ export class Lane {
     if (prover === undefined || active === null || due === undefined) {
       throw new Error(`lane ${this.device.id} cannot refresh its costs`);
     }
-    // One that hands over has killed its prover already, for an attempt which goes on.
+    // Beside a standby it was killed already, for an attempt which goes on.
     const giveUp = () => {
-      if (this.machine.phase.kind === "refreshing") this.killProver(active.prover, "wedged");
+      const { active: now } = this.machine;
+      if (now?.prover === active.prover && now.status === "ready")
+        this.killProver(active.prover, "wedged");
     };
     await this.refresher.run(prover, due, giveUp);
     // A killed prover ends by its exit.

@@ -46,6 +46,23 @@ test("an attempt that is killed, or has no standby left, while a refresh is kill
   expect([...killed.effects, ...alone.effects].map(({ kind }) => kind)).not.toContain("run");
 });
 
+test("an attempt that comes when the standby has gone is proved once the refresh has ended", () => {
+  const gone: LaneEvent = { kind: "exited", prover: 2, why: "SIGKILL", isRefused: false };
+  const waits = run([...up, due, gone, assign]);
+  expect(waits.state.phase).toEqual({ kind: "handing_over", attempt: 7 });
+  expect(waits.effects.map(({ kind }) => kind)).not.toContain("kill_prover");
+  const proves = run([{ kind: "refreshed", residentBytes: 5 }], waits.state);
+  expect(proves.state).toMatchObject({ phase: { kind: "proving", attempt: 7 }, lease: 1 });
+  expect(proves.effects).toContainEqual({ kind: "run", attempt: 7 });
+
+  const kill = { kind: "kill", lease: 1, attempt: 7, reason: "cancelled" } as const;
+  const cancelled = run([kill], waits.state);
+  expect(cancelled.state).toMatchObject({ phase: { kind: "refreshing" }, lease: 2 });
+  const silent = beat({ activeSilentMs: limits.proverSilenceMsMax + 1 });
+  const wedged = run([silent], waits.state);
+  expect(wedged.state).toMatchObject({ phase: { kind: "stopping", cause: "wedged" }, lease: 2 });
+});
+
 test("a refresh whose prover falls silent ends it, and the standby takes over", () => {
   const silent = beat({ activeSilentMs: limits.proverSilenceMsMax + 1 });
   const { state } = run([...up, due, silent]);
