@@ -244,6 +244,9 @@ export class Admission {
     const { schedules, memory } = this.modules;
     if (envelope.isLookup === true) return skipped("predicted_miss", NO_TIME_LEFT);
     if (this.isDraining) return skipped("draining", "the service is shutting down");
+    if (envelope.fenceAtMs <= this.modules.clock.nowMs()) {
+      return skipped("predicted_miss", "the fence had passed when the request was whole");
+    }
     const schedule = askedSchedule(schedules, envelope);
     if (schedule === undefined) return skipped("no_prover", schedules.whyDown());
     const { dispatcher, queue, prover } = schedule;
