@@ -24,18 +24,16 @@ export class TlsSource {
   /** Called with each new certificate. */
   private readonly servers = new Set<(identity: TlsIdentity) => void>();
   private readonly watched: WatchedFile<TlsFiles>;
-  /** Digest of the files in use. */
-  private digest: string;
   /** The files that were last read, when they are not in use. */
   private rejected: TlsFiles | undefined;
 
   private constructor(
     settings: TlsSettings,
     private readonly modules: TlsSourceModules,
-    files: TlsFiles,
+    /** The files in use. */
+    private files: TlsFiles,
     private current: TlsIdentity,
   ) {
-    this.digest = files.digest;
     this.exportExpiry();
     const options = {
       everyMs: POLL_EVERY_MS,
@@ -45,7 +43,7 @@ export class TlsSource {
       changed: (found: TlsFiles) => this.take(found),
       polled: () => this.tryAgain(),
     };
-    this.watched = new WatchedFile(options, modules.clock, files);
+    this.watched = new WatchedFile(options, modules.clock, this.files);
   }
 
   /** Reads the files and starts to poll them. Rejects with `ConfigError` when they are invalid. */
@@ -82,9 +80,13 @@ export class TlsSource {
     log.error({ problems }, "new certificate rejected; the current one stays in use");
   }
 
-  /** A certificate that is not valid yet, by this machine's clock, becomes valid with time. */
+  /**
+   * A certificate that is not valid yet, by this machine's clock, becomes valid with time; and of several
+   * authorities the one that expires next becomes one that hinders nothing.
+   */
   private tryAgain(): void {
     if (this.rejected !== undefined) this.use(this.rejected);
+    else this.use(this.files);
   }
 
   /**
@@ -100,10 +102,9 @@ export class TlsSource {
       return error.problems.map((problem) => problemText(problem));
     }
     this.rejected = undefined;
-    // Of several authorities another may expire next by now, though the files are the same.
     this.exportExpiry();
-    if (files.digest === this.digest) return [];
-    this.digest = files.digest;
+    if (files.digest === this.files.digest) return [];
+    this.files = files;
     for (const serve of this.servers) serve(this.current);
     transport.certificateReloads.inc({ result: "success" });
     const expires = new Date(this.current.expiresAtMs.certificate).toISOString();
