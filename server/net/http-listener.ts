@@ -67,7 +67,8 @@ export class HttpListener {
     const peer = this.listener.peerAt(address);
     const http1 = this.createHttp1(peer);
     const http2 = createHttp2Server((request, response) => {
-      this.answer({ request, response, peer, receivedAtMs: this.modules.clock.nowMs() });
+      const receivedAtMs = this.rules.receiptOf(request.stream);
+      this.answer({ request, response, peer, receivedAtMs });
     });
     const connectHttp2 = this.rules.govern(http2, (socket) => http2.emit("connection", socket));
     this.http1.push(http1);
@@ -100,7 +101,9 @@ export class HttpListener {
     const server = createHttp1Server(
       {
         headersTimeout: limits.headersReadMsMax,
-        requestTimeout: limits.requestReadMsMax,
+        // Node's would count the time in which a call that is sent ahead waits for its turn, and answer 408
+        // to the call before it. Whoever reads a body bounds its time.
+        requestTimeout: 0,
         keepAliveTimeout: limits.keepAliveMs,
         maxHeaderSize: limits.headerBytesMax,
         connectionsCheckingInterval: CHECK_EVERY_MS,
@@ -200,8 +203,8 @@ function certificateOf({ socket }: HttpRequest): Buffer | undefined {
 
 /**
  * Discards what a caller still sends once its call is answered. An HTTP/2 stream is reset after the
- * answer's last frame. An HTTP/1.1 request is read to its end: closing the connection could lose the
- * answer.
+ * answer's last frame. An HTTP/1.1 request is read to its end, for a bounded time: closing the connection
+ * at once could lose the answer.
  */
 function discardRest(request: HttpRequest, response: HttpResponse, clock: Clock): void {
   if ("stream" in request) {
@@ -220,5 +223,12 @@ function discardRest(request: HttpRequest, response: HttpResponse, clock: Clock)
       // Node submits the last frame in the next turn of the loop, and sends it in the one after.
       setImmediate(() => setImmediate(resetOnceSent));
     });
-  } else response.once("finish", () => request.resume());
+    return;
+  }
+  response.once("finish", () => {
+    if (request.complete) return;
+    const cut = () => request.socket.destroy();
+    request.once("close", clock.at(clock.nowMs() + limits.requestReadMsMax, cut));
+    request.resume();
+  });
 }

@@ -35,6 +35,8 @@ export class Http2Rules {
   private readonly sessions = new Set<ServerHttp2Session>();
   /** Connections so far, over the life of the listener. */
   private count = 0;
+  /** When the headers of each call had arrived. */
+  private readonly receivedAtMs = new WeakMap<ServerHttp2Stream, number>();
 
   constructor(
     private readonly name: ListenerName,
@@ -64,6 +66,11 @@ export class Http2Rules {
       connect(socket);
       server.off("session", hold);
     };
+  }
+
+  /** When the call's headers had arrived, on the monotonic clock: it may begin turns later. */
+  receiptOf(stream: ServerHttp2Stream): number {
+    return this.receivedAtMs.get(stream) ?? this.modules.clock.nowMs();
   }
 
   /** Sends GOAWAY on every connection: each closes once its calls have ended. */
@@ -126,6 +133,7 @@ export class Http2Rules {
     });
     session.on("ping", () => pings.add());
     session.on("remoteSettings", () => settings.add());
+    session.on("stream", (stream) => this.receivedAtMs.set(stream, clock.nowMs()));
     takeCalls(session, connection, begin, () => resets.add());
     session.once("close", () => {
       this.sessions.delete(session);

@@ -76,7 +76,8 @@ export class RpcServer {
     else if (request.method === "POST") {
       if (this.admission.serves(path)) this.admission.handle(path, call);
       else {
-        const ended = { code: "unimplemented", principal: "" } as const;
+        const { receivedAtMs } = call;
+        const ended = { code: "unimplemented", principal: "", receivedAtMs } as const;
         countCall(path, response, ended, this.modules);
         answerUnimplemented(path, request, response);
       }

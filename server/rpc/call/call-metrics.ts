@@ -6,6 +6,7 @@ import type { Logger } from "../../log/log.js";
 import type { Metrics } from "../../metrics/metrics.js";
 import type { HttpResponse } from "../../net/http-listener.js";
 import type { CallCode } from "../../reasons.js";
+import type { CallContext } from "./call-context.js";
 import { methodPath } from "./request-limits.js";
 
 const methods = [AggregatorService, AdminService].flatMap((service) => service.methods);
@@ -30,16 +31,15 @@ export function methodLabel(path: string): string {
 export function countCall(
   path: string,
   response: HttpResponse,
-  call: { readonly code: CallCode | undefined; readonly principal: string },
+  call: Pick<CallContext, "principal" | "receivedAtMs"> & { readonly code: CallCode | undefined },
   { clock, metrics, log }: CallMetricsModules,
 ): void {
   const method = methodLabel(path);
-  const startedMs = clock.nowMs();
   response.once("close", () => {
     const { code, principal } = call;
     const isLeft = !wasDelivered(response) && (code === undefined || code === "ok");
     const ended = isLeft ? "canceled" : (code ?? "unknown");
-    const tookMs = clock.nowMs() - startedMs;
+    const tookMs = clock.nowMs() - call.receivedAtMs;
     metrics.calls.inc({ method, code: ended });
     log.debug({ path, principal, code: ended, ms: Math.round(tookMs) }, "call ended");
     if (methodOf.get(path)?.methodKind !== "unary") return;
