@@ -9,16 +9,13 @@ import type {
   StreamResultsResponse,
   Summary,
 } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { RequestState } from "../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-
-/** The service takes at most as many awaited requests. */
-const AWAITED_MAX = 64;
 
 /** Requests to remember: more than a service keeps of a node. */
 const REQUESTS_MAX = 1024;
 
 interface ShownRequest {
-  readonly groups: Set<number>;
+  /** What was shown of each group, by which it is known again. */
+  readonly groups: Map<number, string>;
   isEnded: boolean;
   /** It was shown on an earlier stream, so this one may repeat it, up to its summary. */
   mayRepeat: boolean;
@@ -28,14 +25,6 @@ export class ShownResults {
   private run = "";
   /** By request id, the latest last. */
   private readonly requests = new Map<string, ShownRequest>();
-
-  /**
-   * The latest requests, for `StreamResultsRequest.awaited`: the service says which of them it has
-   * forgotten. No groups, as another run of the service would keep those of its own session back.
-   */
-  awaited(): { requestId: string }[] {
-    return [...this.requests.keys()].slice(-AWAITED_MAX).map((requestId) => ({ requestId }));
-  }
 
   /** False for an outcome or summary that was passed in before, which is remembered. */
   isNew(event: StreamResultsResponse["event"]): boolean {
@@ -52,24 +41,25 @@ export class ShownResults {
     }
   }
 
-  private opened({ run, awaited }: Pick<Opened, "run" | "awaited">): void {
+  private opened({ run }: Pick<Opened, "run">): void {
     if (run !== this.run) this.requests.clear();
     this.run = run;
-    for (const { requestId, state } of awaited) {
-      if (state === RequestState.UNKNOWN) this.requests.delete(requestId);
-    }
     for (const shown of this.requests.values()) shown.mayRepeat = true;
   }
 
-  private isNewOutcome({ requestId, groupIndex }: Pick<Outcome, "requestId" | "groupIndex">) {
+  private isNewOutcome(outcome: Outcome): boolean {
+    const { requestId, groupIndex } = outcome;
+    const mark = markOf(outcome);
     let shown = this.shownOf(requestId);
-    // Nothing of a session follows its summary.
-    if (shown.isEnded && !shown.mayRepeat) {
+    const known = shown.groups.get(groupIndex);
+    // Nothing of a session follows its summary, and no group ends twice.
+    const isOver = shown.isEnded && !shown.mayRepeat;
+    if (isOver || (known !== undefined && known !== mark)) {
       this.requests.delete(requestId);
       shown = this.shownOf(requestId);
     }
     const isNew = !shown.groups.has(groupIndex);
-    shown.groups.add(groupIndex);
+    shown.groups.set(groupIndex, mark);
     return isNew;
   }
 
@@ -83,7 +73,7 @@ export class ShownResults {
 
   private shownOf(requestId: string): ShownRequest {
     const shown = this.requests.get(requestId) ?? {
-      groups: new Set<number>(),
+      groups: new Map<number, string>(),
       isEnded: false,
       mayRepeat: false,
     };
@@ -92,4 +82,10 @@ export class ShownResults {
     if (this.requests.size > REQUESTS_MAX && !oldest.done) this.requests.delete(oldest.value);
     return shown;
   }
+}
+
+/** Tells the outcomes of two sessions apart. Without what the fence changes: the proof. */
+function markOf({ slot, message, status, reason, proveMs, queueMs }: Outcome): string {
+  const root = Buffer.from(message).toString("hex");
+  return [slot, root, status, reason, proveMs, queueMs].join(" ");
 }

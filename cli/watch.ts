@@ -64,7 +64,7 @@ export async function watchCommand(
   const client = connect(options);
   const shown = new ShownResults();
   const service = new WatchedService(server);
-  const request = () => ({ node: { nodeId: node }, retained: true, awaited: shown.awaited() });
+  const request = () => ({ node: { nodeId: node }, retained: true });
   let connection: "new" | "up" | "broken" = "new";
   try {
     for await (const streamed of liveResults(client, request, signal)) {

@@ -5,27 +5,22 @@ import { ShownResults } from "../../../cli/shown-results.js";
 import {
   OpenedSchema,
   OutcomeSchema,
-  RequestState,
   StatusSchema,
   SummarySchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 
-const outcome = (requestId: string, groupIndex: number) =>
-  ({ case: "outcome", value: create(OutcomeSchema, { requestId, groupIndex }) }) as const;
+const outcome = (requestId: string, groupIndex: number, queueMs = 5) =>
+  ({ case: "outcome", value: create(OutcomeSchema, { requestId, groupIndex, queueMs }) }) as const;
 const summary = (requestId: string) =>
   ({ case: "summary", value: create(SummarySchema, { requestId }) }) as const;
-const opened = (run: string, states: Record<string, RequestState> = {}) => {
-  const awaited = Object.entries(states).map(([requestId, state]) => ({ requestId, state }));
-  return { case: "opened", value: create(OpenedSchema, { run, awaited }) } as const;
-};
-const { UNKNOWN, ENDED } = RequestState;
+const opened = (run: string) => ({ case: "opened", value: create(OpenedSchema, { run }) }) as const;
 
 test("an outcome and a summary are new once, a status always", () => {
   const shown = new ShownResults();
   shown.isNew(opened("run-1"));
   const events = [outcome("a", 0), outcome("a", 1), outcome("b", 0), summary("a"), summary("b")];
   expect(events.map((event) => shown.isNew(event))).toEqual([true, true, true, true, true]);
-  shown.isNew(opened("run-1", { a: ENDED, b: ENDED }));
+  shown.isNew(opened("run-1"));
   expect(events.some((event) => shown.isNew(event))).toBe(false);
   const status = { case: "status", value: create(StatusSchema) } as const;
   expect(shown.isNew(status) && shown.isNew(status)).toBe(true);
@@ -35,33 +30,25 @@ test("what an earlier stream broke off goes on", () => {
   const shown = new ShownResults();
   shown.isNew(opened("run-1"));
   shown.isNew(outcome("a", 0));
-  shown.isNew(opened("run-1", { a: RequestState.IN_FLIGHT }));
+  shown.isNew(opened("run-1"));
   const events = [outcome("a", 0), outcome("a", 1), summary("a")];
   expect(events.map((event) => shown.isNew(event))).toEqual([false, true, true]);
 });
 
 test.each([
-  ["on the same stream", []],
-  ["after a break, when the service has forgotten the first", [opened("run-1", { a: UNKNOWN })]],
-  ["after a break, when the service repeats the first", [opened("run-1", { a: ENDED }), "repeat"]],
-  ["in another run of the service", [opened("run-2", { a: ENDED })]],
-] as const)("another session with the same request id is new: %s", (_, between) => {
+  ["on the same stream", [], 5],
+  ["after a break, when the service has forgotten the first", [opened("run-1")], 6],
+  ["after a break, when the service repeats the first", [opened("run-1"), "repeat"], 5],
+  ["in another run of the service", [opened("run-2")], 5],
+] as const)("another session with the same request id is new: %s", (_, between, queueMs) => {
   const shown = new ShownResults();
-  const session = [outcome("a", 0), summary("a")];
+  const first = [outcome("a", 0), summary("a")];
   shown.isNew(opened("run-1"));
-  expect(session.map((event) => shown.isNew(event))).toEqual([true, true]);
+  expect(first.map((event) => shown.isNew(event))).toEqual([true, true]);
   for (const event of between) {
-    if (event === "repeat") expect(session.some((each) => shown.isNew(each))).toBe(false);
+    if (event === "repeat") expect(first.some((each) => shown.isNew(each))).toBe(false);
     else shown.isNew(event);
   }
-  expect(session.map((event) => shown.isNew(event))).toEqual([true, true]);
-});
-
-test("a new stream names the latest 64 requests", () => {
-  const shown = new ShownResults();
-  for (let at = 0; at < 70; at++) shown.isNew(outcome(`r${at}`, at));
-  const awaited = shown.awaited();
-  expect(awaited).toHaveLength(64);
-  expect(awaited[0]).toEqual({ requestId: "r6" });
-  expect(awaited[63]).toEqual({ requestId: "r69" });
+  const second = [outcome("a", 0, queueMs), summary("a")];
+  expect(second.map((event) => shown.isNew(event))).toEqual([true, true]);
 });
