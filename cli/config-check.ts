@@ -100,8 +100,8 @@ function checkDevices(
   } catch (error) {
     throw error instanceof ConfigError ? errorOf(error) : error;
   }
-  const { prover, keepFatal } = config;
-  if (prover === "fake" || keepFatal === undefined) return;
+  const { prover, devices, keepFatal } = config;
+  if (prover === "fake" || devices.length === 0 || keepFatal === undefined) return;
   checkPlace("--keep-fatal", checkFatalFolder(keepFatal));
 }
 

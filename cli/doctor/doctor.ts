@@ -65,7 +65,8 @@ export async function doctor(
   if (config.record !== undefined) {
     checks.push(["recording", checkRecordFolder(config.record, config.recordMb)]);
   }
-  if (config.prover !== "fake" && config.keepFatal !== undefined) {
+  const isKept = config.prover !== "fake" && config.devices.length > 0;
+  if (isKept && config.keepFatal !== undefined) {
     checks.push(["fatal calls", checkFatalFolder(config.keepFatal)]);
   }
   if (config.engine.length > 0) checks.push(...(await engineChecks(config)));

@@ -77,18 +77,15 @@ export async function openDevices(
   if (config.prover === "fake") {
     return { devices: fakeDevices(config, log), release: () => Promise.resolve() };
   }
-  const missing = missingCores(config.devices, grantableCores());
-  if (missing !== undefined) {
-    const { at, problem } = missing;
-    throw new ConfigError([{ key: "devices", place: `[${at}].cores`, text: problem }]);
-  }
+  checkCores(config);
   const facts = folderFacts(env);
-  checkDevicePlaces(config, facts.uid);
   const addon = loadAddon();
   confineService(addon);
   const runtime = runtimeFolderOf(config.runtimeDir, facts);
   makeRuntimeFolder(runtime, facts.uid);
   const fatalCalls = fatalCallsIn(config.keepFatal, log);
+  // After the folders that are made here: a cache folder may be in one of them.
+  checkDevicePlaces(config, facts.uid);
   const modules = {
     addon,
     readBackend: (name?: BackendName) => readBackendFile(packageRoot, name),
@@ -129,6 +126,13 @@ export async function openDevices(
     release();
   };
   return { devices, release: releaseAll };
+}
+
+function checkCores({ devices }: Pick<Config, "devices">): void {
+  const missing = missingCores(devices, grantableCores());
+  if (missing === undefined) return;
+  const { at, problem } = missing;
+  throw new ConfigError([{ key: "devices", place: `[${at}].cores`, text: problem }]);
 }
 
 /**
