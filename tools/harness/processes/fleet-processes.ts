@@ -88,6 +88,8 @@ export class Fleet {
         ServiceProcess.spawn({
           ...{ command, flags: all, env: options.env ?? {}, onLine },
           folder: checkout,
+          // Ctrl-C in a terminal is for the tool: it ends its fleet when what is in flight has ended.
+          hasOwnSession: true,
         }),
       );
     };

@@ -166,7 +166,11 @@ class NatsServer {
     if (this.process !== undefined) throw new Error(`${this.name} has not ended`);
     const file = join(this.folder, "nats.conf");
     writeFileSync(file, this.#config(clusterPorts));
-    const child = spawn(NATS_SERVER, ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(NATS_SERVER, ["-c", file], {
+      stdio: ["ignore", "ignore", "pipe"],
+      // As the doors and hosts of a fleet: Ctrl-C in a terminal does not reach it.
+      detached: true,
+    });
     this.process = child;
     this.#isFrozen = false;
     this.#output = "";
