@@ -334,6 +334,14 @@ describe("over HTTP/1.1", () => {
     await once(socket, "close");
   });
 
+  test("a body that does not come is not waited for once the call is answered", async () => {
+    const socket = dial();
+    socket.write("GET /livez HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n");
+    await once(socket, "data");
+    const later = () => clock.skip(limits.requestReadMsMax);
+    await expect.poll(() => (later(), socket.destroyed)).toBe(true);
+  });
+
   /** Sends calls on one connection before any is answered; `statuses` are those that have come. */
   function pipelined(...methods: string[]): { socket: Socket; statuses: () => string[] } {
     const head = ["host: localhost", "content-type: application/json", "content-length: 2"];

@@ -18,11 +18,14 @@ const notBeforeMs = Date.now() + HOUR_MS;
 const [first, early] = [authority.issue(), authority.issue({ notBeforeMs })];
 
 /** A source of `first`, with its files and the clock by which it polls. */
-async function open() {
+async function open(clientCa?: string) {
   const folder = temporaryFolder();
+  const tlsClientCa = clientCa === undefined ? undefined : join(folder, "ca.crt");
+  if (tlsClientCa !== undefined) writeFileSync(tlsClientCa, clientCa ?? "");
   const settings = {
     tlsCertificate: join(folder, "tls.crt"),
     tlsKey: join(folder, "tls.key"),
+    tlsClientCa,
   };
   const write = ({ certificate, key }: typeof first) => {
     writeFileSync(settings.tlsCertificate, certificate);
@@ -55,7 +58,11 @@ async function open() {
   source.onRenewal(({ cert }) => void served.push(cert.toString()));
   const reloads = (result: string) =>
     metricValue(registry, "lean_aggregator_server_certificate_reloads_total", { result });
-  return { source, write, poll, time, served, errors, infos, reloads };
+  const expiry = (certificate: string) =>
+    metricValue(registry, "lean_aggregator_server_certificate_expiry_timestamp_seconds", {
+      certificate,
+    });
+  return { source, write, poll, time, served, errors, infos, reloads, expiry };
 }
 
 test("a certificate that is not valid yet is rejected once, and used once it is valid", async () => {
@@ -90,5 +97,16 @@ test("the certificate in use is no new one: not when it is read again, and not w
   expect(await source.reload()).toBe(true);
   expect(served).toEqual([second.certificate]);
   expect([infos.length, await reloads("success")]).toEqual([1, 1]);
+  source.close();
+});
+
+test("of several authorities the next one counts once the first has expired", async () => {
+  const soonMs = Date.now() + HOUR_MS;
+  const soon = new Authority("soon", { notAfterMs: soonMs });
+  const { source, poll, time, expiry } = await open(`${soon.certificate}${authority.certificate}`);
+  expect(await expiry("client_ca")).toBe(Math.floor(soonMs / 1000));
+  time.unixMs = soonMs + 1000;
+  await poll();
+  expect(await expiry("client_ca")).toBeGreaterThan(time.unixMs / 1000);
   source.close();
 });
