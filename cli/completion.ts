@@ -172,7 +172,7 @@ function candidates(
 }
 
 /**
- * The command and, where it has one, the command below it that runs when none is named. Commander
+ * The command and, where it has one, the command below it that runs when no other is named. Commander
  * has no public name for that.
  */
 function withDefault(command: Command): Command[] {

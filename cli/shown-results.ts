@@ -84,7 +84,7 @@ export class ShownResults {
   }
 }
 
-/** Tells the outcomes of two sessions apart. Without what the fence changes: the proof. */
+/** Differs between the outcomes of two sessions. Without what the fence changes: the proof. */
 function markOf({ slot, message, status, reason, proveMs, queueMs }: Outcome): string {
   const root = Buffer.from(message).toString("hex");
   return [slot, root, status, reason, proveMs, queueMs].join(" ");

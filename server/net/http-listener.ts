@@ -102,7 +102,7 @@ export class HttpListener {
       {
         headersTimeout: limits.headersReadMsMax,
         // Node's would count the time in which a call that is sent ahead waits for its turn, and answer 408
-        // to the call before it. Whoever reads a body bounds its time.
+        // to the call before it. What reads a body bounds its time.
         requestTimeout: 0,
         keepAliveTimeout: limits.keepAliveMs,
         maxHeaderSize: limits.headerBytesMax,

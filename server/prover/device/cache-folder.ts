@@ -48,7 +48,7 @@ export function openCacheFolder(path: string, owner: CacheOwner | undefined): vo
 
 /**
  * Why `openCacheFolder` would refuse the path, and what to do; undefined if it would not, as far as
- * can be told without making a folder.
+ * it shows without making a folder.
  */
 export function cacheFolderProblem(
   path: string,

@@ -30,7 +30,7 @@ test.each([
   ["a flag", ["submit", "--out"], ["--out"]],
   ["the flags of a command below a command", ["admin", "drain", "--w"], ["--wait"]],
   [
-    "a flag of the command that runs when none is named",
+    "a flag of the command that runs when no other is named",
     ["config", "check", "--conf"],
     ["--config"],
   ],

@@ -305,7 +305,7 @@ test.each([
   expect(ran.stderr).toContain(text);
 });
 
-test("the own state folder is passed over, with a note, where its costs cannot be read", () => {
+test("the own state folder is skipped, with a note, where its costs cannot be read", () => {
   expect(ownCosts(undefined, 2)).toEqual(tableCosts(2));
   expect(ownCosts(join(folder, "none"), 2)).toEqual(tableCosts(2));
   const own = join(folder, "own");
