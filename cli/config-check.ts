@@ -28,11 +28,10 @@ const checkHelp = `
 Takes the flags of 'serve', its variables and the file of --config, as 'serve'
 would, and prints each setting with its value and where that comes from. Each
 wrong value is named, with what was expected. The policy and the certificates
-that the settings name are read too, and the places of sockets, --audit, --record,
---keep-fatal and the devices' cache folders must be such that this user can write
-there: run it as the user of the service. It
-starts nothing and leaves no file behind; 'lean-aggregator doctor' checks the
-machine, too.
+that the settings name are read too. The places of sockets, --audit, --record,
+--keep-fatal and the devices' cache folders must be such that this user can
+write there: run it as the user of the service. It starts nothing and leaves no
+file behind; 'lean-aggregator doctor' checks the machine, too.
 
 'config check prove' does the same for a lane host, with the flags of 'prove'.
 

@@ -37,7 +37,7 @@ a recording of shapes:
 
 Examples:
   lean-aggregator replay recording
-  lean-aggregator replay recording --server unix:/run/lean-aggregator/nodes.sock --speed 4
+  lean-aggregator replay recording --server 127.0.0.1:9290 --speed 4
 
 Exit codes:
   0  at least as many votes are in proofs as then

@@ -39,7 +39,8 @@ Examples:
   lean-aggregator tune --quick --raws 1,64 --layouts 1x16,4x4
   lean-aggregator serve --devices "$(lean-aggregator tune --goal throughput)"
   lean-aggregator tune --goal latency --write settings.json --svg layouts.svg
-  lean-aggregator tune --out tune.json && lean-aggregator plan --validators 1000 --costs tune.json
+  lean-aggregator tune --out tune.json
+  lean-aggregator plan --validators 1000 --costs tune.json
 
 Exit codes:
   0  the devices are printed, or written

@@ -25,14 +25,15 @@ export class HeldAnswer {
   ) {}
 
   /**
-   * Reserves `bytes`. To be called at most once, before the answer is returned. Throws a `Refusal` when
-   * no memory is free.
+   * Reserves `bytes`, and starts the caller's time to read. To be called at most once, before the answer is
+   * returned. Throws a `Refusal` when no memory is free.
    */
   hold(bytes: number): void {
     // The caller left before there was an answer: nothing will be sent.
     if (this.isOver) return;
     this.share = this.modules.memory.reserveForAnswer(bytes);
     if (this.share === undefined) throw overloaded("answer");
+    this.answered();
   }
 
   /** Starts the caller's time to read. To be called once there is an answer, of whatever size. */
