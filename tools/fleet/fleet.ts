@@ -88,7 +88,13 @@ async function run(): Promise<number> {
   const script = readScript(process.env.SCRIPT ?? "");
   if (typeof script === "string") fail(`SCRIPT: ${script}`);
   say(`starting 3 nats-servers, 2 doors and ${HOSTS} lane hosts (${PROVER[1]})`);
-  const fleet = await Fleet.start({ nats: { servers: 3 }, hosts: HOSTS, hostFlags: PROVER });
+  const fleet = await Fleet.start({
+    nats: { servers: 3 },
+    hosts: HOSTS,
+    hostFlags: PROVER,
+    // Ctrl-C is for this program, which ends the fleet when what is in flight has ended.
+    hasOwnSession: true,
+  });
   try {
     await fleet.ready();
     return await drive(fleet, script);

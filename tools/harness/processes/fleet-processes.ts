@@ -17,6 +17,8 @@ const POLL_MS = 50;
 export interface FleetOptions {
   /** Options of the engine. Default: one server in plain text. */
   readonly nats?: NatsOptions;
+  /** Ctrl-C in a terminal then reaches this process alone, not its fleet. Default: false. */
+  readonly hasOwnSession?: boolean;
   /** Default: 2. */
   readonly doors?: number;
   /** Default: 2. */
@@ -73,7 +75,8 @@ export class Fleet {
 
   /** Starts the engine, then the doors and hosts. Does not wait for provers: see `ready`. */
   static async start(options: FleetOptions = {}): Promise<Fleet> {
-    const nats = await startNats(options.nats);
+    const { hasOwnSession = false } = options;
+    const nats = await startNats({ ...options.nats, hasOwnSession });
     const folder = processFolder("lean-fleet-", options.folder);
     const ports = await freePorts(options.doors ?? 2);
     const member = (id: string, role: "door" | "host", flags: readonly string[]) => {
@@ -88,8 +91,7 @@ export class Fleet {
         ServiceProcess.spawn({
           ...{ command, flags: all, env: options.env ?? {}, onLine },
           folder: checkout,
-          // Ctrl-C in a terminal is for the tool: it ends its fleet when what is in flight has ended.
-          hasOwnSession: true,
+          hasOwnSession,
         }),
       );
     };

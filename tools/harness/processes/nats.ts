@@ -29,6 +29,8 @@ export interface NatsOptions {
   readonly include?: string;
   /** More of the server's configuration, such as `max_payload: 4096`. */
   readonly config?: string;
+  /** Ctrl-C in a terminal then reaches this process alone. Default: false. */
+  readonly hasOwnSession?: boolean;
 }
 
 export interface Nats {
@@ -168,8 +170,7 @@ class NatsServer {
     writeFileSync(file, this.#config(clusterPorts));
     const child = spawn(NATS_SERVER, ["-c", file], {
       stdio: ["ignore", "ignore", "pipe"],
-      // As the doors and hosts of a fleet: Ctrl-C in a terminal does not reach it.
-      detached: true,
+      detached: this.options.hasOwnSession === true,
     });
     this.process = child;
     this.#isFrozen = false;
