@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { Config } from "../server/config/config.js";
 import { ConfigError } from "../server/config/config-error.js";
+import { checkDevicePlaces } from "./doctor/device-places.js";
 import { checkAudit, checkTls } from "./doctor/file-checks.js";
 import type { Finding } from "./doctor/finding.js";
 import { checkFatalFolder, checkRecordFolder } from "./doctor/folder-checks.js";
@@ -9,7 +10,6 @@ import type { CommandError, CommandModules, Terminal } from "./io/command.js";
 import { addCommand, ending, exitCodes, usageError } from "./io/command.js";
 import { formatTable } from "./io/table.js";
 import { readPolicy } from "./policy.js";
-import { checkDevicePlaces } from "./run/device-places.js";
 import type { FolderFacts } from "./run/folders.js";
 import { folderFacts, runtimeFolderOf, stateFolderOf } from "./run/folders.js";
 import { addProveOptions, proveSettings, proveSettingsError } from "./run/prove-settings.js";

@@ -25,9 +25,9 @@ import { startFakeProver } from "../../server/prover/fake/fake.js";
 import { fakeDeviceOptions } from "../../server/prover/fake/fake-device.js";
 import { fakeCosts, fakePlan, planText } from "../../server/prover/fake/fake-plan.js";
 import type { FoldInputs } from "../../server/prover/prover.js";
+import { checkDevicePlaces } from "../doctor/device-places.js";
 import { usageError } from "../io/command.js";
 import { packageRoot } from "../io/package-root.js";
-import { checkDevicePlaces } from "./device-places.js";
 import {
   folderFacts,
   makeFolder,

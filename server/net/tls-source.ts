@@ -81,8 +81,8 @@ export class TlsSource {
   }
 
   /**
-   * A certificate that is not valid yet, by this machine's clock, becomes valid with time; and of several
-   * authorities the one that expires next becomes one that hinders nothing.
+   * A certificate that is not valid yet, by this machine's clock, becomes valid with time; and an
+   * authority that has expired beside a valid one no longer counts.
    */
   private tryAgain(): void {
     if (this.rejected !== undefined) this.use(this.rejected);
