@@ -158,7 +158,7 @@ const schedule = {
   preemptions: {
     kind: "counter",
     name: "preemptions_total",
-    help: "Backlog proofs killed for a group of a higher priority that would have missed",
+    help: "Backlog proofs killed for a group of a higher priority that would have lost worth, or missed",
   },
   treeJobs: {
     kind: "counter",

@@ -12,13 +12,13 @@ import type { ProverDescription } from "../work/prover-description.js";
 import { plainAssignment } from "../lane/lane-messages.js";
 import type { Assignment, FromLink, LaneLink, LaneListener } from "../lane/lane-messages.js";
 import type { Duration } from "../work/costs/cost-model.js";
-import { OPTIMISTIC_AT, PESSIMISTIC_AT } from "../work/costs/cost-model.js";
+import { PESSIMISTIC_AT } from "../work/costs/cost-model.js";
 import type { ProofResult, StopReason } from "../work/group.js";
 import type { Shape } from "../work/shape.js";
 import { smallestShape } from "../work/shape.js";
 import type { FoldLimits } from "../work/fold-limits.js";
 import { Durations } from "./forecast/durations.js";
-import type { Future, LaneForecast, LaneOutlook } from "./forecast/forecast.js";
+import type { LaneOutlook } from "./forecast/forecast.js";
 import type { AdoptableWork, AttemptEnd, OperatedDevice } from "./lane-handle.js";
 import { LaneHandle, whyDown } from "./lane-handle.js";
 import { TAKEOVER_MS } from "./preemption.js";
@@ -263,15 +263,7 @@ export class Dispatcher implements LaneListener {
     return this.durations.jobsOf(shape);
   }
 
-  /**
-   * When each lane takes work again in this scenario, by default an optimistic one. Lanes that the
-   * operator has drained are left out.
-   */
-  forecast(future: Future = () => OPTIMISTIC_AT): LaneForecast[] {
-    return this.outlook().map((lane, nth) => ({ ...lane, freeAtMs: lane.freeAtMs(future(nth)) }));
-  }
-
-  /** As `forecast`, for several scenarios. */
+  /** When each lane takes work again. Lanes that the operator has drained are left out. */
   outlook(): LaneOutlook[] {
     const nowMs = this.modules.clock.nowMs();
     return this.lanesInUse().map((lane) => {

@@ -26,6 +26,7 @@ import type { AdoptableWork } from "./lane-handle.js";
 import { isTurnOfAhead, isTurnOfBacklog, neverOvertaken, takeNext } from "./order.js";
 import type { TimesOvertaken } from "./order.js";
 import { preemption } from "./preemption.js";
+import type { Urgent } from "./preemption.js";
 import { Trees } from "./attempt/trees.js";
 import type { Accounts } from "./usage.js";
 import { VoteRhythm } from "./forecast/vote-rhythm.js";
@@ -239,8 +240,8 @@ export class GroupQueue implements AttemptSource {
   }
 
   /**
-   * Preempts backlog if the next group of a higher class would otherwise start too late. If a lane
-   * may still come free in time, decides again later, by a timer.
+   * Preempts backlog if the next group of a higher class would lose by waiting for it. If a lane may
+   * still come free in time, decides again later, by a timer.
    */
   offered(): void {
     const { clock, dispatcher } = this.modules;
@@ -249,9 +250,8 @@ export class GroupQueue implements AttemptSource {
     if (!this.hasWaiting || !this.attempts.hasPreemptible()) return;
     const urgent = this.urgent();
     if (urgent === undefined) return;
-    const { startByMs, messages } = urgent;
-    const lanes = dispatcher.forecast().filter(({ messagesMax }) => messages <= messagesMax);
-    const decision = preemption(clock.nowMs(), startByMs, lanes, (attemptId) =>
+    const lanes = dispatcher.outlook().filter(({ messagesMax }) => urgent.messages <= messagesMax);
+    const decision = preemption(clock.nowMs(), urgent, lanes, (attemptId) =>
       this.attempts.isPreemptible(attemptId),
     );
     if (decision.kind === "look_again") {
@@ -274,10 +274,10 @@ export class GroupQueue implements AttemptSource {
   }
 
   /**
-   * The latest start of what is next above backlog and may still start, and the messages that it merges, 0
-   * for a fold; undefined when nothing above it waits.
+   * What is next above backlog and may still start, and the messages that it merges, 0 for a fold; undefined
+   * when nothing above it waits. A job of a tree loses nothing until it is late.
    */
-  private urgent(): { startByMs: number; messages: number } | undefined {
+  private urgent(): (Urgent & { messages: number }) | undefined {
     const nowMs = this.modules.clock.nowMs();
     const ofTrees = this.trees.startByMs ?? Infinity;
     for (const each of this.waiting.inOrder()) {
@@ -285,10 +285,15 @@ export class GroupQueue implements AttemptSource {
       const startByMs = this.waiting.startByMs(each.waiter);
       if (startByMs > ofTrees) break;
       if (startByMs > nowMs && !this.wouldGiveWay(each)) {
-        return { startByMs, messages: messagesOf(each.shape) };
+        const { submission } = each.waiter.session;
+        const worthAt = (atMs: number) =>
+          this.worths.best(submission, groupOf(each.waiter), atMs)?.worth ?? 0;
+        return { startByMs, worthAt, messages: messagesOf(each.shape) };
       }
     }
-    return ofTrees === Infinity ? undefined : { startByMs: ofTrees, messages: 0 };
+    return ofTrees === Infinity
+      ? undefined
+      : { startByMs: ofTrees, worthAt: () => 1, messages: 0 };
   }
 
   /** Ends the session's waiting for the attempt; an attempt without waiters is killed. */

@@ -58,14 +58,11 @@ export interface LaneOutlook {
   messagesMax: number;
 }
 
-/** What the dispatcher predicts of one lane in one scenario (see `Future`). */
-export interface LaneForecast extends Omit<LaneOutlook, "freeAtMs"> {
-  /** As in `LaneOutlook`. */
+/** When a lane takes work again in one scenario (see `Future`), and the messages of a merge that it takes. */
+export interface FreeLane {
   freeAtMs: number;
+  messagesMax: number;
 }
-
-/** When a lane takes work again, and the messages of a merge that it takes. */
-export type FreeLane = Pick<LaneForecast, "freeAtMs" | "messagesMax">;
 
 /** A waiting group that comes before the group of which the start is predicted. */
 export interface Ahead {

@@ -205,7 +205,7 @@ test("an attempt whose lane another door has taken waits again, without a death"
   scheduler.announce("a", 1, { phase: { kind: "proving", attempt: null, proof: whole } });
   expect(scheduler.dispatcher.isUp).toBe(true);
   expect(scheduler.dispatcher.isIdle).toBe(false);
-  expect(scheduler.dispatcher.forecast()[0]?.freeAtMs).toBeGreaterThan(0);
+  expect(scheduler.dispatcher.outlook()[0]?.freeAtMs(0)).toBeGreaterThan(0);
   scheduler.announceIdle("a", 2);
   expect(scheduler.assignments).toMatchObject([
     { lease: 1, assignment: { isRetry: false } },

@@ -28,7 +28,7 @@ test("without any lane a snapshot is skipped as no_prover; with one it is proved
   expect(scheduler.submit("other", work)).toMatchObject(skipped);
   expect(dispatcher.isUp).toBe(false);
   expect(dispatcher.isIdle).toBe(false);
-  expect(dispatcher.forecast()).toEqual([]);
+  expect(dispatcher.outlook()).toEqual([]);
   expect(dispatcher.predictMs({ raws: 1, children: 0 })).toBeLessThan(2000);
 
   scheduler.add("a");

@@ -10,6 +10,7 @@ import type { CostModel } from "../../../server/work/costs/cost-model.js";
 import { freshCostModel } from "../../../server/work/costs/cost-model.js";
 import type { DecodedGroup, ProofResult } from "../../../server/work/group.js";
 import { BACKLOG } from "../../../server/work/priority.js";
+import type { Envelope } from "../../../server/work/submission.js";
 import {
   description,
   groupOfMerge,
@@ -100,6 +101,22 @@ test("a merge of backlog is preempted for a group that would miss otherwise", ()
   const urgent = busyLane(body, AGGREGATION, 3000);
   urgent.submit("vote", groupOfRaws("vote", 1), { ...limits, priority: 1 });
   expect(urgent.sentOf("kill")).toEqual([]);
+});
+
+test("backlog is preempted for votes that would miss a step by waiting, though not their fence", () => {
+  const limits = { deadlineAtMs: 15_000, fenceAtMs: 20_000 };
+  const steps = [
+    { untilAtMs: 1500, weight: 4 },
+    { untilAtMs: 20_000, weight: 1 },
+  ];
+  const killsFor = (changes: Partial<Envelope>) => {
+    // It takes 9 s.
+    const backlog = busyLane(body, BACKLOG, 3000);
+    backlog.submit("vote", groupOfRaws("vote", 1), { ...limits, ...changes });
+    return backlog.sentOf("kill");
+  };
+  expect(killsFor({ steps: [] })).toEqual([]);
+  expect(killsFor({ steps })).toMatchObject([{ attempt: 1, reason: "preempted" }]);
 });
 
 test("backlog is preempted for a part of a group, too, where the whole is too late already", () => {

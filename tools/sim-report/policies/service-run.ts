@@ -171,7 +171,9 @@ export class ServiceRun {
     const latestStartMs = known.asks.map(({ snapshot, deadlineAtMs, fenceAtMs }) => {
       // Backlog itself, where what it was killed for has gone by now.
       if (snapshot.priority === BACKLOG) return Infinity;
-      return Math.min(deadlineAtMs, fenceAtMs - (proof.freeAtMs - record.startedAtMs));
+      const step = snapshot.steps.find(({ untilAtMs }) => proof.freeAtMs < untilAtMs);
+      const readyByMs = Math.min(fenceAtMs, step?.untilAtMs ?? Infinity);
+      return Math.min(deadlineAtMs, readyByMs - (proof.freeAtMs - record.startedAtMs));
     });
     const isNeedless = killed.freeAtMs <= Math.min(...latestStartMs);
     this.run.preemptions.push({ startedAtMs: killed.record.startedAtMs, isNeedless });

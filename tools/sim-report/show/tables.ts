@@ -106,7 +106,7 @@ function backlogTable(evaluations: readonly Evaluation[]): Table {
   const own = ({ measures }: Evaluation) => measures.ours.backlog.groups > 0;
   return {
     title: "Backlog",
-    note: "A preemption was needless when the killed proof would have ended before the latest start of the one it was killed for.",
+    note: "A preemption was needless when the killed proof would have ended before the latest start with which the one it was killed for is ready in the same step.",
     head: ["", "groups in time", "longest wait to start", "preemptions", "needless"],
     rows: policies.map((policy) => {
       const { backlog, preemptions, needless } = total(evaluations, policy, own);

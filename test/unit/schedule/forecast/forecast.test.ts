@@ -1,7 +1,7 @@
 /** When a group could start behind others, and when backlog is preempted for it. */
 import { describe, expect, test } from "vitest";
 import { OPTIMISTIC_AT } from "../../../../server/work/costs/cost-model.js";
-import type { LaneForecast } from "../../../../server/schedule/forecast/forecast.js";
+import type { LaneOutlook } from "../../../../server/schedule/forecast/forecast.js";
 import { futures, startAfter } from "../../../../server/schedule/forecast/forecast.js";
 import { preemption, TAKEOVER_MS } from "../../../../server/schedule/preemption.js";
 
@@ -78,9 +78,9 @@ describe("the scenarios of the forecast", () => {
 });
 
 describe("backlog is preempted", () => {
-  const running = (attempt: number, freeAtMs: number, hasStandby = true): LaneForecast => ({
+  const running = (attempt: number, freeAtMs: number, hasStandby = true): LaneOutlook => ({
     attempt,
-    freeAtMs,
+    freeAtMs: () => freeAtMs,
     hasStandby,
     isTaken: false,
     adoptable: [],
@@ -92,8 +92,8 @@ describe("backlog is preempted", () => {
     isTaken: true,
   });
   const isBacklog = (attempt: number) => attempt < 10;
-  const at = (nowMs: number, startByMs: number, ...lanes: LaneForecast[]) =>
-    preemption(nowMs, startByMs, lanes, isBacklog);
+  const at = (nowMs: number, startByMs: number, ...lanes: LaneOutlook[]) =>
+    preemption(nowMs, { startByMs, worthAt: () => 1 }, lanes, isBacklog);
 
   test("at once when no lane can be free in time", () => {
     expect(at(NOW, 1750, running(1, 4000))).toEqual({ kind: "kill", attempt: 1 });
@@ -109,6 +109,27 @@ describe("backlog is preempted", () => {
     const lanes = [running(1, 1200), running(2, 5000)];
     expect(at(NOW, 1750, ...lanes)).toEqual({ kind: "look_again", atMs: decideAtMs });
     expect(at(decideAtMs, 1750, ...lanes)).toEqual({ kind: "kill", attempt: 2 });
+  });
+
+  test("at once when the group would lose a tenth of its worth until a lane is free", () => {
+    const until = (endMs: number, loss: number) => ({
+      startByMs: 9000,
+      worthAt: (atMs: number) => (atMs < endMs ? 1 : 1 - loss),
+    });
+    const kill = { kind: "kill", attempt: 1 };
+    const lookAgain = { kind: "look_again", atMs: 9000 - TAKEOVER_MS };
+    const lanes = [running(1, 4000)];
+    expect(preemption(NOW, until(4000, 0.2), lanes, isBacklog)).toEqual(kill);
+    expect(preemption(NOW, until(4000, 0.05), lanes, isBacklog)).toEqual(lookAgain);
+    expect(preemption(NOW, until(4001, 0.2), lanes, isBacklog)).toEqual(lookAgain);
+    const lost = until(NOW + TAKEOVER_MS, 0.2);
+    expect(preemption(NOW, lost, lanes, isBacklog), "it is lost in any case").toEqual(lookAgain);
+  });
+
+  test("not for worth that another lane keeps: it is free by then", () => {
+    const urgent = { startByMs: 9000, worthAt: (atMs: number) => (atMs < 2000 ? 1 : 0) };
+    const lookAgain = { kind: "look_again", atMs: 9000 - TAKEOVER_MS };
+    expect(preemption(NOW, urgent, [running(1, 4000), taken(1999)], isBacklog)).toEqual(lookAgain);
   });
 
   test("not when the waiting group would be late anyway", () => {
