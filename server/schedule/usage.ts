@@ -18,14 +18,26 @@ export interface Payer {
   principal: string;
 }
 
+/** Milliseconds of prover time, and the instant at which they were charged. */
+export interface Charged {
+  ms: number;
+  atMs: number;
+}
+
 export class Accounts {
   readonly nodes = new Usage(SLOTS_HALF_LIFE_MS);
   readonly principals = new Usage(MINUTE_HALF_LIFE_MS);
 
-  /** Adds `ms` of prover time to both accounts; a negative `ms` corrects an earlier charge. */
+  /** Adds `ms` of prover time to both accounts. */
   charge({ nodeId, principal }: Payer, ms: number, nowMs: number): void {
     this.nodes.charge(nodeId, ms, nowMs);
     this.principals.charge(principal, ms, nowMs);
+  }
+
+  /** Replaces an earlier charge by what was used. */
+  settle({ nodeId, principal }: Payer, charged: Charged, usedMs: number, nowMs: number): void {
+    this.nodes.settle(nodeId, charged, usedMs, nowMs);
+    this.principals.settle(principal, charged, usedMs, nowMs);
   }
 
   expire(nowMs: number): void {
@@ -35,21 +47,25 @@ export class Accounts {
 }
 
 export class Usage {
-  private readonly entries = new Map<string, { usedMs: number; atMs: number }>();
+  private readonly entries = new Map<string, Charged>();
 
   constructor(private readonly halfLifeMs: number) {}
 
   /** Prover time in milliseconds, faded until `nowMs`; 0 for an unknown name. */
   of(name: string, nowMs: number): number {
     const entry = this.entries.get(name);
-    if (entry === undefined) return 0;
-    return entry.usedMs * 0.5 ** ((nowMs - entry.atMs) / this.halfLifeMs);
+    return entry === undefined ? 0 : this.faded(entry, nowMs);
   }
 
-  /** Adds `ms` of prover time; a negative `ms` corrects an earlier charge. */
+  /** Adds `ms` of prover time. */
   charge(name: string, ms: number, nowMs: number): void {
     const usedMs = Math.max(0, this.of(name, nowMs) + ms);
-    this.entries.set(name, { usedMs, atMs: nowMs });
+    this.entries.set(name, { ms: usedMs, atMs: nowMs });
+  }
+
+  /** Takes back what is left of an earlier charge, and adds what was used instead. */
+  settle(name: string, charged: Charged, usedMs: number, nowMs: number): void {
+    this.charge(name, usedMs - this.faded(charged, nowMs), nowMs);
   }
 
   /** Forgets names whose usage has faded to less than `FORGOTTEN_MS`. */
@@ -57,5 +73,9 @@ export class Usage {
     for (const name of this.entries.keys()) {
       if (this.of(name, nowMs) < FORGOTTEN_MS) this.entries.delete(name);
     }
+  }
+
+  private faded({ ms, atMs }: Charged, nowMs: number): number {
+    return ms * 0.5 ** ((nowMs - atMs) / this.halfLifeMs);
   }
 }

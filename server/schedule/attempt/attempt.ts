@@ -14,7 +14,7 @@ import type { Shape } from "../../work/shape.js";
 import type { Submission } from "../../work/submission.js";
 import { jointSteps, worthlessFromMs } from "../../work/worth.js";
 import type { AdoptableWork } from "../lane-handle.js";
-import type { Payer } from "../usage.js";
+import type { Charged, Payer } from "../usage.js";
 
 /** An attempt that is about to start. */
 export interface Plan {
@@ -52,11 +52,10 @@ export interface AttemptTree extends TreeJobs {
   usedMs(): number;
 }
 
-interface Charge {
+/** Share of the predicted duration, charged when the waiter joined; 0 if it joined later. */
+interface Charge extends Charged {
   payer: Payer;
   session: Session;
-  /** Share of the predicted duration, charged when the waiter joined; 0 if it joined later. */
-  ms: number;
 }
 
 /**

@@ -245,7 +245,7 @@ export class Attempts {
     if (attempt.waiters.length > 0) metrics.sharedGroups.inc();
     attempt.waiters = [...attempt.waiters, waiter];
     const payer = { nodeId, principal: principal.name };
-    attempt.charges.push({ payer, session, ms });
+    attempt.charges.push({ payer, session, ms, atMs: nowMs });
     if (attempt.tree !== undefined) session.request.trees.set(group, attempt.tree);
     sessions.willCharge(session);
     accounts.charge(payer, ms, nowMs);
@@ -261,9 +261,9 @@ export class Attempts {
     const usedMs = attempt.tree?.usedMs() ?? nowMs - attempt.startedAtMs;
     const shareMs = usedMs / attempt.charges.length;
     const { accounts, sessions } = this.modules;
-    for (const { payer, session, ms } of attempt.charges) {
-      accounts.charge(payer, shareMs - ms, nowMs);
-      sessions.charged(session, shareMs * attempt.cores);
+    for (const charge of attempt.charges) {
+      accounts.settle(charge.payer, charge, shareMs, nowMs);
+      sessions.charged(charge.session, shareMs * attempt.cores);
     }
     return attempt;
   }

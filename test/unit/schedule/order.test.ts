@@ -115,11 +115,14 @@ test("usage is halved in eight seconds and forgotten in minutes", () => {
   expect(usage.of("a", 120_000)).toBe(0);
 });
 
-test("an excess charge is subtracted, never below zero", () => {
+test("what was used replaces what was charged before, and earlier use stays", () => {
   const usage = new Usage(SLOTS_HALF_LIFE_MS);
   usage.charge("a", 1000, 0);
-  usage.charge("a", -400, 0);
-  expect(usage.of("a", 0)).toBe(600);
-  usage.charge("a", -4000, 0);
-  expect(usage.of("a", 0)).toBe(0);
+  usage.charge("a", 800, 0);
+  usage.settle("a", { ms: 800, atMs: 0 }, 300, 0);
+  expect(usage.of("a", 0)).toBeCloseTo(1300);
+  usage.charge("a", 4000, 0);
+  expect(usage.of("a", 8000)).toBeCloseTo(2650);
+  usage.settle("a", { ms: 4000, atMs: 0 }, 500, 8000);
+  expect(usage.of("a", 8000), "half of the 4000 had faded").toBeCloseTo(1150);
 });
