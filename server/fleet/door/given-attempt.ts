@@ -29,7 +29,8 @@ export interface GivenAttempt {
   readonly given:
     | { readonly kind: "assigned"; readonly lease: number; readonly kept: Kept }
     | { readonly kind: "adopted"; readonly digest: string };
-  /** When it was sent for the first time, and for the last. */
+  /** How often it was sent, and when for the first time and for the last. */
+  readonly sends: number;
   readonly givenAtMs: number;
   readonly sentAtMs: number;
   /** While the result is fetched and verified. */

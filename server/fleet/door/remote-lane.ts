@@ -19,8 +19,9 @@ import type { RemoteResult } from "../wire/messages.js";
 
 /** An assignment is sent again after so long, when the lane does not show that it has it. */
 const RESEND_MS = 300;
-/** A lane that shows no sign of an assignment for so long, in which it was sent three times, ignores it. */
+/** A lane that shows no sign of an assignment for so long, and after so many sends, ignores it. */
 const IGNORED_MS = 1000;
+const IGNORED_SENDS = 3;
 /**
  * A lane that ends two attempts in a row without a result gets none for so long, and twice as long
  * after each further one: else it could take a group again and again until its deadline.
@@ -129,19 +130,33 @@ export class RemoteLane implements LaneLink {
   announced(report: LaneReport): void {
     this.report = report;
     this.isHeldBack = true;
-    const ignoredMs = this.modules.clock.nowMs() - IGNORED_MS;
     for (const attempt of [...this.attempts.values()]) {
       const isIdle = report.phase.kind === "idle" && attempt.ending === undefined;
-      if (isIdle && attempt.givenAtMs <= ignoredMs) this.takeBack(attempt, report.lease);
+      if (isIdle && this.isIgnored(attempt)) this.takeBack(attempt, report.lease);
     }
     this.passOn();
   }
 
-  /** The lane gets no attempt until then. */
+  /**
+   * Not while one of the sends may still be on its way: after a standstill of the engine's server, the lane's
+   * first announcements are older than what it was sent.
+   */
+  private isIgnored({ givenAtMs, sentAtMs, sends }: GivenAttempt): boolean {
+    const nowMs = this.modules.clock.nowMs();
+    const isLong = nowMs - givenAtMs >= IGNORED_MS && nowMs - sentAtMs >= RESEND_MS;
+    return isLong && sends >= IGNORED_SENDS;
+  }
+
+  /** The lane gets no attempt until then, or for longer where it rests already. */
   rest(untilMs: number, cause: string): void {
+    this.noteRest(untilMs, cause);
+    if (this.report?.phase.kind === "idle") this.unreachable(this.restCause);
+  }
+
+  private noteRest(untilMs: number, cause: string): void {
+    if (untilMs < this.restUntilMs) return;
     this.restUntilMs = untilMs;
     this.restCause = cause;
-    if (this.report?.phase.kind === "idle") this.unreachable(cause);
   }
 
   /** Its host is left out: what the lane proves for this door ends, as nobody would take it. */
@@ -224,7 +239,8 @@ export class RemoteLane implements LaneLink {
     const { clock, keep } = this.modules;
     const known = this.attempts.get(number);
     const isSoon = known !== undefined && clock.nowMs() - known.sentAtMs < RESEND_MS;
-    if (isSoon || known?.ending !== undefined) return;
+    // One that is taken back is not sent again by what the dispatcher hears meanwhile.
+    if (isSoon || known?.ending !== undefined || this.ended.includes(number)) return;
     const deadlineAtMs = this.modules.toHost(assignment.deadlineAtMs);
     const fenceAtMs = this.modules.toHost(assignment.fenceAtMs);
     if (deadlineAtMs === undefined || fenceAtMs === undefined) return;
@@ -274,11 +290,14 @@ export class RemoteLane implements LaneLink {
     this.modules.post({ kind: "adopt", device, attempt: number, digest, fenceAtMs: hostFenceAtMs });
   }
 
-  private note(attempt: Omit<GivenAttempt, "system" | "givenAtMs" | "sentAtMs" | "ending">): void {
+  private note(
+    attempt: Omit<GivenAttempt, "system" | "sends" | "givenAtMs" | "sentAtMs" | "ending">,
+  ): void {
     const sentAtMs = this.modules.clock.nowMs();
     const known = this.attempts.get(attempt.number);
-    const { givenAtMs = sentAtMs, system = this.system ?? "" } = known ?? {};
-    const given = { ...attempt, system, givenAtMs, sentAtMs, ending: undefined };
+    const { givenAtMs = sentAtMs, system = this.system ?? "", sends = 0 } = known ?? {};
+    const times = { sends: sends + 1, givenAtMs, sentAtMs };
+    const given = { ...attempt, system, ...times, ending: undefined };
     this.attempts.set(attempt.number, given);
   }
 
@@ -317,8 +336,8 @@ export class RemoteLane implements LaneLink {
     this.drops++;
     if (this.drops < 2) return;
     const restMs = Math.min(REST_MS_MAX, REST_MS * 2 ** Math.min(this.drops - 2, 10));
-    this.restUntilMs = this.modules.clock.nowMs() + restMs;
-    this.restCause = `it ended ${this.drops} attempts in a row without a result`;
+    const cause = `it ended ${this.drops} attempts in a row without a result`;
+    this.noteRest(this.modules.clock.nowMs() + restMs, cause);
     const { device, drops } = this;
     this.modules.fault("dropped", `device ${device} ended ${drops} attempts without a result`);
   }

@@ -117,6 +117,13 @@ test("an assignment that an idle lane ignores for a second ends as a death, and 
   await run(900);
   expect(d.results("h1.cpu")).toEqual([]);
   await run(700);
+  expect(d.results("h1.cpu"), "it was sent once: it may be lost").toEqual([]);
+  d.assign("h1.cpu", 1, workOf(2));
+  await run(400);
+  d.assign("h1.cpu", 1, workOf(2));
+  await run(200);
+  expect(d.results("h1.cpu"), "it may be on its way").toEqual([]);
+  await run(700);
   expect(d.results("h1.cpu")[0]?.result).toEqual({
     kind: "failed",
     reason: "prover_died",

@@ -39,6 +39,21 @@ test.each([1, 3])(
   },
 );
 
+test("what a door assigns while the server stands still is sent again, and no host is blamed", async () => {
+  const { host, door, run, broker } = fleet();
+  const d1 = door();
+  host("h1").start();
+  await run(300);
+  broker.freeze();
+  d1.assign("h1.cpu", 1, workOf(3));
+  await run(1400);
+  broker.thaw();
+  await run(500);
+  expect(d1.results("h1.cpu")).toEqual([]);
+  expect(d1.last("h1.cpu")?.phase.kind).toBe("idle");
+  expect(await d1.count("fleet_faults_total")).toBe(0);
+});
+
 test("a host that hangs while the server does is silent a second after the server goes on", async () => {
   const { host, door, run, broker } = fleet();
   const d1 = door();
