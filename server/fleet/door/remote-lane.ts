@@ -28,6 +28,11 @@ const IGNORED_SENDS = 3;
  */
 const REST_MS = 250;
 const REST_MS_MAX = 10_000;
+/**
+ * So much later is a fence for the host. The door ends what is past its own, and takes no result then; the host's
+ * clock is for a door that has gone. Translated, a fence is up to 24 ms early.
+ */
+const HOST_FENCE_MS = 100;
 /** Attempts that are remembered after their end: a late result of one of them is no fault. */
 const ENDED_MAX = 64;
 
@@ -242,7 +247,7 @@ export class RemoteLane implements LaneLink {
     // One that is taken back is not sent again by what the dispatcher hears meanwhile.
     if (isSoon || known?.ending !== undefined || this.ended.includes(number)) return;
     const deadlineAtMs = this.modules.toHost(assignment.deadlineAtMs);
-    const fenceAtMs = this.modules.toHost(assignment.fenceAtMs);
+    const fenceAtMs = this.modules.toHost(assignment.fenceAtMs + HOST_FENCE_MS);
     if (deadlineAtMs === undefined || fenceAtMs === undefined) return;
     const steps = assignment.steps.flatMap(({ untilAtMs, weight }) => {
       const hostAtMs = this.modules.toHost(untilAtMs);
@@ -283,7 +288,7 @@ export class RemoteLane implements LaneLink {
     const { clock } = this.modules;
     const known = this.attempts.get(number);
     const isSoon = known !== undefined && clock.nowMs() - known.sentAtMs < RESEND_MS;
-    const hostFenceAtMs = this.modules.toHost(fenceAtMs);
+    const hostFenceAtMs = this.modules.toHost(fenceAtMs + HOST_FENCE_MS);
     if (isSoon || known?.ending !== undefined || hostFenceAtMs === undefined) return;
     this.note({ number, work, fenceAtMs, given: { kind: "adopted", digest } });
     const { device } = this;
