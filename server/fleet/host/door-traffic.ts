@@ -77,14 +77,14 @@ export class DoorTraffic {
     const most = limits.fleetMessagesPerSecond;
     const nowMs = this.modules.clock.nowMs();
     const before = this.doors.get(door) ?? { heardAtMs: nowMs, left: most };
-    const filled = before.left + ((nowMs - before.heardAtMs) * most) / 1000;
-    const left = Math.min(most, filled) - 1;
+    const filled = Math.min(most, before.left + ((nowMs - before.heardAtMs) * most) / 1000);
+    const isTaken = filled >= 1;
     // Again at the end: the first is the one that was heard longest ago.
     this.doors.delete(door);
-    this.doors.set(door, { heardAtMs: nowMs, left: Math.max(0, left) });
+    this.doors.set(door, { heardAtMs: nowMs, left: isTaken ? filled - 1 : filled });
     const [first] = this.doors.keys();
     if (this.doors.size > limits.doorsMax && first !== undefined) this.doors.delete(first);
-    return left >= 0;
+    return isTaken;
   }
 
   private heardNow(): number {
