@@ -55,16 +55,16 @@ function askedOf({ kind, claims }: ClaimedProof): Asked {
 
 /** The answer, unless one of the signals aborts first: then it rejects. */
 async function unlessAborted<T>(answer: Promise<T>, signals: readonly AbortSignal[]): Promise<T> {
-  const any = AbortSignal.any([...signals]);
-  any.throwIfAborted();
+  // No `AbortSignal.any`: in Node 20 the host's signal would keep one of each call.
+  for (const signal of signals) signal.throwIfAborted();
   let stop = () => {};
   const aborted = new Promise<never>((_resolve, reject) => {
     stop = () => reject(new Error("no verdict is wanted any more, or the host is gone"));
-    any.addEventListener("abort", stop);
+    for (const signal of signals) signal.addEventListener("abort", stop);
   });
   try {
     return await Promise.race([answer, aborted]);
   } finally {
-    any.removeEventListener("abort", stop);
+    for (const signal of signals) signal.removeEventListener("abort", stop);
   }
 }
