@@ -167,7 +167,8 @@ export class LaneHandle implements OperatedDevice {
     const { duty } = this.belief;
     if (duty.kind !== "assigned") return ends;
     const detail = `${why}; device ${this.deviceId} has gone with the attempt`;
-    const result = { kind: "failed", reason: "prover_died", detail, deaths: 1 } as const;
+    const died = { kind: "failed", reason: "prover_died", detail, deaths: 1 } as const;
+    const result = { ...died, isLaneGone: true };
     return [...ends, { kind: "finished", attempt: duty.attempt, result }];
   }
 

@@ -186,4 +186,6 @@ export type ProofResult =
       deaths: number;
       /** Whether a proof was made that does not verify. Default: false. */
       isInvalidProof?: boolean;
+      /** Whether the lane has gone, with its machine perhaps: the input has no fault. Default: false. */
+      isLaneGone?: boolean;
     };

@@ -293,7 +293,8 @@ export class RunningTree {
 
   private failed(job: TreeJob, result: Failed): JobResult {
     this.failure = result;
-    this.deaths += result.deaths;
+    // With a machine, all its lanes go at once: that is no verdict on the input.
+    if (result.isLaneGone !== true) this.deaths += result.deaths;
     this.tree.failed(job.id);
     return "failed";
   }

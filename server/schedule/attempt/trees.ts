@@ -220,7 +220,9 @@ export class Trees {
           return lost(number, true);
         }
         this.modules.attempts.jobEnded(number);
-        if (result.kind === "failed") this.modules.attempts.blame(running.attemptId, result.deaths);
+        if (result.kind === "failed" && result.isLaneGone !== true) {
+          this.modules.attempts.blame(running.attemptId, result.deaths);
+        }
         const counted = tree.finished(number, result);
         if (counted !== undefined) this.count(job, counted);
         this.review(running);

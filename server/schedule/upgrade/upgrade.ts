@@ -153,7 +153,7 @@ export class Upgrade {
   private judge(result: ProofResult): void {
     if (this.state.kind !== "switched") return;
     if (result.kind === "proved") this.enter({ kind: "switched", deaths: 0 });
-    if (result.kind !== "failed") return;
+    if (result.kind !== "failed" || result.isLaneGone === true) return;
     if (result.isInvalidProof === true) {
       return this.return(`a proof does not verify: ${result.detail}`);
     }
