@@ -72,6 +72,8 @@ interface KnownLane {
   sequence: number;
   /** Whether the dispatcher has the lane. */
   isAdded: boolean;
+  /** Why it is not used; undefined when it may be. */
+  refusal: Refusal | undefined;
 }
 
 export class RemoteHost implements VerifyingHost {
@@ -87,7 +89,7 @@ export class RemoteHost implements VerifyingHost {
   private otherVersion: { version: number; heardAtMs: number } | undefined;
   /** Until then it is given nothing, as it has ignored what it was assigned. */
   private restsUntilMs = -Infinity;
-  /** Why its lanes are not used; undefined when they are, or when none was announced. */
+  /** Why one of its lanes is not used, or why the host is not; undefined when all are, or none was announced. */
   private refusal: Refusal | undefined;
 
   constructor(
@@ -263,7 +265,7 @@ export class RemoteHost implements VerifyingHost {
       ignored: () => this.rest(),
       take: (remote, attempt, taking) => takeResult(remote, attempt, taking, modules),
     });
-    const known = { lane, sequence: 0, isAdded: false };
+    const known = { lane, sequence: 0, isAdded: false, refusal: undefined };
     this.lanes.set(device, known);
     return known;
   }
@@ -283,7 +285,8 @@ export class RemoteHost implements VerifyingHost {
     const nowMs = this.modules.clock.nowMs();
     const systems = this.used().flatMap((each) => each.lane.system ?? []);
     const refusal = refusalOf(lane.system, systems, this.modules.distrust(this.id));
-    this.noteLeftOut(refusal);
+    known.refusal = refusal;
+    this.noteLeftOut();
     if (refusal !== undefined) {
       lane.leftOut();
       return this.dismiss(known, `lane host ${this.id} is left out: ${refusal.why}`);
@@ -299,8 +302,10 @@ export class RemoteHost implements VerifyingHost {
     lane.announced(report);
   }
 
-  private noteLeftOut(refusal: Refusal | undefined): void {
+  private noteLeftOut(): void {
     const before = this.refusal;
+    const refusals = [...this.lanes.values()].flatMap((each) => each.refusal ?? []);
+    const [refusal] = refusals;
     this.refusal = refusal;
     if (refusal?.why === before?.why) return;
     const { log } = this.modules;
