@@ -127,15 +127,20 @@ export class RemoteHost implements VerifyingHost {
   /** Whether nothing needs to be remembered of the host. */
   get isForgettable(): boolean {
     const nowMs = this.modules.clock.nowMs();
-    const isSpeaking = nowMs - (this.otherVersion?.heardAtMs ?? -Infinity) < VERSION_KEPT_MS;
-    return !isSpeaking && this.left.isForgettable(nowMs) && isForgettable(this.life, nowMs);
+    return !this.isSpeaking(nowMs) && this.left.isForgettable(nowMs) && isForgettable(this.life, nowMs);
+  }
+
+  /** Whether it was heard lately in another version. */
+  private isSpeaking(nowMs: number): boolean {
+    return nowMs - (this.otherVersion?.heardAtMs ?? -Infinity) < VERSION_KEPT_MS;
   }
 
   /** The host as it is heard; undefined while it is not. */
   view(): LaneHostView | undefined {
     const { refusal, run, id, heardAtMs } = this;
-    if (!this.isJoined && refusal === undefined) return undefined;
     const nowMs = this.modules.clock.nowMs();
+    const isHeard = this.isJoined || (refusal !== undefined && this.isSpeaking(nowMs));
+    if (!isHeard) return undefined;
     const hostNowMs = toPeer(this.peerClock, nowMs, nowMs);
     const used = this.used();
     const twin = twinOf(this.life, nowMs);
