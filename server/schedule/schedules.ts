@@ -239,12 +239,14 @@ export class Schedules implements LaneListener {
   expire(): void {
     this.accounts.expire(this.modules.clock.nowMs());
     const first = this.default;
+    // Of sizes that nobody has any more: the next lane opens it anew.
+    const isBlocked = [...this.lanes.values()].some(({ misfit }) => misfit !== undefined);
     for (const schedule of this.schedules.values()) {
       const { name, queue } = schedule;
       queue.expire();
       const isUsed =
         this.devicesOf(name).length > 0 || this.above?.sessions.hasSystem(name) === true;
-      if (isUsed || schedule === first) continue;
+      if (isUsed || (schedule === first && !isBlocked)) continue;
       this.schedules.delete(name);
       this.bySystem = undefined;
       this.above?.sessions.forgetSystem(name);

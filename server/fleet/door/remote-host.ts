@@ -309,8 +309,7 @@ export class RemoteHost implements VerifyingHost {
 
   private noteLeftOut(): void {
     const before = this.refusal;
-    const refusals = [...this.lanes.values()].flatMap((each) => each.refusal ?? []);
-    const [refusal] = refusals;
+    const [refusal] = [...this.lanes.values()].flatMap((each) => each.refusal ?? []);
     this.refusal = refusal;
     if (refusal?.why === before?.why) return;
     const { log } = this.modules;
