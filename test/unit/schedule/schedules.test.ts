@@ -291,6 +291,18 @@ test("provers of a known name with other sizes are not used, and the reason is s
   );
 });
 
+test("sizes that nobody has any more keep no lane out", async () => {
+  const odd = { description: { ...r1.description, signatureBytes: 2 } };
+  const scheduler = withLanes(odd, r1);
+  expect(scheduler.schedules.devicesOf("xmss r1")).toEqual(["a"]);
+  scheduler.schedules.gone("a", "its host has gone");
+  scheduler.admission.expire();
+  scheduler.announceIdle("b", 2, r1);
+  expect(scheduler.schedules.devicesOf("xmss r1")).toEqual(["b"]);
+  scheduler.submit("n", work("w"));
+  expect(scheduler.assignments).toMatchObject([{ lane: "b" }]);
+});
+
 test("proof systems over the limit are not used", () => {
   const count = limits.proofSystemsMax + 1;
   const names = Array.from({ length: count }, (_, at) => `l${at}`);

@@ -253,6 +253,16 @@ describe("those that wait for a tree", () => {
   });
 });
 
+test("a tree goes on where three of its lanes are gone at once, as with their machine", () => {
+  const lanes = new Lanes(["a", "b", "c", "d"]);
+  lanes.submit("node", group(8));
+  expect(lanes.open).toHaveLength(4);
+  for (const lane of ["a", "b", "c"]) lanes.dispatcher.gone(lane, "the host has gone");
+  expect(lanes.outcomes("node")).toEqual([]);
+  lanes.endAll();
+  expect(lanes.outcomes("node")).toMatchObject([{ status: OutcomeStatus.PROVED }]);
+});
+
 test("a job whose proof finds no memory has failed, and the group ends", () => {
   const lanes = new Lanes(["a"]);
   lanes.submit("node", group(4), { mayShed: false });
