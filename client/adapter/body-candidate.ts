@@ -120,14 +120,19 @@ export class BodyCandidate {
     this.dispatch({ kind: "stale" });
   }
 
-  /** The best finished body so far, of the block that was offered last; null without one. */
+  /**
+   * The best finished body so far, of the block that was offered last; null without one, and from the
+   * body's fence on.
+   */
   get best(): Body | null {
-    return bodyOf(this.state.growing?.best ?? null);
+    const { growing } = this.state;
+    return growing === null ? null : this.inTime(growing.slot, bodyOf(growing.best));
   }
 
   /**
    * Returns the best finished body of this block at the start of its slot, or null: then the block's
-   * body is empty. Never waits. Ends the candidate, and cancels what is in flight.
+   * body is empty. `graceMs` after that start is too late for any. Never waits. Ends the candidate, and
+   * cancels what is in flight.
    */
   take(blockSlot: number, parent: Uint8Array): Body | null {
     this.isTaking = true;
@@ -139,7 +144,7 @@ export class BodyCandidate {
     let body: Body | null = null;
     for (const effect of this.dispatch({ kind: "take", slot: blockSlot, parent: hexOf(parent) }))
       if (effect.kind === "taken") body = bodyOf(effect.candidate);
-    return body;
+    return this.inTime(blockSlot, body);
   }
 
   /** Called with each result that the node takes. Returns true for one of this candidate's. */
@@ -155,6 +160,18 @@ export class BodyCandidate {
     if (!this.end(requestId)) return false;
     this.dispatch(skipOf(reason, requestId));
     return true;
+  }
+
+  /** The body, or null from its fence on. Where the node's clock throws, nothing is known to be in time. */
+  private inTime(blockSlot: number, body: Body | null): Body | null {
+    if (body === null) return null;
+    const { graceMs = GRACE_MS_DEFAULT } = this.options;
+    try {
+      return this.modules.timeToSlotMs(blockSlot) + graceMs > 0 ? body : null;
+    } catch (error) {
+      this.modules.report(error);
+      return null;
+    }
   }
 
   /** Returns whether this is a merge of this candidate, and forgets it. */

@@ -267,6 +267,28 @@ it("goes on growing after the node's clock has thrown in a `take`", async () => 
   expect(await askedFor(2)).toBe(2);
 });
 
+it("hands out no body from its fence on, nor where the node's clock throws", async () => {
+  const toFence = vi.fn((slot: number) => (slot - 3) * 4000);
+  const onError = vi.fn();
+  const { aggregator, body, askedFor, prove } = await startBody({ timeToFence: toFence, onError });
+  body.offer(5, offerOf("a"));
+  await askedFor(1);
+  prove();
+  await eventually(() => {
+    aggregator.takeResults(5);
+    expect(body.best).not.toBeNull();
+  });
+  toFence.mockImplementation(() => -499);
+  expect(body.best).not.toBeNull();
+  toFence.mockImplementation(() => -500);
+  expect(body.best).toBeNull();
+  toFence.mockImplementation(thrown);
+  expect(body.best).toBeNull();
+  expect(onError.mock.calls).toMatchObject([[{ message: "no answer" }]]);
+  toFence.mockImplementation(() => -8000);
+  expect(body.take(6, PARENT)).toBeNull();
+});
+
 it("refuses to grow a body of 0 components", async () => {
   const { aggregator } = await start();
   const gates = () => ({ hasState: true });
