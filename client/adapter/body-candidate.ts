@@ -23,6 +23,8 @@ import type { SubmitAnswer, TickResult } from "./options.js";
 
 const COMPONENTS_MAX_DEFAULT = 8;
 const GRACE_MS_DEFAULT = 500;
+/** Longest deadline and fence of a request, as the service has them, in milliseconds. */
+const BUDGET_MS_MAX = 120_000;
 /** Three may be in flight; those before them were cancelled, and their results are on their way. */
 const REQUESTS_MAX = 16;
 
@@ -155,10 +157,13 @@ export class BodyCandidate {
     return true;
   }
 
-  /** Called with each request that is skipped later. Returns true for one of this candidate's. */
-  skipped(reason: AdapterSkipReason, requestId: string): boolean {
+  /**
+   * Called with each request that is skipped later. Returns true for one of this candidate's. `mayPass`: it
+   * was refused for what is not in it, so its components are tried once more.
+   */
+  skipped(reason: AdapterSkipReason, requestId: string, mayPass: boolean): boolean {
     if (!this.end(requestId)) return false;
-    this.dispatch(skipOf(reason, requestId));
+    this.dispatch(mayPass ? { kind: "failed", requestId, bad: [] } : skipOf(reason, requestId));
     return true;
   }
 
@@ -222,7 +227,9 @@ export class BodyCandidate {
   ): CandidateEvent<BodyComponent, Outcome> {
     const { gates, priority = "aggregation", graceMs = GRACE_MS_DEFAULT } = this.options;
     const startMs = this.modules.timeToSlotMs(blockSlot);
-    if (this.isTaking || !(startMs > 0))
+    const fenceMs = startMs + graceMs;
+    // Of a block too far ahead the service refuses a merge: it is asked for in a later tick.
+    if (this.isTaking || !(startMs > 0) || fenceMs > BUDGET_MS_MAX)
       return { kind: "skipped", requestId: null, isFinal: false };
     const answer = this.modules.mergeOrSkip(
       this.slot,
@@ -232,7 +239,7 @@ export class BodyCandidate {
         priority,
         mayReplace: true,
         deadlineMs: startMs,
-        fenceMs: startMs + graceMs,
+        fenceMs,
         steps: [{ untilMs: startMs, weight: 1 }],
       },
     );

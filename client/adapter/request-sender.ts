@@ -20,7 +20,8 @@ const ANSWER_GRACE_MS = 2000;
 const CLOCK_SLACK_MS = 10;
 
 export type Sending = Extract<AdapterEffect<Outcome>, { kind: "send" }>;
-export type Answer = EventOf<Outcome, "accepted" | "refused" | "failed">;
+/** `mayPass`: refused for what is not in the request, such as the caller's token. Default: not so. */
+export type Answer = EventOf<Outcome, "accepted" | "refused" | "failed"> & { mayPass?: boolean };
 
 interface FrozenRequest {
   encoded: FlatEncoded;
@@ -165,11 +166,12 @@ function answerOfError(
       // Of grpc-js, an early one means that the wall clock has jumped: the try may not have arrived.
       return { kind: "failed", ...ref, isTimeout: isOver };
     case "invalid_argument":
+      return { kind: "refused", ...ref, reason: "invalid" };
     case "unauthorized":
     case "unsupported":
     case "not_found":
     case "node_id_in_use":
-      return { kind: "refused", ...ref, reason: "invalid" };
+      return { kind: "refused", ...ref, reason: "invalid", mayPass: true };
     case "overloaded":
       return { kind: "refused", ...ref, reason: "overloaded" };
     case "endpoint_is_balanced":

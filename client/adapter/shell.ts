@@ -6,7 +6,13 @@
 import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { AggregatorError, assertNever, errorAt, isFinal } from "../errors.js";
 import { createMachine, isIdle, transition } from "../machine/index.js";
-import type { AdapterEffect, AdapterEvent, AdapterResult, GroupRef } from "../machine/index.js";
+import type {
+  AdapterEffect,
+  AdapterEvent,
+  AdapterResult,
+  AdapterSkipReason,
+  GroupRef,
+} from "../machine/index.js";
 import type { LiveRequest } from "../rpc/live-results.js";
 import { liveResults } from "../rpc/live-results.js";
 import { TIMER_MS_MAX } from "../rpc/unary-call.js";
@@ -28,7 +34,10 @@ export interface AdapterShellModules {
   nowMs: () => number;
 }
 
-type ShellOptions = Pick<TickAggregatorOptions, "verify" | "onError" | "onSkip" | "tracer">;
+type ShellOptions = Pick<TickAggregatorOptions, "verify" | "onError" | "tracer"> & {
+  /** `mayPass`: the service has refused the call for what is not in the request. */
+  onSkip: (reason: AdapterSkipReason, requestId: string, mayPass: boolean) => void;
+};
 type Effect<K extends AdapterEffect<Outcome>["kind"]> = Extract<
   AdapterEffect<Outcome>,
   { kind: K }
@@ -44,6 +53,8 @@ export class AdapterShell {
   private onIdle: (() => void) | null = null;
   /** The text of the last warning. */
   private warned = "";
+  /** Id of the request that was refused last for what is not in it. */
+  private blameless = "";
 
   constructor(
     private readonly options: ShellOptions,
@@ -57,7 +68,10 @@ export class AdapterShell {
     this.sender = new RequestSender({
       endpointAt: (address) => this.endpointAt(address),
       nowMs: modules.nowMs,
-      onAnswer: (answer) => void this.dispatch(answer),
+      onAnswer: (answer) => {
+        if (answer.mayPass === true) this.blameless = answer.requestId;
+        this.dispatch(answer);
+      },
       onError: (error) => this.report(error),
     });
   }
@@ -187,7 +201,7 @@ export class AdapterShell {
     this.openGroups.endRequest(requestId);
     this.spans.skipped(requestId, reason);
     try {
-      this.options.onSkip?.(reason, requestId);
+      this.options.onSkip(reason, requestId, requestId === this.blameless);
     } catch (error) {
       this.report(error);
     }

@@ -86,8 +86,8 @@ export class TickAggregator {
     this.metrics = createAdapterMetrics(options.registry ?? new Registry());
     this.endpoints = connectEndpoints(options);
     const { node, endpoints, metrics, nowMs } = this;
-    const onSkip = (reason: AdapterSkipReason, requestId: string) => {
-      if (!this.bodies.some((body) => body.skipped(reason, requestId)))
+    const onSkip = (reason: AdapterSkipReason, requestId: string, mayPass: boolean) => {
+      if (!this.bodies.some((body) => body.skipped(reason, requestId, mayPass)))
         options.onSkip?.(reason, requestId);
     };
     this.shell = new AdapterShell({ ...options, onSkip }, { node, endpoints, metrics, nowMs });

@@ -1,4 +1,5 @@
 /** The body of a block that is built ahead, in front of a scripted service. */
+import { status } from "@grpc/grpc-js";
 import { afterEach, expect, it, vi } from "vitest";
 import type { BodyOffer, TickAggregatorOptions } from "../../../client/index.js";
 import {
@@ -223,6 +224,50 @@ it("tries later what the service skips, without the node's `onSkip`", async () =
     expect(body.best).not.toBeNull();
   });
   expect(onSkip).not.toHaveBeenCalled();
+});
+
+it.each([
+  ["the caller's token", status.UNAUTHENTICATED],
+  ["what the service offers", status.UNIMPLEMENTED],
+  ["the node's id", status.FAILED_PRECONDITION],
+])("tries once more what is refused because of %s", async (_what, code) => {
+  const onSkip = vi.fn();
+  const { aggregator, script, body, prove } = await startBody({ onSkip, onError: () => undefined });
+  script.refuseWith = { code, details: "refused" };
+  body.offer(5, offerOf("a"));
+  await eventually(() => expect(script.submits).toHaveLength(1));
+  script.refuseWith = null;
+  await eventually(() => {
+    body.offer(5, offerOf("a"));
+    expect(script.submits).toHaveLength(2);
+  });
+  prove();
+  await eventually(() => {
+    aggregator.takeResults(5);
+    expect(body.best).not.toBeNull();
+  });
+  expect(onSkip).not.toHaveBeenCalled();
+});
+
+it("gives up what the service refuses as invalid", async () => {
+  const onError = vi.fn();
+  const { script, gates, body } = await startBody({ onError });
+  script.refuseWith = { code: status.INVALID_ARGUMENT, details: "refused" };
+  body.offer(5, offerOf("a"));
+  await eventually(() => expect(onError).toHaveBeenCalledOnce());
+  body.offer(5, offerOf("a"));
+  expect(gates).toHaveBeenCalledOnce();
+});
+
+it("asks for a block that is too far ahead once its fence is near enough for the service", async () => {
+  let aheadMs = 119_501;
+  const { script, gates, body, askedFor } = await startBody({ timeToFence: () => aheadMs });
+  body.offer(5, offerOf("a"));
+  expect(gates).not.toHaveBeenCalled();
+  aheadMs = 119_500;
+  body.offer(5, offerOf("a"));
+  expect(await askedFor(1)).toBe(1);
+  expect(script.submits[0]).toMatchObject({ deadlineMs: 119_500, fenceMs: 120_000 });
 });
 
 const thrown = () => {
