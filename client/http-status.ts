@@ -76,11 +76,18 @@ export function meaningOfHttpStatus(status: number): HttpStatusMeaning {
 
 /**
  * The HTTP status in the text of a failed call; undefined without one. grpc-js puts it nowhere else,
- * and takes the first letters of a page of status 200 for the length of a message: no message of the
- * service exceeds the client's limit.
+ * and takes the first letters of a page of status 200 for the length of a message. A length that is no
+ * text is that of a message of the service, which exceeds the client's limit.
  */
 export function httpStatusIn(details: string): number | undefined {
-  if (details.startsWith("Received message larger than max")) return 200;
+  const [, length] = /^Received message larger than max \((\d+) /.exec(details) ?? [];
+  if (length !== undefined) return isText(Number(length)) ? 200 : undefined;
   const [, status] = /^Received HTTP status code (\d{3})$/.exec(details) ?? [];
   return status === undefined ? undefined : Number(status);
+}
+
+/** Whether the four bytes of a length are letters of a page: printable ASCII, or blanks. */
+function isText(length: number): boolean {
+  const bytes = [24, 16, 8, 0].map((shift) => (length >>> shift) & 0xff);
+  return bytes.every((byte) => (byte >= 0x20 && byte <= 0x7e) || (byte >= 0x09 && byte <= 0x0d));
 }

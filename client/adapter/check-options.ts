@@ -1,4 +1,5 @@
 /** Checks what a node gives to `TickAggregator`. Each function throws `TypeError`. */
+import { EVENT_BYTES_MAX } from "../rpc/live-results.js";
 import { STEPS_MAX } from "./request-encoding.js";
 import type { SlotClock, StepInit } from "./slot-clock.js";
 import { slotTimesOf } from "./slot-clock.js";
@@ -22,8 +23,9 @@ export function checkAdapterOptions(options: {
   nodeId: string;
   nodeEpoch: bigint;
   timeToFence: SlotClock | ((slot: number) => number);
+  receiveBytesMax: number | undefined;
 }): void {
-  const { nodeId, nodeEpoch, timeToFence } = options;
+  const { nodeId, nodeEpoch, timeToFence, receiveBytesMax = Infinity } = options;
   if (!NODE_ID.test(nodeId))
     throw new TypeError(
       `nodeId is ${JSON.stringify(nodeId)}: give 1 to 64 characters of A-Z a-z 0-9 . _ -`,
@@ -31,6 +33,10 @@ export function checkAdapterOptions(options: {
   if (typeof nodeEpoch !== "bigint" || nodeEpoch < 0n || nodeEpoch > UINT64_MAX)
     throw new TypeError(
       `nodeEpoch is ${String(nodeEpoch)}: give a bigint from 0n to 2n ** 64n - 1n`,
+    );
+  if (!(receiveBytesMax >= EVENT_BYTES_MAX))
+    throw new TypeError(
+      `receiveBytesMax is ${receiveBytesMax}: give at least the ${EVENT_BYTES_MAX} bytes of an event`,
     );
   if (typeof timeToFence !== "function") checkSlotClock(timeToFence);
 }

@@ -48,7 +48,7 @@ export interface TickAggregatorOptions {
    * before each call. The token goes over TLS, to loopback or to a Unix socket only. Default: none.
    */
   token?: TokenSource;
-  /** Largest message that the client accepts, in bytes. Default 32 MiB. */
+  /** Largest message that the client accepts, in bytes, from the 2 MiB of an event. Default 32 MiB. */
   receiveBytesMax?: number;
   /** The node's own check of a proof, which is refused unless it answers `true`. Default: none. */
   verify?: (outcome: Outcome) => Promise<boolean>;

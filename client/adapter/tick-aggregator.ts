@@ -75,12 +75,12 @@ export class TickAggregator {
 
   /**
    * Starts to connect at once. Throws `TypeError` when no endpoint is given or one cannot be used, or
-   * for an invalid node id, epoch or slot clock, and `Error` when the registry has these metrics
-   * already.
+   * for an invalid node id, epoch, slot clock or `receiveBytesMax`, and `Error` when the registry has
+   * these metrics already.
    */
   constructor(private readonly options: TickAggregatorOptions) {
-    const { nodeId, nodeEpoch = BigInt(Date.now()), timeToFence } = options;
-    checkAdapterOptions({ nodeId, nodeEpoch, timeToFence });
+    const { nodeId, nodeEpoch = BigInt(Date.now()), timeToFence, receiveBytesMax } = options;
+    checkAdapterOptions({ nodeId, nodeEpoch, timeToFence, receiveBytesMax });
     this.node = { nodeId, nodeEpoch };
     this.nowMs = options.nowMs ?? (() => performance.now());
     this.metrics = createAdapterMetrics(options.registry ?? new Registry());

@@ -28,7 +28,7 @@ const BYTES_PER_MS = 64;
  * Most bytes of an event: a proof of 512 KiB, 42 bytes for each of 16,384 inputs that it names, and some
  * room. An announcement of more must not switch the watch for silence off.
  */
-const EVENT_BYTES_MAX = 2 * 1024 * 1024;
+export const EVENT_BYTES_MAX = 2 * 1024 * 1024;
 
 export type LiveEvent =
   /** The first response of each stream is `opened`. Heartbeats are not reported. */

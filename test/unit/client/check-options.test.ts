@@ -18,6 +18,9 @@ test.each<[Partial<TickAggregatorOptions>, string]>([
   [{ timeToFence: { ...clock, slotMs: 0 } }, "timeToFence.slotMs is 0"],
   [{ timeToFence: { ...clock, genesisUnixMs: NaN } }, "timeToFence.genesisUnixMs is NaN"],
   [{ timeToFence: { ...clock, intervals: 0 } }, "timeToFence.intervals is 0"],
+  [{ receiveBytesMax: 0 }, "receiveBytesMax is 0: give at least the 2097152 bytes of an event"],
+  [{ receiveBytesMax: 2 ** 21 - 1 }, "receiveBytesMax is 2097151"],
+  [{ receiveBytesMax: NaN }, "receiveBytesMax is NaN"],
 ])("an adapter is not made with %o", (wrong, message) => {
   const registry = new Registry();
   const options = { endpoints: "127.0.0.1:1", nodeId: "node-1", timeToFence: clock, registry };

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { callError } from "../../../cli/io/call-error.js";
 import { AggregatorError } from "../../../client/errors.js";
+import { httpStatusIn } from "../../../client/http-status.js";
 import { AggregatorClient } from "../../../client/rpc/aggregator-client.js";
 
 const closers: (() => unknown)[] = [];
@@ -50,4 +51,15 @@ test.each([
   expect(shown).toMatch(/^proxy\.example:443: a proxy or another program answered with HTTP/);
   expect(shown).toMatch(message);
   expect(shown).not.toContain("log");
+});
+
+test.each<[string, number | undefined]>([
+  ["<html", 200],
+  ["\n\t\r\n{", 200],
+  ["\0\0 \0\x01", undefined],
+  ["\0\x02\0\0\x01", undefined],
+])("of what begins with %j and is too large for a message, the status is %s", (first, expected) => {
+  const length = Buffer.from(first).readUInt32BE(1);
+  const details = `Received message larger than max (${length} vs 1048576)`;
+  expect(httpStatusIn(details)).toBe(expected);
 });
