@@ -83,8 +83,9 @@ export class TickAggregator {
     checkAdapterOptions({ nodeId, nodeEpoch, timeToFence, receiveBytesMax });
     this.node = { nodeId, nodeEpoch };
     this.nowMs = options.nowMs ?? (() => performance.now());
-    this.metrics = createAdapterMetrics(options.registry ?? new Registry());
     this.endpoints = connectEndpoints(options);
+    // After all that throws for an option: the node's registry is left as it was.
+    this.metrics = createAdapterMetrics(options.registry ?? new Registry());
     const { node, endpoints, metrics, nowMs } = this;
     const onSkip = (reason: AdapterSkipReason, requestId: string, mayPass: boolean) => {
       if (!this.bodies.some((body) => body.skipped(reason, requestId, mayPass)))

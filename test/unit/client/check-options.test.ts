@@ -18,6 +18,7 @@ test.each<[Partial<TickAggregatorOptions>, string]>([
   [{ timeToFence: { ...clock, slotMs: 0 } }, "timeToFence.slotMs is 0"],
   [{ timeToFence: { ...clock, genesisUnixMs: NaN } }, "timeToFence.genesisUnixMs is NaN"],
   [{ timeToFence: { ...clock, intervals: 0 } }, "timeToFence.intervals is 0"],
+  [{ endpoints: [] }, "endpoints is empty: name at least one"],
   [{ receiveBytesMax: 0 }, "receiveBytesMax is 0: give at least the 2097152 bytes of an event"],
   [{ receiveBytesMax: 2 ** 21 - 1 }, "receiveBytesMax is 2097151"],
   [{ receiveBytesMax: NaN }, "receiveBytesMax is NaN"],
