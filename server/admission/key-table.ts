@@ -38,8 +38,8 @@ export function roleOf(role: KeyRole, field: string): Role {
 }
 
 /**
- * The key tables of a snapshot. Throws a `Refusal` when there are too many keys, or one twice, or a
- * proposal key in a snapshot of folds.
+ * The key tables of a snapshot. Throws a `Refusal` when there are too many keys, or a well-formed one
+ * twice, or a proposal key in a snapshot of folds.
  */
 export function keyTables(
   keys: readonly ValidatorKey[],
@@ -52,8 +52,8 @@ export function keyTables(
     throw invalid("snapshot.keys", `has ${keys.length} entries, at most ${keysMax}`);
   }
   const tables = {
-    [KeyRole.ATTESTATION]: new Map<number, Uint8Array>(),
-    [KeyRole.PROPOSAL]: new Map<number, Uint8Array>(),
+    [KeyRole.ATTESTATION]: new Map<number, Uint8Array | undefined>(),
+    [KeyRole.PROPOSAL]: new Map<number, Uint8Array | undefined>(),
   };
   const owners = new Map<string, number>();
   keys.forEach(({ validatorIndex, publicKey, role: given }, at) => {
@@ -72,25 +72,27 @@ export function keyTables(
     if (table.has(validatorIndex)) {
       throw invalid(`${field}.validator_index`, `${validatorIndex} is there twice`);
     }
-    const text = Buffer.from(publicKey).toString("hex");
+    const key = packable(publicKey, limits.publicKeyBytes, limits);
+    table.set(validatorIndex, key);
+    if (key === undefined) return;
+    const text = Buffer.from(key).toString("hex");
     const owner = owners.get(text);
-    if (owner !== undefined)
-      throw invalid(`${field}.public_key`, `is validator ${owner}'s key too`);
+    if (owner !== undefined) {
+      const where = owner === validatorIndex ? " in the other role" : "";
+      throw invalid(`${field}.public_key`, `is validator ${owner}'s key${where} too`);
+    }
     owners.set(text, validatorIndex);
-    table.set(validatorIndex, publicKey);
   });
   return {
-    [KeyRole.ATTESTATION]: tableOf(tables[KeyRole.ATTESTATION], limits),
-    [KeyRole.PROPOSAL]: tableOf(tables[KeyRole.PROPOSAL], limits),
+    [KeyRole.ATTESTATION]: tableOf(tables[KeyRole.ATTESTATION]),
+    [KeyRole.PROPOSAL]: tableOf(tables[KeyRole.PROPOSAL]),
   };
 }
 
-function tableOf(keys: ReadonlyMap<number, Uint8Array>, limits: SnapshotLimits): KeyTable {
+/** @param keys by validator; undefined: malformed */
+function tableOf(keys: ReadonlyMap<number, Uint8Array | undefined>): KeyTable {
   const inKeyOrder = [...keys]
-    .flatMap(([validator, given]) => {
-      const key = packable(given, limits.publicKeyBytes, limits);
-      return key === undefined ? [] : [{ validator, key }];
-    })
+    .flatMap(([validator, key]) => (key === undefined ? [] : [{ validator, key }]))
     .sort((a, b) => Buffer.compare(a.key, b.key));
   const known = new Set(inKeyOrder.map(({ validator }) => validator));
   return { has: (validator) => known.has(validator), inKeyOrder };

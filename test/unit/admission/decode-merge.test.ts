@@ -99,6 +99,18 @@ test("the order of the components makes another work, that of their signatures d
   expect(digestOf(rawsComponent(0, [1, 2]))).not.toBe(ab);
 });
 
+test.each([
+  [3, "is validator 3's key in the other role too"],
+  [4, "is validator 3's key too"],
+])("the key of validator 3 is refused as the proposal key of validator %d", (other, message) => {
+  const key = { validatorIndex: 3, publicKey: publicKey(3) };
+  const proposal = { ...key, validatorIndex: other, role: KeyRole.PROPOSAL };
+  const sent = snapshot(100, [mergeOf(rawsComponent(0))], [key, proposal]);
+  expect(() => decodeSnapshot(create(SnapshotSchema, sent), ask, sizes)).toThrow(
+    `snapshot.keys[1].public_key: ${message}`,
+  );
+});
+
 const short = { claim: rawsComponent(2).claim, from: { case: "raws" as const, value: {} } };
 const withShort = (bytes: number) => ({
   ...short,

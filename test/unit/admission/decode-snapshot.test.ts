@@ -113,6 +113,14 @@ test("a child of another proof system is left out for that, whatever else is wro
   expect(bitsToIndices(group?.votesLeftOut.other_system ?? bits([]))).toEqual([7]);
 });
 
+test("malformed keys are omitted, and may be equal", () => {
+  const publicKey = new Uint8Array();
+  const malformed = [5, 6].map((validatorIndex) => ({ validatorIndex, publicKey }));
+  const [group] = decode([inventedGroup(0, [0, 5])], [...keyTable(2), ...malformed]);
+  expect(foldOf(group?.work).raws.validators).toEqual([0]);
+  expect(group?.work.leftOut.map(({ reason }) => reason)).toEqual(["unknown_key"]);
+});
+
 test("equal inputs of two proof systems are two works", () => {
   const groups = [{ data: inventedData(0), rawSignatures: [inventedRaw(0, 1)] }];
   const sent = create(SnapshotSchema, snapshot(100, groups, keyTable(8)));
