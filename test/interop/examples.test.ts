@@ -10,6 +10,7 @@ import {
   INSTALL_TIMEOUT_MS,
   installGrpcurl,
   mustRun,
+  run,
 } from "./interop-tools.js";
 
 let service: Service;
@@ -31,6 +32,20 @@ function expectAllSteps(printed: string): void {
 const noCurl = !hasProgram("curl", "--version");
 test.skipIf(noCurl)(`curl.sh${noCurl ? " (skipped: no curl)" : ""}`, async () => {
   expectAllSteps(await mustRun("examples/curl.sh", [address()]));
+});
+
+test.skipIf(noCurl)(`curl.sh prints a refusal${noCurl ? " (skipped: no curl)" : ""}`, async () => {
+  const other = await startTestService(() =>
+    startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
+  );
+  try {
+    const { code, stdout, stderr } = await run("examples/curl.sh", [other.addresses[0] ?? ""]);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain('"invalid_argument"');
+    expect(stderr).toMatch(/^SubmitSnapshot: .* none of the 4 signatures has the 64 of fake/m);
+  } finally {
+    await other.close();
+  }
 });
 
 const noGrpcurl = !existsSync(GRPCURL) && !hasProgram("go", "serverVersion");
