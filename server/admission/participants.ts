@@ -39,7 +39,11 @@ export class Union {
     this.bits = new Uint8Array(Math.ceil(validatorsMax / 8));
   }
 
+  /** A plain loop: a request may have it run for thousands of children, whose bytes may all be 0. */
   add(bits: Uint8Array): void {
-    bits.forEach((byte, at) => (this.bits[at] = (this.bits[at] ?? 0) | byte));
+    for (let at = 0; at < bits.length; at++) {
+      const byte = bits[at] ?? 0;
+      if (byte !== 0) this.bits[at] = (this.bits[at] ?? 0) | byte;
+    }
   }
 }
