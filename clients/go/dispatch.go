@@ -18,7 +18,7 @@ const (
 )
 
 // dispatch passes an event to the machine and carries its effects out. It returns them. kept is the
-// record of a submission. Hooks of the node run after it has let go of the lock.
+// record of a submission. Hooks and the logger of the node run after it has let go of the lock.
 func (a *Aggregator) dispatch(event machine.Event, kept *record) []machine.Effect {
 	a.mu.Lock()
 	if submitted, isSubmitted := event.(machine.Submitted); isSubmitted {
@@ -27,11 +27,18 @@ func (a *Aggregator) dispatch(event machine.Event, kept *record) []machine.Effec
 	nowMs := a.clock.nowMs()
 	effects := a.machine.Handle(event, nowMs)
 	skips := []Skip{}
+	balanced := []string{}
 	for _, effect := range effects {
-		if skip, isSkip := effect.(machine.Skip); isSkip && skip.RequestID != nil {
-			skips = append(skips, a.skipOf(skip))
+		switch e := effect.(type) {
+		case machine.Skip:
+			if e.RequestID != nil {
+				skips = append(skips, a.skipOf(e))
+			}
+		case machine.Balanced:
+			balanced = append(balanced, e.Endpoint)
+		default:
+			a.carryOut(effect)
 		}
-		a.carryOut(effect)
 	}
 	a.dropOver()
 	a.signal(nowMs)
@@ -40,6 +47,10 @@ func (a *Aggregator) dispatch(event machine.Event, kept *record) []machine.Effec
 		a.idle = nil
 	}
 	a.mu.Unlock()
+	for _, endpoint := range balanced {
+		a.options.Logger.Warn("several services answer at this endpoint; give each one as an endpoint",
+			"code", "endpoint_is_balanced", "endpoint", endpoint)
+	}
 	for _, skip := range skips {
 		a.countSkip(skip.Reason)
 		if !a.anyBody(func(body *BodyCandidate) bool { return body.skipped(skip) }) {
@@ -75,9 +86,6 @@ func (a *Aggregator) carryOut(effect machine.Effect) {
 		a.start(func() { a.verify(e) })
 	case machine.Summarised:
 		a.metrics.workerSeconds.Observe(float64(e.DurationMs) / 1000)
-	case machine.Balanced:
-		a.options.Logger.Warn("several services answer at this endpoint; give each one as an endpoint",
-			"code", "endpoint_is_balanced", "endpoint", e.Endpoint)
 	case machine.Count:
 		a.count(e.Kind)
 	}

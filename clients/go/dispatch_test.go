@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,9 @@ func newNode(t *testing.T, endpoint string, options Options) *Aggregator {
 	t.Helper()
 	options.Endpoints, options.NodeID = []string{endpoint}, "node-1"
 	options.Clock = SlotClock{Genesis: time.Now(), Slot: 4 * time.Second}
-	options.Logger = slog.New(slog.DiscardHandler)
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
 	node, err := New(options)
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +44,68 @@ func silentAddress(t *testing.T) string {
 }
 
 func inFlight(node *Aggregator) int { return node.Stats().InFlight }
+
+// logFunc is called with each record of a logger.
+type logFunc func(record slog.Record)
+
+func (f logFunc) Enabled(context.Context, slog.Level) bool { return true }
+func (f logFunc) WithAttrs([]slog.Attr) slog.Handler       { return f }
+func (f logFunc) WithGroup(string) slog.Handler            { return f }
+func (f logFunc) Handle(_ context.Context, record slog.Record) error {
+	f(record)
+	return nil
+}
+
+// submitOne submits one group without data, with these options.
+func submitOne(t *testing.T, node *Aggregator, options SubmitOptions) string {
+	t.Helper()
+	answer := node.SubmitOrSkip(5, Gates{IsAggregator: true, HasState: true},
+		func() (*Snapshot, error) { return &Snapshot{Groups: []*Group{{}}}, nil }, options)
+	if !answer.Submitted() {
+		t.Fatalf("skipped: %s", answer.Skipped)
+	}
+	return answer.RequestID
+}
+
+// A logger of the node may ask the adapter, or wait for what another goroutine has asked of it.
+func TestTheLoggerIsCalledWithoutTheLock(t *testing.T) {
+	var node *Aggregator
+	isFree := make(chan bool, 1)
+	logger := slog.New(logFunc(func(record slog.Record) {
+		if !strings.Contains(record.Message, "several services") {
+			return
+		}
+		end := time.Now().Add(time.Second)
+		for !node.mu.TryLock() { // others may hold it for a moment
+			if time.Now().After(end) {
+				isFree <- false
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+		node.mu.Unlock()
+		isFree <- true
+	}))
+	node = newNode(t, silentAddress(t), Options{Logger: logger})
+	at := node.endpoints[0].address.text
+	id := submitOne(t, node, SubmitOptions{Deadline: time.Minute, Fence: time.Minute})
+	node.dispatch(machine.Accepted{
+		RequestID: id, Endpoint: at, ServiceID: "one", FenceAtMs: time.Minute.Milliseconds(),
+	}, nil)
+	node.dispatch(machine.Opening{Endpoint: at}, nil)
+	node.dispatch(machine.Opened{
+		Endpoint: at, ServiceID: "two", State: machine.StateReady,
+		Awaited: []machine.AwaitedState{{RequestID: id}},
+	}, nil)
+	select {
+	case free := <-isFree:
+		if !free {
+			t.Error("the logger is called under the adapter's lock")
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("a balanced endpoint is not logged")
+	}
+}
 
 // A body that is forgotten while its merge is being submitted leaves no merge in flight.
 func TestABodyIsForgottenWhileItsMergeIsSubmitted(t *testing.T) {
@@ -97,13 +162,7 @@ func TestARequestWithoutBytesIsAnsweredAndForgotten(t *testing.T) {
 	node.mu.Unlock()
 	submit := func(priority Priority) string {
 		t.Helper()
-		answer := node.SubmitOrSkip(5, Gates{IsAggregator: true, HasState: true},
-			func() (*Snapshot, error) { return &Snapshot{Groups: []*Group{{}}}, nil },
-			SubmitOptions{Priority: priority, Deadline: time.Minute, Fence: time.Minute})
-		if !answer.Submitted() {
-			t.Fatalf("skipped: %s", answer.Skipped)
-		}
-		return answer.RequestID
+		return submitOne(t, node, SubmitOptions{Priority: priority, Deadline: time.Minute, Fence: time.Minute})
 	}
 	older := submit(Aggregation)
 	node.mu.Lock()
