@@ -35,6 +35,10 @@ type Aggregator struct {
 	stats   Stats
 	holding *time.Timer
 	bodies  []*BodyCandidate
+	// unreported are the skips that the node has yet to learn, in their order; isReporting: a goroutine reports
+	// them.
+	unreported  []Skip
+	isReporting bool
 	// idle is closed by the dispatch after which the machine is idle; nil: nobody waits.
 	idle     chan struct{}
 	isClosed bool
@@ -212,6 +216,8 @@ func (a *Aggregator) ask(ask machine.Ask) SkipReason {
 
 // skipped counts a snapshot that was not submitted.
 func (a *Aggregator) skipped(skip *Skip) Answer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.countSkip(skip.Reason)
 	return Answer{Skipped: skip.Reason}
 }

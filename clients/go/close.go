@@ -10,7 +10,7 @@ import (
 
 // Close takes no more snapshots, waits until every group has ended or ctx is done, cancels what is
 // left, and closes the connections. It returns ctx.Err() when something was cut off. Later calls do
-// nothing. Results can still be taken.
+// nothing. Results can still be taken. It waits for functions of the node half a second at most.
 func (a *Aggregator) Close(ctx context.Context) error {
 	a.closing.Lock()
 	defer a.closing.Unlock()

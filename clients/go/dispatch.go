@@ -26,13 +26,12 @@ func (a *Aggregator) dispatch(event machine.Event, kept *record) []machine.Effec
 	}
 	nowMs := a.clock.nowMs()
 	effects := a.machine.Handle(event, nowMs)
-	skips := []Skip{}
 	balanced := []string{}
 	for _, effect := range effects {
 		switch e := effect.(type) {
 		case machine.Skip:
 			if e.RequestID != nil {
-				skips = append(skips, a.skipOf(e))
+				a.reportLater(e)
 			}
 		case machine.Balanced:
 			balanced = append(balanced, e.Endpoint)
@@ -51,21 +50,43 @@ func (a *Aggregator) dispatch(event machine.Event, kept *record) []machine.Effec
 		a.options.Logger.Warn("several services answer at this endpoint; give each one as an endpoint",
 			"code", "endpoint_is_balanced", "endpoint", endpoint)
 	}
-	for _, skip := range skips {
-		a.countSkip(skip.Reason)
+	return effects
+}
+
+// reportLater counts the skip of a submitted request, and queues it for its body or the node. The lock is held.
+func (a *Aggregator) reportLater(effect machine.Skip) {
+	skip := Skip{RequestID: *effect.RequestID, Reason: effect.Reason}
+	if kept := a.records[skip.RequestID]; kept != nil {
+		skip.Slot, skip.Priority = kept.slot, kept.priority
+	}
+	a.countSkip(skip.Reason)
+	a.unreported = append(a.unreported, skip)
+	if a.isReporting {
+		return
+	}
+	a.isReporting = true
+	if !a.start(a.reportSkips) {
+		go a.reportSkips() // of a closed adapter, nothing waits for it
+	}
+}
+
+// reportSkips reports the queued skips, one after the other in their order, until the queue is empty. The goroutine
+// that runs it holds no lock, reads no stream and sends no try: a hook may wait for the node.
+func (a *Aggregator) reportSkips() {
+	for {
+		a.mu.Lock()
+		if len(a.unreported) == 0 {
+			a.isReporting = false
+			a.mu.Unlock()
+			return
+		}
+		skip := a.unreported[0]
+		a.unreported = a.unreported[1:]
+		a.mu.Unlock()
 		if !a.anyBody(func(body *BodyCandidate) bool { return body.skipped(skip) }) {
 			a.report(skip)
 		}
 	}
-	return effects
-}
-
-func (a *Aggregator) skipOf(skip machine.Skip) Skip {
-	reported := Skip{RequestID: *skip.RequestID, Reason: skip.Reason}
-	if kept := a.records[*skip.RequestID]; kept != nil {
-		reported.Slot, reported.Priority = kept.slot, kept.priority
-	}
-	return reported
 }
 
 // carryOut does what one effect asks for. The lock is held: it starts, and waits for nothing.
@@ -207,11 +228,10 @@ func (a *Aggregator) callVerify(outcome *Outcome) (isValid bool) {
 	return a.options.Verify(a.lives, outcome)
 }
 
+// countSkip counts a snapshot that was not submitted, or not accepted. The lock is held.
 func (a *Aggregator) countSkip(reason SkipReason) {
 	a.metrics.skipped.WithLabelValues(string(reason)).Inc()
-	a.mu.Lock()
 	a.stats.Skipped[reason]++
-	a.mu.Unlock()
 }
 
 // report passes a skip to the node.

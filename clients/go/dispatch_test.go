@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -188,5 +189,60 @@ func TestARequestWithoutBytesIsAnsweredAndForgotten(t *testing.T) {
 	defer node.mu.Unlock()
 	if kept := node.records[older]; kept != nil || len(node.records) != node.machine.InFlight() {
 		t.Errorf("%d records of %d requests, %s is the newest", len(node.records), node.machine.InFlight(), newer)
+	}
+}
+
+// A node may call the adapter under a lock that its OnSkip takes too.
+func TestASkipIsReportedOutsideOfTheNodesCalls(t *testing.T) {
+	var state sync.Mutex
+	skips := make(chan Skip, 1)
+	node := newNode(t, silentAddress(t), Options{OnSkip: func(skip Skip) {
+		state.Lock()
+		defer state.Unlock()
+		skips <- skip
+	}})
+	id := submitOne(t, node, SubmitOptions{})
+	taken := make(chan struct{})
+	go func() {
+		defer close(taken)
+		state.Lock()
+		defer state.Unlock()
+		node.TakeResults(7) // the slot of its fence
+	}()
+	select {
+	case <-taken:
+	case <-time.After(5 * time.Second):
+		t.Fatal("TakeResults waits for OnSkip")
+	}
+	select {
+	case skip := <-skips:
+		if skip.RequestID != id || skip.Slot != 5 || skip.Reason != Unreachable {
+			t.Errorf("%+v", skip)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the skip is not reported")
+	}
+}
+
+func TestCloseReportsWhatItSkipsInOrder(t *testing.T) {
+	skips := make(chan string, 2)
+	node := newNode(t, silentAddress(t), Options{OnSkip: func(skip Skip) { skips <- skip.RequestID }})
+	submitted := []string{
+		submitOne(t, node, SubmitOptions{}), submitOne(t, node, SubmitOptions{Priority: Backlog}),
+	}
+	ctx, end := context.WithCancel(context.Background())
+	end()
+	if err := node.Close(ctx); err == nil {
+		t.Error("no error of what was cut off")
+	}
+	for i, id := range submitted {
+		select {
+		case skipped := <-skips:
+			if skipped != id {
+				t.Errorf("skip %d is of %s, expected %s", i, skipped, id)
+			}
+		default:
+			t.Errorf("skip %d is not reported when Close returns", i)
+		}
 	}
 }

@@ -51,8 +51,9 @@ type Options struct {
 	MetricsNamespace string
 	// Logger gets what the adapter handles by itself. Default: [slog.Default].
 	Logger *slog.Logger
-	// OnSkip is called for each snapshot that was not submitted (in the tick) or not accepted (later, on a
-	// goroutine of the adapter).
+	// OnSkip is called for each snapshot that was not submitted (in the tick) or not accepted (later, in order,
+	// on a goroutine of the adapter, which a slow one holds up). [Aggregator.Close] waits for it half a second
+	// at most.
 	OnSkip func(Skip)
 	// OnUnreachable is called in the tick whose snapshot is skipped because no endpoint can be reached. For
 	// the merges of a [BodyCandidate] it may be called on a goroutine of the adapter too: it must not block,
