@@ -60,6 +60,7 @@ type record struct {
 	steps        []stepAt
 	groups       []*AttestationData
 	hasLengthBit bool
+	isMerge      bool
 	isSent       bool
 	// traceparent is the header of each try. Empty: none.
 	traceparent string
@@ -232,9 +233,10 @@ func call(snapshot func() (*Snapshot, error)) (made *Snapshot, err error) {
 	return snapshot()
 }
 
-// Cancel ends each group that has not ended and for which isUnwanted returns true, and returns how many
-// these are. They end as [Cancelled], here and at the services. isUnwanted must not call the adapter; a
-// group for which it panics is kept.
+// Cancel ends each group of votes that has not ended and for which isUnwanted returns true, and returns how
+// many these are. They end as [Cancelled], here and at the services. isUnwanted must not call the adapter; a
+// group for which it panics is kept. It sees no merge: [Aggregator.CancelRequest] ends one of the node's own,
+// [BodyCandidate.Forget] those of a body.
 func (a *Aggregator) Cancel(isUnwanted func(GroupInfo) bool) int {
 	count := 0
 	for _, request := range a.unended() {
@@ -252,13 +254,22 @@ func (a *Aggregator) Cancel(isUnwanted func(GroupInfo) bool) int {
 	return count
 }
 
-// unended returns the groups that have not ended, by request in the order of submission.
+// CancelRequest ends what has not ended of a request, such as a merge whose parent has left the chain. Its
+// groups end as [Cancelled], here and at the services. It does nothing for a request that is over.
+func (a *Aggregator) CancelRequest(requestID string) {
+	a.dispatch(machine.Cancel{RequestID: requestID}, nil)
+}
+
+// unended returns the groups of votes that have not ended, by request in the order of submission.
 func (a *Aggregator) unended() [][]GroupInfo {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	requests := [][]GroupInfo{}
 	for _, each := range a.machine.Unended() {
 		kept := a.records[each.RequestID]
+		if kept.isMerge {
+			continue
+		}
 		infos := make([]GroupInfo, len(each.Groups))
 		for i, group := range each.Groups {
 			infos[i] = GroupInfo{

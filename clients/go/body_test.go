@@ -192,6 +192,29 @@ func TestBodyIsForgottenWithItsParent(t *testing.T) {
 	}
 }
 
+// A predicate over what votes are about sees no merge.
+func TestMergesAreCancelledByTheirRequestOnly(t *testing.T) {
+	service := leanaggtest.Start(t, leanaggtest.Options{ProveTime: time.Minute})
+	node, body := growing(t, leanagg.Options{Endpoints: []string{service.Address()}})
+	body.Offer(5, offerOf("a"))
+	merge := &leanagg.Merge{Components: []leanagg.Component{offerOf("b").Components[0].Component}}
+	answer := node.MergeOrSkip(5, open, func() (*leanagg.Merge, error) { return merge, nil },
+		leanagg.MergeOptions{Priority: leanagg.Backlog, Fence: 10 * time.Second})
+	awaitInFlight(t, node, 2)
+	if named := node.Cancel(func(leanagg.GroupInfo) bool { return true }); named != 0 {
+		t.Errorf("%d merges named", named)
+	}
+	node.CancelRequest(answer.RequestID)
+	result := take(t, node, 1)[0]
+	if result.Kind != leanagg.Cancelled || result.RequestID != answer.RequestID {
+		t.Errorf("%+v", result)
+	}
+	awaitInFlight(t, node, 1)
+	node.CancelRequest(answer.RequestID) // it is over
+	body.Forget()
+	awaitInFlight(t, node, 0)
+}
+
 func TestBodyCountsOnlyVerifiedProofs(t *testing.T) {
 	service := leanaggtest.Start(t, leanaggtest.Options{})
 	node, body := growing(t, leanagg.Options{

@@ -33,6 +33,7 @@ func (a *Aggregator) freeze(
 		slot:         slot,
 		priority:     options.Priority,
 		hasLengthBit: made.GetSszBitlists(),
+		isMerge:      latch.ProofKind == machine.Merge,
 	}
 	if traceparentPattern.MatchString(options.Traceparent) {
 		kept.traceparent = options.Traceparent

@@ -117,14 +117,14 @@ type Result struct {
 	Outcome *Outcome
 }
 
-// GroupInfo names one group that has not ended, for [Aggregator.Cancel].
+// GroupInfo names one group of votes that has not ended, for [Aggregator.Cancel].
 type GroupInfo struct {
 	RequestID  string
 	GroupIndex int
 	// Slot of the submission.
 	Slot     uint64
 	Priority Priority
-	// Data of the group; nil for a merge.
+	// Data of the group.
 	Data *AttestationData
 }
 
