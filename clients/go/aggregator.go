@@ -55,6 +55,7 @@ type Aggregator struct {
 // record is what the shell keeps of a request that is not over.
 type record struct {
 	slot         uint64
+	fenceAtMs    int64
 	priority     Priority
 	frozen       []byte
 	steps        []stepAt

@@ -104,7 +104,10 @@ func (a *Aggregator) carryOut(effect machine.Effect) {
 			kept.frozen = nil
 		}
 	case machine.Verify[*Outcome]:
-		a.start(func() { a.verify(e) })
+		if kept := a.records[e.Ref.RequestID]; kept != nil {
+			fenceAtMs := kept.fenceAtMs
+			a.start(func() { a.verify(e, fenceAtMs) })
+		}
 	case machine.Summarised:
 		a.metrics.workerSeconds.Observe(float64(e.DurationMs) / 1000)
 	case machine.Count:
@@ -205,27 +208,52 @@ func (a *Aggregator) cancelAt(e machine.CancelCall) {
 	}
 }
 
-// verify has the node verify a proof, when its turn comes. Once the adapter is closed, its machine has ended
-// the group, and the node's function is not called any more.
-func (a *Aggregator) verify(e machine.Verify[*Outcome]) {
+// verify has the node verify a proof, when its turn comes. It gives up at the fence, when the machine drops the
+// proof, and once the adapter is closed, when the machine has ended the group.
+func (a *Aggregator) verify(e machine.Verify[*Outcome], fenceAtMs int64) {
+	left := time.Duration(fenceAtMs-a.clock.nowMs()) * time.Millisecond
+	ctx, end := context.WithTimeout(a.lives, left)
+	defer end()
 	select {
 	case a.verifiers <- struct{}{}:
-	case <-a.lives.Done():
+	case <-ctx.Done():
 		return
 	}
-	isValid := a.lives.Err() == nil && a.callVerify(e.Payload)
-	<-a.verifiers
-	a.dispatch(machine.Verified{Ref: e.Ref, IsValid: isValid}, nil)
+	defer func() { <-a.verifiers }()
+	if ctx.Err() != nil {
+		return
+	}
+	select {
+	case isValid := <-a.startVerify(ctx, e.Payload):
+		if ctx.Err() == nil { // else it may have given up itself
+			a.dispatch(machine.Verified{Ref: e.Ref, IsValid: isValid}, nil)
+		}
+	case <-ctx.Done():
+		if a.lives.Err() == nil {
+			a.options.Logger.Warn("Verify has not returned by the fence of its proof",
+				"request", e.Ref.RequestID, "group", e.Ref.GroupIndex)
+		}
+	}
 }
 
-func (a *Aggregator) callVerify(outcome *Outcome) (isValid bool) {
+// startVerify calls the node's function on a goroutine of its own, which alone waits for one that does not return.
+// Nothing comes from the channel once the adapter is closed.
+func (a *Aggregator) startVerify(ctx context.Context, outcome *Outcome) <-chan bool {
+	answer := make(chan bool, 1)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.start(func() { answer <- a.callVerify(ctx, outcome) })
+	return answer
+}
+
+func (a *Aggregator) callVerify(ctx context.Context, outcome *Outcome) (isValid bool) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			a.options.Logger.Error("Verify panicked", "panic", cause)
 			isValid = false
 		}
 	}()
-	return a.options.Verify(a.lives, outcome)
+	return a.options.Verify(ctx, outcome)
 }
 
 // countSkip counts a snapshot that was not submitted, or not accepted. The lock is held.

@@ -66,6 +66,7 @@ func (a *Aggregator) freeze(
 		submission.FenceSlot = &fenceSlot
 		submission.FenceAtMs = a.clock.atMs(a.options.Clock.Fence(slot))
 	}
+	kept.fenceAtMs = submission.FenceAtMs
 	// These are not bound to the slot in which they are submitted.
 	mayStartUntilFence := latch.ProofKind == machine.Merge || latch.Priority == Backlog
 	if mayStartUntilFence && options.Deadline == 0 {

@@ -42,7 +42,8 @@ type Options struct {
 	// loopback or to a Unix socket only. A call whose token fails or panics is refused. Default: none.
 	Token func(ctx context.Context) (string, error)
 	// Verify is the node's own verification of a proof. If it returns false or panics, the group ends
-	// as [Refused]. It runs beside the tick. Default: none.
+	// as [Refused]. It runs beside the tick, four at a time. ctx ends at the proof's fence: one that still runs
+	// then is waited for no more, and the proof is dropped. Default: none.
 	Verify func(ctx context.Context, outcome *Outcome) bool
 	// Registerer gets the metrics. Default: none are exported.
 	Registerer prometheus.Registerer
