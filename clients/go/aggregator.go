@@ -26,7 +26,6 @@ type Aggregator struct {
 	endpoints []*endpoint
 	ready     chan struct{}
 	verifiers chan struct{}
-	warned    sync.Map
 
 	// mu guards what follows.
 	mu      sync.Mutex

@@ -289,10 +289,3 @@ func (a *Aggregator) callHook(hook func()) {
 	}()
 	hook()
 }
-
-// warnOnce logs what every call will meet again, once for each text.
-func (a *Aggregator) warnOnce(endpoint string, err error) {
-	if _, isKnown := a.warned.LoadOrStore(endpoint+err.Error(), true); !isKnown {
-		a.options.Logger.Error("service refuses this node", "endpoint", endpoint, "error", err)
-	}
-}

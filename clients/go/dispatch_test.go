@@ -2,13 +2,16 @@ package leanagg
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
 	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
 	"github.com/lean-aggregator/lean-aggregator/clients/go/leanaggtest"
 )
@@ -244,5 +247,29 @@ func TestCloseReportsWhatItSkipsInOrder(t *testing.T) {
 		default:
 			t.Errorf("skip %d is not reported when Close returns", i)
 		}
+	}
+}
+
+func TestARefusalIsLoggedAgainAfterTheStreamHasOpened(t *testing.T) {
+	var logged []string
+	node := newNode(t, silentAddress(t), Options{Logger: slog.New(logFunc(func(record slog.Record) {
+		if record.Level == slog.LevelError {
+			logged = append(logged, record.Message)
+		}
+	}))})
+	at := node.endpoints[0]
+	refusal := errors.New("node_id_in_use")
+	at.warnOnce(refusal)
+	at.warnOnce(refusal)
+	at.take(&aggregatorv1.StreamResultsResponse{
+		Event: &aggregatorv1.StreamResultsResponse_Opened{Opened: &aggregatorv1.Opened{ServiceId: "one"}},
+	})
+	at.warnOnce(refusal)
+	at.warnOnce(&tokenError{cause: refusal})
+	want := []string{
+		"service refuses this node", "service refuses this node", "Token function of this node gives no token",
+	}
+	if !slices.Equal(logged, want) {
+		t.Errorf("logged %q", logged)
 	}
 }

@@ -41,6 +41,8 @@ type endpoint struct {
 	// streamWritten is closed when the request of the newest stream is written, or has failed. A try
 	// that overtakes it could have events that neither the stream's request names nor the stream has.
 	streamWritten chan struct{}
+	// warned is the text of the last warning since a stream has opened; empty: there was none.
+	warned string
 
 	// serviceID and offers are guarded by the aggregator's lock.
 	serviceID string
@@ -177,10 +179,28 @@ func sendingTime(sending *aggregatorv1.Sending) time.Duration {
 
 func (e *endpoint) logBroken(err error) {
 	if failureOf(err).reason != "" {
-		e.owner.warnOnce(e.address.text, err)
+		e.warnOnce(err)
 		return
 	}
 	e.owner.options.Logger.Debug("result stream broke", "endpoint", e.address.text, "error", err)
+}
+
+// warnOnce logs what every call will meet again: once, until the text changes or a stream has opened.
+func (e *endpoint) warnOnce(err error) {
+	text := err.Error()
+	e.mu.Lock()
+	isKnown := e.warned == text
+	e.warned = text
+	e.mu.Unlock()
+	if !isKnown {
+		e.owner.options.Logger.Error(headlineOf(err), "endpoint", e.address.text, "error", err)
+	}
+}
+
+func (e *endpoint) forgetWarning() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.warned = ""
 }
 
 // streamRequest names the requests that the node awaits from this endpoint.
@@ -208,6 +228,7 @@ func (e *endpoint) take(event *aggregatorv1.StreamResultsResponse) {
 	name := e.address.text
 	switch each := event.GetEvent().(type) {
 	case *aggregatorv1.StreamResultsResponse_Opened:
+		e.forgetWarning()
 		e.note(each.Opened.GetServiceId(), each.Opened.GetStatus())
 		e.owner.dispatch(openedEvent(name, each.Opened), nil)
 	case *aggregatorv1.StreamResultsResponse_Status:

@@ -26,6 +26,15 @@ var invalidCodes = map[connect.Code]bool{
 	connect.CodeUnimplemented:      true,
 }
 
+// headlineOf says what it is that every call will meet again.
+func headlineOf(err error) string {
+	var token *tokenError
+	if errors.As(err, &token) {
+		return "Token function of this node gives no token"
+	}
+	return "service refuses this node"
+}
+
 func failureOf(err error) failure {
 	var status *httpStatusError
 	var token *tokenError

@@ -189,7 +189,7 @@ func (e *endpoint) failed(requestID string, err error, isOver bool) {
 		}, nil)
 		return
 	}
-	e.owner.warnOnce(name, err)
+	e.warnOnce(err)
 	e.owner.dispatch(machine.Refused{
 		RequestID: requestID, Endpoint: name, Reason: failure.reason,
 	}, nil)
