@@ -158,7 +158,10 @@ func (codec) MarshalAppend(to []byte, message any) ([]byte, error) {
 
 func (codec) Unmarshal(bytes []byte, message any) error {
 	if m, isProto := message.(proto.Message); isProto {
-		return proto.Unmarshal(bytes, m)
+		if err := proto.Unmarshal(bytes, m); err != nil {
+			return &answerError{cause: err}
+		}
+		return nil
 	}
 	return fmt.Errorf("cannot decode into %T", message)
 }

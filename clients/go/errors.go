@@ -26,11 +26,23 @@ var invalidCodes = map[connect.Code]bool{
 	connect.CodeUnimplemented:      true,
 }
 
+// answerError is an answer of the service in which the adapter finds nothing that it understands.
+type answerError struct{ cause error }
+
+func (e *answerError) Error() string { return "answer: " + e.cause.Error() }
+func (e *answerError) Unwrap() error { return e.cause }
+
+var errNeither = &answerError{cause: errors.New("neither accepted nor skipped")}
+
 // headlineOf says what it is that every call will meet again.
 func headlineOf(err error) string {
 	var token *tokenError
-	if errors.As(err, &token) {
+	var answer *answerError
+	switch {
+	case errors.As(err, &token):
 		return "Token function of this node gives no token"
+	case errors.As(err, &answer):
+		return "service answers what cannot be read"
 	}
 	return "service refuses this node"
 }
@@ -38,11 +50,14 @@ func headlineOf(err error) string {
 func failureOf(err error) failure {
 	var status *httpStatusError
 	var token *tokenError
+	var answer *answerError
 	switch {
 	case errors.As(err, &status):
 		return failureOfHTTP(status.status)
 	case errors.As(err, &token):
 		return failure{reason: machine.Invalid}
+	case errors.As(err, &answer):
+		return failure{reason: machine.Unreachable}
 	case errors.Is(err, context.DeadlineExceeded), connect.CodeOf(err) == connect.CodeDeadlineExceeded:
 		return failure{isTimeout: true}
 	case !connect.IsWireError(err):

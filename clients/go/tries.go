@@ -208,9 +208,14 @@ func (e *endpoint) answered(
 		}, nil)
 		return
 	}
+	skipped := answer.GetSkipped()
+	if skipped == nil {
+		e.failed(requestID, errNeither, false)
+		return
+	}
 	e.owner.dispatch(machine.Refused{
 		RequestID: requestID,
 		Endpoint:  name,
-		Reason:    skipReason(answer.GetSkipped().GetReason()),
+		Reason:    skipReason(skipped.GetReason()),
 	}, nil)
 }
