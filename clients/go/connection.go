@@ -24,7 +24,7 @@ const receiveBytesMax = 32 << 20
 // by a new one when its endpoint was silent.
 type connection struct {
 	transport *http.Transport
-	// lives ends the tries on the connection once it is given up.
+	// lives ends the tries on the connection, and closes it, once it is given up.
 	lives  context.Context
 	giveUp context.CancelFunc
 	submit *connect.Client[frozenRequest, aggregatorv1.SubmitSnapshotResponse]
@@ -49,6 +49,7 @@ func dial(to address, tlsConfig *tls.Config, token func(context.Context) (string
 	} else {
 		protocols.SetUnencryptedHTTP2(true)
 	}
+	lives, giveUp := context.WithCancel(context.Background())
 	dialer := &net.Dialer{Timeout: openTimeout}
 	transport := &http.Transport{
 		Protocols:          protocols,
@@ -58,7 +59,11 @@ func dial(to address, tlsConfig *tls.Config, token func(context.Context) (string
 			if to.socket != "" {
 				network, host = "unix", to.socket
 			}
-			return dialer.DialContext(ctx, network, host)
+			conn, err := dialer.DialContext(ctx, network, host)
+			if err != nil {
+				return nil, err
+			}
+			return bind(lives, conn), nil
 		},
 	}
 	if to.isTLS && tlsConfig != nil {
@@ -71,7 +76,6 @@ func dial(to address, tlsConfig *tls.Config, token func(context.Context) (string
 		connect.WithReadMaxBytes(receiveBytesMax),
 		connect.WithAcceptCompression("gzip", nil, nil),
 	)
-	lives, giveUp := context.WithCancel(context.Background())
 	return &connection{
 		transport: transport, lives: lives, giveUp: giveUp,
 		submit: connect.NewClient[frozenRequest, aggregatorv1.SubmitSnapshotResponse](
@@ -81,6 +85,27 @@ func dial(to address, tlsConfig *tls.Config, token func(context.Context) (string
 		cancel: connect.NewClient[aggregatorv1.CancelSessionRequest, aggregatorv1.CancelSessionResponse](
 			caller, to.base+rpc.AggregatorServiceCancelSessionProcedure, options),
 	}
+}
+
+// close gives the connection up.
+func (c *connection) close() {
+	c.giveUp()
+	c.transport.CloseIdleConnections()
+}
+
+// boundConn is closed with the connection that has dialled it: one that is silent looks alive for minutes.
+type boundConn struct {
+	net.Conn
+	unbind func() bool
+}
+
+func bind(lives context.Context, conn net.Conn) net.Conn {
+	return &boundConn{Conn: conn, unbind: context.AfterFunc(lives, func() { _ = conn.Close() })}
+}
+
+func (c *boundConn) Close() error {
+	c.unbind()
+	return c.Conn.Close()
 }
 
 // caller sends requests with the node's token, and turns answers that are not gRPC into errors.

@@ -37,7 +37,6 @@ type endpoint struct {
 	// mu guards what follows.
 	mu      sync.Mutex
 	current *connection
-	former  []*connection
 	// streamWritten is closed when the request of the newest stream is written, or has failed. A try
 	// that overtakes it could have events that neither the stream's request names nor the stream has.
 	streamWritten chan struct{}
@@ -62,19 +61,11 @@ func (e *endpoint) connection() *connection {
 	return e.current
 }
 
-// reconnect makes later calls use a new connection. The former one looks alive until the system gives it up,
-// which takes minutes: giveUp ends the tries on it.
+// reconnect makes later calls use a new connection. giveUp ends the tries on the former one, and closes it.
 func (e *endpoint) reconnect() (giveUp func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	giveUp = e.current.giveUp
-	e.former = append(e.former, e.current)
-	if len(e.former) > 2 {
-		e.former = e.former[1:]
-	}
-	for _, each := range e.former {
-		each.transport.CloseIdleConnections()
-	}
+	giveUp = e.current.close
 	e.current = dial(e.address, e.owner.options.TLS, e.owner.options.Token)
 	return giveUp
 }
@@ -82,10 +73,8 @@ func (e *endpoint) reconnect() (giveUp func()) {
 func (e *endpoint) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.current.giveUp()
-	for _, each := range append(e.former, e.current) {
-		each.transport.CloseIdleConnections()
-	}
+	e.current.transport.CloseIdleConnections() // in order, where nothing is under way
+	e.current.close()
 }
 
 // follow keeps the result stream open until the adapter is closed.
