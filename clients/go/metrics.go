@@ -79,13 +79,25 @@ func newMetrics(registerer prometheus.Registerer, namespace string) (*metrics, e
 	if registerer == nil {
 		return m, nil
 	}
-	for _, each := range []prometheus.Collector{
-		m.skipped, m.votes, m.merges, m.submitSeconds, m.workerSeconds, m.resubmitted, m.late, m.fenced, m.lost,
-		m.dropped,
-	} {
-		if err := registerer.Register(each); err != nil {
-			return nil, fmt.Errorf("Registerer: %w; a node that exports the metric itself removes its own", err)
-		}
+	if err := m.register(registerer); err != nil {
+		return nil, fmt.Errorf("Registerer: %w; a node that exports the metric itself removes its own", err)
 	}
 	return m, nil
+}
+
+// register registers all metrics or, with an error, none of them.
+func (m *metrics) register(registerer prometheus.Registerer) error {
+	all := []prometheus.Collector{
+		m.skipped, m.votes, m.merges, m.submitSeconds, m.workerSeconds, m.resubmitted, m.late, m.fenced, m.lost,
+		m.dropped,
+	}
+	for i, each := range all {
+		if err := registerer.Register(each); err != nil {
+			for _, registered := range all[:i] {
+				registerer.Unregister(registered)
+			}
+			return err
+		}
+	}
+	return nil
 }

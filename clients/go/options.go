@@ -45,7 +45,8 @@ type Options struct {
 	// as [Refused]. It runs beside the tick, four at a time. ctx ends at the proof's fence: one that still runs
 	// then is waited for no more, and the proof is dropped. Default: none.
 	Verify func(ctx context.Context, outcome *Outcome) bool
-	// Registerer gets the metrics. Default: none are exported.
+	// Registerer gets the metrics, which stay after [Aggregator.Close]: it has room for one adapter of a
+	// namespace, and [New] returns an error for a second one. Default: no metrics are exported.
 	Registerer prometheus.Registerer
 	// MetricsNamespace is the first part of the metrics' names. Default "lean", which makes
 	// lean_aggregator_skipped_total.
