@@ -42,7 +42,7 @@ type frozenRequest struct {
 }
 
 // dial makes a connection that is opened by the first call.
-func dial(to address, tlsConfig *tls.Config, token func(context.Context) (string, error)) *connection {
+func dial(to address, tlsConfig *tls.Config) *connection {
 	protocols := new(http.Protocols)
 	if to.isTLS {
 		protocols.SetHTTP2(true)
@@ -69,7 +69,7 @@ func dial(to address, tlsConfig *tls.Config, token func(context.Context) (string
 	if to.isTLS && tlsConfig != nil {
 		transport.TLSClientConfig = tlsConfig.Clone()
 	}
-	caller := &http.Client{Transport: &caller{transport: transport, token: token}}
+	caller := &http.Client{Transport: &caller{transport: transport}}
 	options := connect.WithClientOptions(
 		connect.WithGRPC(),
 		connect.WithCodec(codec{}),
@@ -108,11 +108,8 @@ func (c *boundConn) Close() error {
 	return c.Conn.Close()
 }
 
-// caller sends requests with the node's token, and turns answers that are not gRPC into errors.
-type caller struct {
-	transport *http.Transport
-	token     func(context.Context) (string, error)
-}
+// caller sends requests, and turns answers that are not gRPC into errors.
+type caller struct{ transport *http.Transport }
 
 // httpStatusError is an answer of a proxy or of another program: an HTTP status without a gRPC one.
 type httpStatusError struct{ status int }
@@ -121,22 +118,8 @@ func (e *httpStatusError) Error() string {
 	return fmt.Sprintf("HTTP status %d instead of a gRPC answer; a proxy or another program is at this address", e.status)
 }
 
-// tokenError is an error of the node's own token function.
-type tokenError struct{ cause error }
-
-func (e *tokenError) Error() string { return "Token: " + e.cause.Error() }
-func (e *tokenError) Unwrap() error { return e.cause }
-
 // RoundTrip implements [http.RoundTripper].
 func (c *caller) RoundTrip(request *http.Request) (*http.Response, error) {
-	if c.token != nil {
-		token, err := c.callToken(request.Context())
-		if err != nil {
-			return nil, &tokenError{cause: err}
-		}
-		request = request.Clone(request.Context())
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
 		return nil, err
@@ -147,16 +130,6 @@ func (c *caller) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, &httpStatusError{status: response.StatusCode}
 	}
 	return response, nil
-}
-
-// callToken turns a panic of the node's function into an error.
-func (c *caller) callToken(ctx context.Context) (token string, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("panicked: %v", cause)
-		}
-	}()
-	return c.token(ctx)
 }
 
 // codec is protobuf, and takes a request that is encoded already.

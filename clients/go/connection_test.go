@@ -19,7 +19,7 @@ func TestAConnectionThatIsGivenUpIsClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := dial(to, nil, nil)
+	made := dial(to, nil)
 	near, err := made.transport.DialContext(context.Background(), "tcp", service.Addr().String())
 	if err != nil {
 		t.Fatal(err)

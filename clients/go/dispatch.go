@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"connectrpc.com/connect"
-
 	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
 	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
 )
@@ -203,7 +201,11 @@ func (a *Aggregator) cancelAt(e machine.CancelCall) {
 	for _, group := range e.Groups {
 		request.GroupIndices = append(request.GroupIndices, uint32(group))
 	}
-	if _, err := at.connection().cancel.CallUnary(ctx, connect.NewRequest(request)); err != nil {
+	token, err := at.token(ctx, cancelTimeout)
+	if err == nil {
+		_, err = at.connection().cancel.CallUnary(ctx, newCall(request, token))
+	}
+	if err != nil {
 		a.options.Logger.Debug("cancel failed", "endpoint", e.Endpoint, "request", e.RequestID, "error", err)
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"connectrpc.com/connect"
-
 	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
 	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
 )
@@ -33,6 +31,8 @@ type endpoint struct {
 	owner   *Aggregator
 	address address
 	tries   *queue
+	// asking has room for one call of the node's token function.
+	asking chan struct{}
 
 	// mu guards what follows.
 	mu      sync.Mutex
@@ -49,9 +49,12 @@ type endpoint struct {
 }
 
 func newEndpoint(owner *Aggregator, to address) *endpoint {
-	e := &endpoint{owner: owner, address: to, tries: newQueue(), streamWritten: make(chan struct{})}
+	e := &endpoint{
+		owner: owner, address: to, tries: newQueue(), asking: make(chan struct{}, 1),
+		streamWritten: make(chan struct{}),
+	}
 	close(e.streamWritten)
-	e.current = dial(to, owner.options.TLS, owner.options.Token)
+	e.current = dial(to, owner.options.TLS)
 	return e
 }
 
@@ -66,7 +69,7 @@ func (e *endpoint) reconnect() (giveUp func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	giveUp = e.current.close
-	e.current = dial(e.address, e.owner.options.TLS, e.owner.options.Token)
+	e.current = dial(e.address, e.owner.options.TLS)
 	return giveUp
 }
 
@@ -131,6 +134,13 @@ var errSilent = errors.New("nothing has arrived for longer than is allowed")
 
 // readStream opens a stream and reads it until it breaks.
 func (e *endpoint) readStream(parent context.Context) (hasOpened, isSilent bool) {
+	token, err := e.token(parent, openTimeout)
+	if err != nil {
+		if parent.Err() == nil {
+			e.logBroken(err)
+		}
+		return false, false
+	}
 	ctx, end := context.WithCancelCause(parent)
 	defer end(nil)
 	silence := startSilence(openTimeout, func() { end(errSilent) })
@@ -141,7 +151,7 @@ func (e *endpoint) readStream(parent context.Context) (hasOpened, isSilent bool)
 		WroteRequest: func(httptrace.WroteRequestInfo) { onWritten() },
 	})
 	request := e.streamRequest()
-	stream, err := e.connection().stream.CallServerStream(traced, connect.NewRequest(request))
+	stream, err := e.connection().stream.CallServerStream(traced, newCall(request, token))
 	if err == nil {
 		for stream.Receive() {
 			event := stream.Msg()

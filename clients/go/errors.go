@@ -39,7 +39,7 @@ func headlineOf(err error) string {
 	var token *tokenError
 	var answer *answerError
 	switch {
-	case errors.As(err, &token):
+	case errors.As(err, &token), errors.Is(err, errTokenLate):
 		return "Token function of this node gives no token"
 	case errors.As(err, &answer):
 		return "service answers what cannot be read"

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"connectrpc.com/connect"
-
 	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
 	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/machine"
 )
@@ -104,36 +102,12 @@ func (e *endpoint) sendTries() {
 func (e *endpoint) sendOne(job tryJob) {
 	a := e.owner
 	e.awaitStream()
-	nowMs := a.clock.nowMs()
-	deadlineMs, fenceMs := job.send.DeadlineAtMs-nowMs, job.send.FenceAtMs-nowMs
-	a.mu.Lock()
-	frozen := job.kept.frozen
-	isFirst := !job.kept.isSent
-	job.kept.isSent = true
-	a.mu.Unlock()
 	if job.ctx.Err() != nil {
 		return
 	}
-	if frozen == nil { // newer requests have taken their place since
-		a.dispatch(machine.Refused{
-			RequestID: job.send.RequestID, Endpoint: e.address.text, Reason: machine.Unreachable,
-		}, nil)
-		return
-	}
-	if isFirst && (deadlineMs < 1 || fenceMs < 1) {
-		a.dispatch(machine.Refused{
-			RequestID: job.send.RequestID, Endpoint: e.address.text, Reason: machine.PredictedMiss,
-		}, nil)
-		return
-	}
-	limit := time.Duration(max(0, deadlineMs))*time.Millisecond + answerTime
-	if job.send.IsLookup {
-		deadlineMs = 0
-	}
-	request := &frozenRequest{frozen: frozen, budgets: budgets(deadlineMs, fenceMs, job.kept.steps, nowMs)}
 	written := make(chan struct{})
 	a.mu.Lock()
-	isStarted := a.start(func() { e.call(job, request, nowMs, limit, written) })
+	isStarted := a.start(func() { e.call(job, written) })
 	a.mu.Unlock()
 	if !isStarted {
 		return
@@ -144,20 +118,62 @@ func (e *endpoint) sendOne(job tryJob) {
 	}
 }
 
+// limitAt is how long the try may take from this instant on.
+func (j tryJob) limitAt(nowMs int64) time.Duration {
+	return time.Duration(max(0, j.send.DeadlineAtMs-nowMs))*time.Millisecond + answerTime
+}
+
+// prepare makes the request of a try, with what is left of its times. Without one, it passes the reason to the
+// machine, and returns nil.
+func (e *endpoint) prepare(job tryJob, nowMs int64) *frozenRequest {
+	a := e.owner
+	deadlineMs, fenceMs := job.send.DeadlineAtMs-nowMs, job.send.FenceAtMs-nowMs
+	a.mu.Lock()
+	frozen := job.kept.frozen
+	isFirst := !job.kept.isSent
+	job.kept.isSent = true
+	a.mu.Unlock()
+	if frozen == nil { // newer requests have taken their place since
+		e.refused(job.send.RequestID, machine.Unreachable)
+		return nil
+	}
+	if isFirst && (deadlineMs < 1 || fenceMs < 1) {
+		e.refused(job.send.RequestID, machine.PredictedMiss)
+		return nil
+	}
+	if job.send.IsLookup {
+		deadlineMs = 0
+	}
+	return &frozenRequest{frozen: frozen, budgets: budgets(deadlineMs, fenceMs, job.kept.steps, nowMs)}
+}
+
 // call makes one try and passes its answer to the machine. It closes written when the request is
 // written, or when the try has ended.
-func (e *endpoint) call(
-	job tryJob, request *frozenRequest, sentAtMs int64, limit time.Duration, written chan struct{},
-) {
+func (e *endpoint) call(job tryJob, written chan struct{}) {
+	a := e.owner
 	defer job.end()
 	onWritten := sync.OnceFunc(func() { close(written) })
 	defer onWritten()
+	token, err := e.token(job.ctx, job.limitAt(a.clock.nowMs()))
+	if job.ctx.Err() != nil {
+		return // another try has taken its place, or the adapter is closed
+	}
+	if err != nil {
+		e.failed(job.send.RequestID, err, false)
+		return
+	}
+	sentAtMs := a.clock.nowMs() // not before: the token has taken its time
+	request := e.prepare(job, sentAtMs)
+	if request == nil {
+		return
+	}
+	limit := job.limitAt(sentAtMs)
 	ctx, end := context.WithTimeout(job.ctx, limit)
 	defer end()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(httptrace.WroteRequestInfo) { onWritten() },
 	})
-	call := connect.NewRequest(request)
+	call := newCall(request, token)
 	if job.kept.traceparent != "" {
 		call.Header().Set("Traceparent", job.kept.traceparent)
 	}
@@ -166,7 +182,7 @@ func (e *endpoint) call(
 	start := time.Now()
 	response, err := at.submit.CallUnary(ctx, call)
 	if job.ctx.Err() != nil {
-		return // another try has taken its place, or the adapter is closed
+		return
 	}
 	if err != nil && at.lives.Err() != nil {
 		err = errGivenUp
@@ -190,8 +206,12 @@ func (e *endpoint) failed(requestID string, err error, isOver bool) {
 		return
 	}
 	e.warnOnce(err)
+	e.refused(requestID, failure.reason)
+}
+
+func (e *endpoint) refused(requestID string, reason SkipReason) {
 	e.owner.dispatch(machine.Refused{
-		RequestID: requestID, Endpoint: name, Reason: failure.reason,
+		RequestID: requestID, Endpoint: e.address.text, Reason: reason,
 	}, nil)
 }
 
@@ -213,9 +233,5 @@ func (e *endpoint) answered(
 		e.failed(requestID, errNeither, false)
 		return
 	}
-	e.owner.dispatch(machine.Refused{
-		RequestID: requestID,
-		Endpoint:  name,
-		Reason:    skipReason(skipped.GetReason()),
-	}, nil)
+	e.refused(requestID, skipReason(skipped.GetReason()))
 }
