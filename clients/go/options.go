@@ -39,8 +39,9 @@ type Options struct {
 	// the system's roots, for "https://" only.
 	TLS *tls.Config
 	// Token returns the token that identifies the node, before each call. It goes over TLS, to
-	// loopback or to a Unix socket only. A call whose token fails or panics is refused. Each endpoint asks for one
-	// at a time; a call whose token takes longer than the call itself may is not made. Default: none.
+	// loopback or to a Unix socket only. It is printable ASCII without spaces: a call with another, or whose token
+	// fails or panics, is refused. Each endpoint asks for one at a time; a call whose token takes longer than
+	// the call itself may is not made. Default: none.
 	Token func(ctx context.Context) (string, error)
 	// Verify is the node's own verification of a proof. If it returns false or panics, the group ends
 	// as [Refused]. It runs beside the tick, four at a time. ctx ends at the proof's fence: one that still runs

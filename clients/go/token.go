@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -14,6 +15,11 @@ type tokenError struct{ cause error }
 
 func (e *tokenError) Error() string { return "Token: " + e.cause.Error() }
 func (e *tokenError) Unwrap() error { return e.cause }
+
+// errInvalidToken does not show the token.
+var errInvalidToken = &tokenError{
+	cause: errors.New("it is empty or has characters other than printable ASCII, such as a line's end"),
+}
 
 // errTokenLate is the error of a call for which Token has not returned in time. It says nothing of the service.
 var errTokenLate = errors.New("Token has not returned in time")
@@ -49,15 +55,24 @@ func (e *endpoint) token(parent context.Context, limit time.Duration) (string, e
 	}()
 	select {
 	case answer := <-answers:
-		if answer.err != nil && ctx.Err() == nil {
+		switch {
+		case answer.err != nil && ctx.Err() != nil: // it has given up itself
+		case answer.err != nil:
 			return "", &tokenError{cause: answer.err}
-		}
-		if answer.err == nil {
+		case !isToken(answer.token):
+			return "", errInvalidToken
+		default:
 			return answer.token, nil
 		}
 	case <-ctx.Done():
 	}
 	return "", e.tokenLate(ctx)
+}
+
+// isToken is true for printable ASCII without spaces, which a header can carry; false for an empty text.
+func isToken(text string) bool {
+	isOther := func(r rune) bool { return r < '!' || r > '~' }
+	return text != "" && !strings.ContainsFunc(text, isOther)
 }
 
 // callToken turns a panic of the node's function into an error.

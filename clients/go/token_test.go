@@ -49,3 +49,37 @@ func TestTheTimesOfATryCountFromItsToken(t *testing.T) {
 	isSlow.Store(false)
 	take(t, node, 1)
 }
+
+// No header can carry such a token: the connection would look broken, and the call would be made again.
+func TestATokenThatNoHeaderCarriesIsInvalid(t *testing.T) {
+	for name, invalid := range map[string]string{
+		"a line's end": "secret\n", "a space": "two words", "no ASCII": "s\u00e9cret", "nothing": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			service := leanaggtest.Start(t, leanaggtest.Options{})
+			skips := make(chan leanagg.Skip, 1)
+			var isInvalid atomic.Bool
+			node := start(t, leanagg.Options{
+				Endpoints: []string{service.Address()},
+				Token: func(context.Context) (string, error) {
+					if isInvalid.Load() {
+						return invalid, nil
+					}
+					return "secret", nil
+				},
+				OnSkip: func(skip leanagg.Skip) { skips <- skip },
+			})
+			awaitState(t, node, 0, "ready")
+			isInvalid.Store(true)
+			submit(t, node, leanagg.SubmitOptions{}, 1)
+			select {
+			case skip := <-skips:
+				if skip.Reason != leanagg.Invalid {
+					t.Errorf("%+v", skip)
+				}
+			case <-time.After(5 * time.Second):
+				t.Error("no skip")
+			}
+		})
+	}
+}
