@@ -38,3 +38,35 @@ func TestAConnectionThatIsGivenUpIsClosed(t *testing.T) {
 		t.Errorf("%v, expected the end of the connection", err)
 	}
 }
+
+// However long the request of a stream takes to be written, it goes before the tries that come after it.
+func TestATryWaitsForTheStreamThatIsAboutToOpen(t *testing.T) {
+	node := newNode(t, silentAddress(t), Options{})
+	at := newEndpoint(node, node.endpoints[0].address) // nothing follows it
+	defer at.close()
+	onWritten := at.opening()
+	waited := make(chan struct{})
+	go func() {
+		defer close(waited)
+		at.awaitStream(context.Background())
+	}()
+	select {
+	case <-waited:
+		t.Error("a try overtakes the stream")
+	case <-time.After(2 * writeTime):
+	}
+	onWritten()
+	select {
+	case <-waited:
+	case <-time.After(openTimeout / 2):
+		t.Error("a try waits for a stream whose request is written")
+	}
+	at.opening()
+	ended, end := context.WithCancel(context.Background())
+	end()
+	begin := time.Now()
+	at.awaitStream(ended)
+	if took := time.Since(begin); took > openTimeout/2 {
+		t.Errorf("a try that is over waits for %v", took)
+	}
+}

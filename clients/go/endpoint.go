@@ -37,9 +37,10 @@ type endpoint struct {
 	// mu guards what follows.
 	mu      sync.Mutex
 	current *connection
-	// streamWritten is closed when the request of the newest stream is written, or has failed. A try
-	// that overtakes it could have events that neither the stream's request names nor the stream has.
+	// streamWritten is closed, by onWritten, when the request of the newest stream is written, or has failed. A
+	// try that overtakes it could have events that neither the stream's request names nor the stream has.
 	streamWritten chan struct{}
+	onWritten     func()
 	// warned is the text of the last warning since a stream has opened; empty: there was none.
 	warned string
 
@@ -49,11 +50,8 @@ type endpoint struct {
 }
 
 func newEndpoint(owner *Aggregator, to address) *endpoint {
-	e := &endpoint{
-		owner: owner, address: to, tries: newQueue(), asking: make(chan struct{}, 1),
-		streamWritten: make(chan struct{}),
-	}
-	close(e.streamWritten)
+	e := &endpoint{owner: owner, address: to, tries: newQueue(), asking: make(chan struct{}, 1)}
+	e.opening()()
 	e.current = dial(to, owner.options.TLS)
 	return e
 }
@@ -97,6 +95,8 @@ func (e *endpoint) follow() {
 		e.owner.dispatch(machine.Disconnected{Endpoint: e.address.text, IsSilent: isSilent}, nil)
 		// Not before: a try that fails at an endpoint that is up, after its deadline, is over.
 		giveUp()
+		// Not before: the tries of requests that have lost their last endpoint are over.
+		e.letTriesGo()
 		if hasOpened {
 			wait = reconnectMin
 		}
@@ -109,23 +109,33 @@ func (e *endpoint) follow() {
 	}
 }
 
-// opening holds tries back until the returned function is called.
+// opening holds tries back until the returned function is called, or letTriesGo.
 func (e *endpoint) opening() (onWritten func()) {
 	written := make(chan struct{})
+	onWritten = sync.OnceFunc(func() { close(written) })
 	e.mu.Lock()
-	e.streamWritten = written
-	e.mu.Unlock()
-	return sync.OnceFunc(func() { close(written) })
+	defer e.mu.Unlock()
+	e.streamWritten, e.onWritten = written, onWritten
+	return onWritten
 }
 
-// awaitStream waits, for a bounded time, until no stream is about to be opened.
-func (e *endpoint) awaitStream() {
+// letTriesGo ends what opening began: the attempt to open the stream is over.
+func (e *endpoint) letTriesGo() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.onWritten()
+}
+
+// awaitStream waits until no stream is about to be opened, as long as the try is wanted. An attempt that does not
+// end by itself holds nothing up.
+func (e *endpoint) awaitStream(ctx context.Context) {
 	e.mu.Lock()
 	written := e.streamWritten
 	e.mu.Unlock()
 	select {
 	case <-written:
-	case <-time.After(writeTime):
+	case <-ctx.Done():
+	case <-time.After(openTimeout + lateMax):
 	}
 }
 
@@ -146,9 +156,12 @@ func (e *endpoint) readStream(parent context.Context) (hasOpened, isSilent bool)
 	silence := startSilence(openTimeout, func() { end(errSilent) })
 	defer silence.stop()
 	onWritten := e.opening()
-	defer onWritten()
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest: func(httptrace.WroteRequestInfo) { onWritten() },
+		WroteRequest: func(wrote httptrace.WroteRequestInfo) {
+			if wrote.Err == nil {
+				onWritten()
+			}
+		},
 	})
 	request := e.streamRequest()
 	stream, err := e.connection().stream.CallServerStream(traced, newCall(request, token))

@@ -101,7 +101,7 @@ func (e *endpoint) sendTries() {
 // sendOne starts a try, and returns when its request is written, so that the next one follows it.
 func (e *endpoint) sendOne(job tryJob) {
 	a := e.owner
-	e.awaitStream()
+	e.awaitStream(job.ctx)
 	if job.ctx.Err() != nil {
 		return
 	}
