@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -366,76 +364,6 @@ func TestInvalidOptionsAreErrors(t *testing.T) {
 		if _, err := leanagg.New(options); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
-	}
-}
-
-// TestManyGoroutines calls everything at once while services fail. Each group ends once.
-func TestManyGoroutines(t *testing.T) {
-	first := leanaggtest.Start(t, leanaggtest.Options{ProveTime: 2 * time.Millisecond})
-	second := leanaggtest.Start(t, leanaggtest.Options{ProveTime: 2 * time.Millisecond})
-	node := start(t, leanagg.Options{Endpoints: []string{first.Address(), second.Address()}})
-	ends := map[string]int{}
-	var all sync.WaitGroup
-	stop := make(chan struct{})
-	all.Add(1)
-	go func() {
-		defer all.Done()
-		for {
-			for _, result := range node.TakeResults(5) {
-				ends[fmt.Sprint(result.RequestID, "/", result.GroupIndex)]++
-			}
-			select {
-			case <-stop:
-				return
-			case <-node.Ready():
-			case <-time.After(5 * time.Millisecond):
-			}
-		}
-	}()
-	submitted := sync.Map{}
-	var submitters sync.WaitGroup
-	for i, priority := range []leanagg.Priority{leanagg.Proposal, leanagg.Aggregation, leanagg.Backlog} {
-		submitters.Add(1)
-		go func() {
-			defer submitters.Done()
-			for range 60 {
-				options := leanagg.SubmitOptions{Priority: priority, Fence: 6 * time.Second, MayReplace: i == 1}
-				answer := node.SubmitOrSkip(5, open,
-					func() (*leanagg.Snapshot, error) { return votes(1, 2), nil }, options)
-				if answer.Submitted() {
-					submitted.Store(answer.RequestID, true)
-				}
-				node.Cancel(func(g leanagg.GroupInfo) bool { return g.GroupIndex == 1 && i == 0 })
-				node.Stats()
-				time.Sleep(3 * time.Millisecond)
-			}
-		}()
-	}
-	first.LoseAcknowledgements(3)
-	time.Sleep(50 * time.Millisecond)
-	first.Kill()
-	submitters.Wait()
-	if err := first.Restart(); err != nil {
-		t.Error(err)
-	}
-	ctx, end := context.WithTimeout(context.Background(), 10*time.Second)
-	defer end()
-	if err := node.Close(ctx); err != nil {
-		t.Errorf("%v: %+v", err, node.Stats())
-	}
-	close(stop)
-	all.Wait()
-	for _, result := range node.TakeResults(5) {
-		ends[fmt.Sprint(result.RequestID, "/", result.GroupIndex)]++
-	}
-	for group, count := range ends {
-		id, _, _ := strings.Cut(group, "/")
-		if _, isKnown := submitted.Load(id); count != 1 || !isKnown {
-			t.Errorf("%s has ended %d times", group, count)
-		}
-	}
-	if len(ends) == 0 || node.Stats().InFlight != 0 {
-		t.Errorf("%d groups ended; %+v", len(ends), node.Stats())
 	}
 }
 
