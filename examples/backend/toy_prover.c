@@ -7,7 +7,8 @@
  *
  * Replace what is between "The toy" and "The library" by calls to your prover, and the limits and
  * flags in `describe`. docs/adopt/own-prover.md leads through it, and says how the conformance
- * program checks the result. TOY_MUTANT plants a fault, for a test of that program.
+ * program checks the result. For tests of that program TOY_MUTANT plants a fault, and TOY_RAWS_MAX
+ * and TOY_ARITIES limit a FOLD.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <lean_prover.h>
@@ -21,6 +22,12 @@
 #define PUBLIC __attribute__((visibility("default")))
 #ifndef TOY_MUTANT
 #define TOY_MUTANT 0
+#endif
+#ifndef TOY_RAWS_MAX
+#define TOY_RAWS_MAX 4096u
+#endif
+#ifndef TOY_ARITIES
+#define TOY_ARITIES 0u /* any number of children */
 #endif
 
 enum { KEY_BYTES = 32, SIGNATURE_BYTES = 40, PROOF_BYTES_MAX = 4096 };
@@ -170,6 +177,18 @@ static const char *raws_fault(const lp_raws *raws) {
   return raws->signatures == NULL ? "it has no signatures" : keys_fault(&raws->of.keys);
 }
 
+/* What the limits of a FOLD forbid; NULL when nothing is. */
+static const char *fold_fault(const lp_job *job) {
+  const size_t children = job->children_count;
+  if (children == 0 && job->raws[0].of.keys.count > TOY_RAWS_MAX) {
+    return "it has more signatures than raws_max";
+  }
+  if (children > 0 && TOY_ARITIES != 0 && (TOY_ARITIES >> children & 1) == 0) {
+    return "it has another number of children than the arities";
+  }
+  return NULL;
+}
+
 static lp_status job_fault(const lp_job *job, lp_fault *fault) {
   if (job->kind != LP_FOLD && job->kind != LP_MERGE) {
     return refuse(LP_UNSUPPORTED, LP_AT_NONE, 0, 0, "the kind is neither FOLD nor MERGE", fault);
@@ -183,6 +202,8 @@ static lp_status job_fault(const lp_job *job, lp_fault *fault) {
       job->children_count > CHILDREN_MAX) {
     return invalid(LP_AT_NONE, 0, "there are no inputs, or more than the limits", fault);
   }
+  const char *over = job->kind == LP_FOLD ? fold_fault(job) : NULL;
+  if (over != NULL) return invalid(LP_AT_NONE, 0, over, fault);
   for (size_t i = 0; i < job->raws_count; i++) {
     const char *text = raws_fault(&job->raws[i]);
     if (text != NULL) return invalid(LP_AT_RAWS, i, text, fault);
@@ -338,6 +359,8 @@ static lp_status describe(lp_prover *prover, lp_about *about) {
                    .fold = limits,
                    .merge = limits};
   full.fold.claims_max = 1;
+  full.fold.raws_max = TOY_RAWS_MAX;
+  full.fold.arities = TOY_ARITIES;
   full.merge.keys_max = KEYS_MAX * CLAIMS_MAX;
   if (TOY_MUTANT == 15) full.can &= ~(uint32_t)LP_RAWS_BESIDE_CHILDREN;
   const size_t known = TOY_MUTANT == 8 ? sizeof full : about->size;
@@ -352,6 +375,9 @@ static lp_status verify_signatures(lp_prover *prover, const lp_raws *raws, uint8
   }
   const char *text = raws_fault(raws);
   if (text != NULL) return invalid(LP_AT_RAWS, 0, text, fault);
+  if (raws->of.keys.count > TOY_RAWS_MAX) {
+    return invalid(LP_AT_RAWS, 0, "it has more signatures than raws_max", fault);
+  }
   for (size_t i = 0; i < raws->of.keys.count; i++) {
     verdicts[i] = (uint8_t)judge(&raws->of, raws->of.keys.packed + i * KEY_BYTES,
                                  raws->signatures + i * SIGNATURE_BYTES);

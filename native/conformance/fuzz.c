@@ -72,7 +72,7 @@ static bool change(uint8_t *bytes, size_t length) {
 
 static void make_raws(void) {
   const size_t key_bytes = inputs.key_bytes, signature_bytes = inputs.signature_bytes;
-  call.keys = below(RAWS_MAX + 1);
+  call.keys = below(raws_at_once(RAWS_MAX) + 1);
   call.packed = allocate(call.keys * key_bytes);
   call.signatures = allocate(call.keys * signature_bytes);
   for (size_t i = 0; i < call.keys; i++) {
@@ -135,6 +135,15 @@ static void make_wanted(void) {
   call.wanted->keys = (lp_keys){packed, count};
 }
 
+/* Whether a FOLD takes so many children at once beside the raws of the call. */
+static bool takes_children(size_t children) {
+  const lp_limits *fold = &about.fold;
+  if (children == 0) return true;
+  if (fold->arities != 0 && (fold->arities >> children & 1) == 0) return false;
+  const bool fits = fold->raws_beside_max == 0 || call.keys <= fold->raws_beside_max;
+  return call.keys == 0 || (can(LP_RAWS_BESIDE_CHILDREN) && fits);
+}
+
 static void make_call(void) {
   make_raws();
   lp_claim *of = &call.raws->of;
@@ -142,6 +151,7 @@ static void make_call(void) {
   if (one_in(6)) of->slot = (uint32_t)next();
   const bool is_other_slot = of->slot != inputs.raws.of.slot;
   call.children = below(CHILDREN_MAX + 1);
+  while (!takes_children(call.children)) call.children--;
   call.proofs = allocate(call.children * sizeof *call.proofs);
   call.claims = allocate(call.children * sizeof *call.claims);
   for (size_t i = 0; i < call.children; i++) {
@@ -293,8 +303,9 @@ static void prove(lp_fault *fault) {
                 .children_count = call.children,
                 .wanted = one_claim(&wanted)};
   const uint32_t rate = job.log_inv_rate;
+  const bool takes_raws = job.kind == LP_FOLD || call.keys == 0 || can(LP_MERGE_RAWS);
   const bool is_offered = (rate == 0 || (rate < 32 && (about.rates >> rate & 1) == 1)) &&
-                          (about.kinds & job.kind) != 0;
+                          (about.kinds & job.kind) != 0 && takes_raws;
   bool is_forbidden = call.keys == 0 && call.children == 0;
   if (one_in(6)) {
     is_forbidden = true;

@@ -11,8 +11,9 @@
  *
  * which fills the key of a validator and its signature of the message at the slot, of the sizes that
  * the LIBRARY names, and returns 0. It is asked for validators 0 to 63 at slot 100 and for number
- * 64 at slot 101. The LIBRARY makes the one proof. OUTDIR/inputs.bin has the layout that inputs.mjs
- * says; OUTDIR/calibration.json and OUTDIR/snapshot.json have some of the same signatures.
+ * 64 at slot 101. The LIBRARY makes the one proof, of at most as many signatures as it takes at once.
+ * OUTDIR/inputs.bin has the layout that inputs.mjs says; OUTDIR/calibration.json and
+ * OUTDIR/snapshot.json have some of the same signatures.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "subject.h"
@@ -143,6 +144,42 @@ static void write_snapshot(const char *folder, const lp_raws *raws) {
   close_file();
 }
 
+static lp_buffer prove(const lp_job *job) {
+  lp_fault fault = {.size = sizeof fault};
+  lp_buffer made = {NULL, 0};
+  if (library->prove(prover, job, &made, &fault) != LP_OK) cannot_start("prove", fault.text);
+  return made;
+}
+
+static lp_buffer prove_raws(const lp_raws *raws) {
+  const lp_job job = {.size = sizeof job,
+                      .kind = LP_FOLD,
+                      .raws = raws,
+                      .raws_count = 1,
+                      .wanted = one_claim(&raws->of)};
+  return prove(&job);
+}
+
+/* A proof of two signatures, for a library that takes one at a time. */
+static lp_buffer prove_two(const lp_raws *two) {
+  lp_raws ones[2];
+  lp_buffer proofs[2];
+  lp_proof children[2];
+  for (size_t i = 0; i < 2; i++) {
+    ones[i] = some_of(*two, i, 1);
+    proofs[i] = prove_raws(&ones[i]);
+    children[i] = (lp_proof){LP_FOLD, proofs[i].bytes, proofs[i].length, one_claim(&ones[i].of)};
+  }
+  const lp_job job = {.size = sizeof job,
+                      .kind = LP_FOLD,
+                      .children = children,
+                      .children_count = 2,
+                      .wanted = one_claim(&two->of)};
+  const lp_buffer made = prove(&job);
+  for (size_t i = 0; i < 2; i++) library->free_buffer(prover, &proofs[i]);
+  return made;
+}
+
 int main(int argc, char **argv) {
   if (argc != 5) {
     fprintf(stderr, "usage: make_inputs LIBRARY CONFIGFILE SIGNER OUTDIR\n");
@@ -169,16 +206,12 @@ int main(int argc, char **argv) {
   put_raws(sign, message, SLOT + 1, VALIDATORS, 1);
   put_raws(sign, other, SLOT, 0, OTHER_SIGNATURES);
 
-  const lp_raws few = first_of(raws, CHILD_KEYS);
-  const lp_job job = {.size = sizeof job,
-                      .kind = LP_FOLD,
-                      .raws = &few,
-                      .raws_count = 1,
-                      .wanted = one_claim(&few.of)};
-  lp_buffer made;
-  if (library->prove(prover, &job, &made, &fault) != LP_OK) cannot_start("prove", fault.text);
-  put_u32(CHILD_KEYS);
-  put(few.of.keys.packed, (size_t)CHILD_KEYS * about.public_key_bytes);
+  const size_t at_once = raws_at_once(CHILD_KEYS);
+  const lp_raws few = first_of(raws, at_once == 1 ? 2 : at_once);
+  const size_t child_keys = few.of.keys.count;
+  lp_buffer made = at_once == 1 ? prove_two(&few) : prove_raws(&few);
+  put_u32((uint32_t)child_keys);
+  put(few.of.keys.packed, child_keys * about.public_key_bytes);
   put_u32((uint32_t)made.length);
   put(made.bytes, made.length);
   close_file();

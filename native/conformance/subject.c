@@ -108,6 +108,17 @@ lp_raws first_of(lp_raws raws, size_t count) {
   return raws;
 }
 
+lp_raws some_of(lp_raws raws, size_t first, size_t count) {
+  raws.of.keys.packed += first * about.public_key_bytes;
+  raws.signatures += first * about.signature_bytes;
+  return first_of(raws, count);
+}
+
+size_t raws_at_once(size_t count) {
+  const size_t most = about.fold.raws_max;
+  return most == 0 || count < most ? count : most;
+}
+
 lp_claims one_claim(const lp_claim *claim) { return (lp_claims){claim, 1}; }
 
 char *read_text(const char *path) { return (char *)read_source(path, FILE_BYTES_MAX).bytes; }

@@ -75,6 +75,12 @@ bool can(uint32_t what);
 /* The first `count` of the raws. */
 lp_raws first_of(lp_raws raws, size_t count);
 
+/* `count` of the raws from number `first` on, by the sizes that the library describes. */
+lp_raws some_of(lp_raws raws, size_t first, size_t count);
+
+/* `count`, or as many signatures as the library takes at once, if that is less. */
+size_t raws_at_once(size_t count);
+
 /* A claim of one message, as claims. */
 lp_claims one_claim(const lp_claim *claim);
 

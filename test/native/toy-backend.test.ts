@@ -23,8 +23,8 @@ function compile(name: string, ...flags: string[]): string {
   return library;
 }
 
-function conformance(library: string) {
-  const ran = spawnSync("build/conformance", [library, config, folder], { encoding: "utf8" });
+function conformance(library: string, inputs = folder) {
+  const ran = spawnSync("build/conformance", [library, config, inputs], { encoding: "utf8" });
   return { ...ran, failed: ran.stdout.split("\n").filter((line) => line.startsWith("FAIL")) };
 }
 
@@ -40,6 +40,18 @@ it("the example backend passes every check, without a skip", () => {
   expect(stdout).not.toMatch(/^skip/m);
   expect(stdout).toMatch(/^ok {3}merges a proof and signatures of two messages$/m);
   expect(status).toBe(0);
+});
+
+it.each([1, 3, 8])("limits are no fault: %i signatures at once, folds of 2 or 4", (rawsMax) => {
+  const limits = [`-DTOY_RAWS_MAX=${rawsMax}`, "-DTOY_ARITIES=20u"];
+  const limited = compile(`limited-${rawsMax}`, "-Werror", ...limits);
+  const inputs = temporaryFolder();
+  execFileSync("build/make_inputs", [limited, config, limited, inputs]);
+  const { failed, stdout } = conformance(limited, inputs);
+  // Whether anything is verified during so short a proof depends on the machine.
+  expect(failed.filter((line) => !line.includes("without waiting")), stdout).toEqual([]);
+  expect(stdout).toContain("the library does not offer a FOLD of one child");
+  expect(stdout).toMatch(/^\d failed$/m);
 });
 
 it.each([
