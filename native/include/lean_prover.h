@@ -139,7 +139,8 @@ typedef struct lp_about {
   const char *scheme;        /* signature scheme, e.g. "leanxmss" */
   const char *revision;      /* exact prover build: proofs of two revisions do not mix */
   uint32_t kinds;            /* bit set of lp_kind; the service needs LP_FOLD */
-  uint32_t can;              /* bit set of lp_can; the service needs LP_VERIFIES_BESIDE */
+  /* Bit set of lp_can; the service needs LP_VERIFIES_BESIDE and LP_SAME_KEY_TWICE. */
+  uint32_t can;
   uint32_t public_key_bytes; /* 1 to 65536 */
   uint32_t signature_bytes;  /* 1 to 65536 */
   uint32_t proof_bytes_max;  /* 1 to 524288, the chain's limit */
@@ -147,7 +148,8 @@ typedef struct lp_about {
   uint32_t rate_default;     /* the log_inv_rate that 0 stands for; 0: not said */
   uint32_t setup_ms;         /* of open, on two cores; 0: not said */
   lp_limits fold;            /* the service needs 2 among the arities, if any, and 4096 keys */
-  lp_limits merge;           /* the service needs 4096 signatures, and 4096 keys for each claim */
+  /* For merges the service needs 4096 signatures, 4096 keys for each claim, and arities 0. */
+  lp_limits merge;
   uint64_t idle_bytes;       /* resident once open; 0: not said, the service measures it */
   uint64_t peak_bytes;       /* resident during the largest job; 0: not said */
 } lp_about;

@@ -13,6 +13,8 @@ const MERGE = 2;
 const RAWS_BESIDE = 4;
 /** The bit `LP_MERGE_RAWS` in `can`. */
 const MERGE_RAWS = 8;
+/** The bit `LP_SAME_KEY_TWICE` in `can`. */
+const SAME_KEY_TWICE = 32;
 /** The bit `LP_VERIFIES_BESIDE` in `can`. */
 const VERIFIES_BESIDE = 256;
 /** The bit in `arities` of two children, without which a large group could not become one proof. */
@@ -25,7 +27,7 @@ const DEFAULT_RATE = 1;
  * the service needs. Undefined when it can use the library.
  */
 export function unmetNeed(library: string, description: BackendDescription): string | undefined {
-  const { kinds, can, fold, rates, proofBytesMax } = description;
+  const { kinds, can, fold, merge, rates, proofBytesMax } = description;
   const wrong = unusableName(description) ?? unusableSize(description);
   if (wrong !== undefined) return `library ${library} has ${wrong}`;
   if (proofBytesMax > limits.proofBytesMax) {
@@ -37,12 +39,8 @@ export function unmetNeed(library: string, description: BackendDescription): str
   if ((kinds & FOLD) === 0) {
     return `library ${library} has kinds ${kinds}; the service needs the kind FOLD (1)`;
   }
-  if ((can & VERIFIES_BESIDE) === 0) {
-    return (
-      `library ${library} cannot verify beside a proof (can ${can}); ` +
-      `the service needs VERIFIES_BESIDE (${VERIFIES_BESIDE})`
-    );
-  }
+  const missing = missingFlag(can);
+  if (missing !== undefined) return `library ${library} cannot ${missing}`;
   if (fold.childrenMax === 1) {
     return (
       `library ${library} has fold.children_max 1; ` +
@@ -53,6 +51,12 @@ export function unmetNeed(library: string, description: BackendDescription): str
     return (
       `library ${library} has fold.arities 0x${fold.arities.toString(16)} without 2 children; ` +
       `the service needs bit 2, or 0 for any number`
+    );
+  }
+  if (merge.arities !== 0 && messagesMaxOf(description) > 0) {
+    return (
+      `library ${library} has merge.arities 0x${merge.arities.toString(16)}; ` +
+      `the service needs 0 for any number`
     );
   }
   const low = tooLowLimit(description);
@@ -76,6 +80,21 @@ export function messagesMaxOf({ kinds, can, merge }: BackendDescription): number
 /** Whether a fold of the library takes raw signatures or children, and never both at once. */
 export function separatesRaws({ can }: BackendDescription): boolean {
   return (can & RAWS_BESIDE) === 0;
+}
+
+/**
+ * What the library cannot do, for lack of a flag that the service needs. Inputs of one group may have keys in
+ * common.
+ */
+function missingFlag(can: number): string | undefined {
+  const needs = [
+    [VERIFIES_BESIDE, "VERIFIES_BESIDE", "verify beside a proof"],
+    [SAME_KEY_TWICE, "SAME_KEY_TWICE", "take a key in several inputs"],
+  ] as const;
+  const missing = needs.find(([flag]) => (can & flag) === 0);
+  if (missing === undefined) return undefined;
+  const [flag, name, what] = missing;
+  return `${what} (can ${can}); the service needs ${name} (${flag})`;
 }
 
 /**

@@ -149,7 +149,7 @@ static lp_status describe(lp_prover *prover, lp_about *about) {
   *about = (lp_about){
       .size = about->size,
       FAULTY_LIMITS,
-      .can = LP_VERIFIES_BESIDE | LP_RAWS_BESIDE_CHILDREN,
+      .can = LP_VERIFIES_BESIDE | LP_RAWS_BESIDE_CHILDREN | LP_SAME_KEY_TWICE,
       .backend = "faulty",
       .scheme = FAULTY_SCHEME,
       .revision = "faulty-1",

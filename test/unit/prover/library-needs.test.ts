@@ -12,7 +12,7 @@ const usable: BackendDescription = {
   scheme: "s",
   revision: "r",
   kinds: 1,
-  can: 256,
+  can: 256 + 32,
   publicKeyBytes: 32,
   signatureBytes: 64,
   proofBytesMax: 524_288,
@@ -36,7 +36,7 @@ test("a library with enough of everything can be used", () => {
 });
 
 test("a merge of it has no more messages than it takes children or claims", () => {
-  const merging = { ...usable, kinds: 3, can: 256 + 8 };
+  const merging = { ...usable, kinds: 3, can: 256 + 32 + 8 };
   const messages = (merge: object) =>
     messagesMaxOf({ ...merging, merge: { ...noLimits, ...merge } });
   expect([messages({}), messages({ claimsMax: 9 }), messages({ childrenMax: 4 })]).toEqual([
@@ -64,18 +64,27 @@ test("each need that is not met is one sentence with library, value and need", (
     const merge = { ...noLimits, [limit]: 100 };
     const text = `the service needs at least ${least}, or 0 for no limit`;
     expect(fault({ merge })).toBeUndefined();
-    expect(fault({ kinds: 3, can: 256 + 8, merge })).toBe(
+    expect(fault({ kinds: 3, can: 256 + 32 + 8, merge })).toBe(
       `library /lib/x.so has merge.${name} 100; ${text}`,
     );
     const enough = { ...merge, [limit]: least };
-    expect(fault({ kinds: 3, can: 256 + 8, merge: enough })).toBeUndefined();
+    expect(fault({ kinds: 3, can: 256 + 32 + 8, merge: enough })).toBeUndefined();
   }
+  const four = { ...noLimits, arities: 0b10000 };
+  expect(fault({ merge: four })).toBeUndefined();
+  expect(fault({ kinds: 3, can: 256 + 32 + 8, merge: four })).toBe(
+    "library /lib/x.so has merge.arities 0x10; the service needs 0 for any number",
+  );
   expect(fault({ rates: 0x80000002 })).toBe(
     "library /lib/x.so has rates 0x80000002 without its default; " +
       "the service needs bit 0, or 0 for a single rate",
   );
   expect(fault({ can: 255 })).toMatch(
     /^library \/lib\/x\.so cannot verify beside a proof \(can 255/,
+  );
+  expect(fault({ can: 256 + 31 })).toBe(
+    "library /lib/x.so cannot take a key in several inputs (can 287); " +
+      "the service needs SAME_KEY_TWICE (32)",
   );
   expect(fault({ proofBytesMax: 524_289 })).toBe(
     "library /lib/x.so has proof_bytes_max 524289; " +
