@@ -389,6 +389,9 @@ static lp_status verify(lp_prover *prover, const lp_proof *proof, lp_fault *faul
   if (prover == NULL || proof == NULL) return invalid(LP_AT_NONE, 0, "a pointer is NULL", fault);
   const char *text = proof_fault(proof);
   if (text != NULL) return invalid(LP_AT_NONE, 0, text, fault);
+  if (TOY_MUTANT == 16 && proof->length < 12) {
+    return invalid(LP_AT_NONE, 0, "it is too short", fault);
+  }
   if (attests(proof)) return LP_OK;
   return refuse(LP_BAD_PROOF, LP_AT_NONE, 0, 0, "the proof attests other claims", fault);
 }

@@ -7,7 +7,8 @@
  * lengths, NULL pointers, counts larger than the buffer. An execution depends only on SEED and its
  * number; with ONLY, just the execution of that number runs. Every input lies in memory of exactly
  * its size, and every answer is checked against the header. Prints a line each second. Exits 0 when
- * every answer is right, 1 when one is wrong, 2 when it cannot start.
+ * every answer is right, 1 when one is wrong, 2 when it cannot start. A crash, and an execution of a
+ * minute, ends it by a signal, after a line with the execution's number.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "subject.h"
@@ -23,6 +24,8 @@
 enum { RAWS_MAX = 6, CHILDREN_MAX = 2, STATUSES = LP_NO_MEMORY + 1 };
 /* Of the calls that would prove, one in PROVE_EVERY / 10 is made: a proof takes a second. */
 enum { PROVE_EVERY = 400 };
+/* An execution that takes so long hangs. */
+enum { EXECUTION_SECONDS_MAX = 60 };
 
 static unsigned long execution;
 static unsigned long statuses[STATUSES];
@@ -279,6 +282,7 @@ static void verify(lp_fault *fault) {
   check_answer(status, fault);
   if (is_forbidden) must_be_invalid(status, fault);
   else if (is_good != (status == LP_OK)) fail("a proof is misjudged", status, fault);
+  else if (!is_good && status != LP_BAD_PROOF) fail("a bad proof is not BAD_PROOF", status, fault);
   free_proof(&proof, &claim);
 }
 
@@ -286,6 +290,10 @@ static bool has_bad(void) {
   for (size_t i = 0; i < call.keys; i++) if (!call.is_raw_good[i]) return true;
   for (size_t i = 0; i < call.children; i++) if (!call.is_child_good[i]) return true;
   return false;
+}
+
+static bool names_bad_input(lp_status status) {
+  return status == LP_BAD_SIGNATURE || status == LP_BAD_PROOF;
 }
 
 static void prove(lp_fault *fault) {
@@ -338,6 +346,9 @@ static void prove(lp_fault *fault) {
     if (is_forbidden && (is_offered || status != LP_UNSUPPORTED)) must_be_invalid(status, fault);
     else if (!is_offered && is_made) fail("an unoffered rate or kind is accepted", status, fault);
     else if (would_prove != is_made) fail("good inputs fail or bad ones pass", status, fault);
+    else if (is_offered && !is_forbidden && !is_made && !names_bad_input(status)) {
+      fail("a bad input is neither BAD_SIGNATURE nor BAD_PROOF", status, fault);
+    }
     const bool has_proof = made.bytes != NULL && made.length > 0;
     if (is_made != has_proof) fail("status and proof disagree", status, NULL);
     library->free_buffer(prover, &made);
@@ -351,6 +362,7 @@ static void prove(lp_fault *fault) {
 
 static void execute(uint64_t seed) {
   state = seed * 0xd1342543de82ef95u + execution;
+  alarm(EXECUTION_SECONDS_MAX);
   lp_fault *fault = one_in(8) ? NULL : allocate(sizeof *fault);
   if (fault != NULL) {
     memset(fault, 'x', sizeof *fault);
@@ -378,10 +390,14 @@ static double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* AddressSanitizer reports a fault and aborts; this adds the number of the execution. */
-static void report_crash(int signal_number) {
+/* AddressSanitizer reads it: it aborts after its report, where it would exit by default. */
+const char *__asan_default_options(void) { return "abort_on_error=1"; }
+
+/* Prints the number of the execution that crashes or hangs, and lets the signal end the program. */
+static void report_end(int signal_number) {
   char text[64];
-  const int length = snprintf(text, sizeof text, "FOUND execution %lu: a crash\n", execution);
+  const char *what = signal_number == SIGALRM ? "a hang" : "a crash";
+  const int length = snprintf(text, sizeof text, "FOUND execution %lu: %s\n", execution, what);
   if (write(STDOUT_FILENO, text, (size_t)length) < 0) _exit(3);
   signal(signal_number, SIG_DFL);
   raise(signal_number);
@@ -393,7 +409,8 @@ int main(int argc, char **argv) {
     return 2;
   }
   setvbuf(stdout, NULL, _IOLBF, 0);
-  signal(SIGABRT, report_crash);
+  signal(SIGABRT, report_end);
+  signal(SIGALRM, report_end);
   char *config = read_text(argv[2]);
   load_library(argv[1]);
   read_inputs(argv[3]);
@@ -416,6 +433,8 @@ int main(int argc, char **argv) {
     }
     report(now() - start);
   }
+  alarm(0);
+  signal(SIGABRT, SIG_DFL); /* what comes now belongs to no execution */
   library->close(prover);
   free(config);
   free((void *)inputs.file);

@@ -219,7 +219,9 @@ typedef struct lp_api {
   lp_status (*verify_signatures)(lp_prover *prover, const lp_raws *raws, uint8_t *verdicts,
                                  lp_fault *fault);
 
-  /* LP_OK when the proof verifies and attests exactly its claims. */
+  /* LP_OK when the proof verifies and attests exactly its claims; LP_BAD_PROOF for any other
+   * content, bytes that cannot be parsed included. After LP_INVALID the service proves nothing of the
+   * group, as the fault would be its own. */
   lp_status (*verify)(lp_prover *prover, const lp_proof *proof, lp_fault *fault);
 
   /* Makes the proof of `wanted`. LP_INVALID when the inputs' claims are others than `wanted`. Cannot

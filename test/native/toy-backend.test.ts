@@ -69,6 +69,7 @@ it.each([
   [13, "pools the keys of all messages", /the keys of its messages exchanged/],
   [14, "forgets its second child", /attests the keys of both children/],
   [15, "folds no children at all", /folds two children into one proof/],
+  [16, "calls a short proof forbidden", /refuses half a proof/],
   [11, "logs at a level of its own", /lines of the levels that the header names/],
 ])("fault %i is found: a backend that %s", (mutant, _what, sentence) => {
   const { failed, status, stdout } = conformance(
@@ -76,6 +77,21 @@ it.each([
   );
   expect(failed.join("\n"), stdout).toMatch(sentence);
   expect(status).toBe(1);
+});
+
+test("the fuzzer finds the example right, and a call that a faulty one answers wrong", () => {
+  const fuzzer = join(folder, "fuzz");
+  const sources = ["fuzz", "subject"].map((name) => `native/conformance/${name}.c`);
+  const flags = ["-std=c11", "-O2", "-o", fuzzer];
+  execFileSync(process.env.CC ?? "cc", [...flags, ...sources, "-ldl", "-pthread"]);
+  const fuzz = (library: string) =>
+    spawnSync(fuzzer, [library, config, folder, "1", "1"], { encoding: "utf8" });
+  const right = fuzz(join(folder, "toy.so"));
+  expect(right.stdout).toContain("every answer is right");
+  expect(right.status).toBe(0);
+  const wrong = fuzz(compile("fuzzed", "-DTOY_MUTANT=16"));
+  expect(wrong.stdout).toMatch(/^FOUND execution \d+: a bad proof is not BAD_PROOF \(status 1/m);
+  expect(wrong.status).toBe(1);
 });
 
 test("behind the service it proves, keeps files where the device says, and its lines are in the log", async () => {
