@@ -28,6 +28,10 @@
  * functions may be called by a second thread, one of them at a time, and must not wait for the end
  * of the proof (LP_VERIFIES_BESIDE).
  *
+ * Times: verify has 2 s, and verify_signatures 2 s and 2 ms for each of up to 1024 signatures, also
+ * beside a proof and on a busy machine. After that the service asks another process, and a call of
+ * more than 5 s has its process killed as hung.
+ *
  * Errors: a call that does not return LP_OK fills its lp_fault, which may be NULL, with a text for
  * people and the input at fault. When a verify function or prove returns LP_INTERNAL,
  * LP_UNAVAILABLE, LP_NO_MEMORY or a number that is not listed, the service replaces the process and
@@ -215,13 +219,13 @@ typedef struct lp_api {
 
   /* Verifies the signatures of one message, at most as many as raws_max of a FOLD, each by itself, and
    * sets verdicts[i], an lp_verdict, for each key. A bad signature does not fail the call: it returns
-   * LP_OK. */
+   * LP_OK. Its time: see the top. */
   lp_status (*verify_signatures)(lp_prover *prover, const lp_raws *raws, uint8_t *verdicts,
                                  lp_fault *fault);
 
   /* LP_OK when the proof verifies and attests exactly its claims; LP_BAD_PROOF for any other
    * content, bytes that cannot be parsed included. After LP_INVALID the service proves nothing of the
-   * group, as the fault would be its own. */
+   * group, as the fault would be its own. Its time: see the top. */
   lp_status (*verify)(lp_prover *prover, const lp_proof *proof, lp_fault *fault);
 
   /* Makes the proof of `wanted`. LP_INVALID when the inputs' claims are others than `wanted`. Cannot
