@@ -27,7 +27,7 @@ import {
   type FromChild,
   type ToChild,
 } from "./messages.js";
-import { PeakMemory } from "./peak-memory.js";
+import { PeakMemory, ResidentMemory } from "./peak-memory.js";
 import { PIPE_FD, readMessages, writeMessage } from "./pipe.js";
 
 const EXIT_START_FAILED = 1;
@@ -118,20 +118,19 @@ function serveRequests(): void {
   const addon = loadAddon();
   addon.dieWithParent();
   const pipe = openPipe();
+  const resident = new ResidentMemory();
   const peak = new PeakMemory();
   const send = (message: FromChild) => writeMessage(pipe, message);
-  const sendHeartbeat = () => {
-    const residentBytes = process.memoryUsage.rss();
-    send({ kind: "heartbeat", residentBytes, peakBytes: peak.bytes() });
-  };
+  const sendHeartbeat = () =>
+    send({ kind: "heartbeat", residentBytes: resident.bytes(), peakBytes: peak.bytes() });
 
   async function start(message: ChildStart): Promise<void> {
     state = { kind: "starting" };
     const prover = await openBackend(addon, message);
     state = { kind: "serving", prover, verifying: Promise.resolve() };
-    const residentBytes = process.memoryUsage.rss();
     const { setupMs } = prover.describe();
-    send({ kind: "ready", description: describe(prover), setupMs, residentBytes });
+    const description = describe(prover);
+    send({ kind: "ready", description, setupMs, residentBytes: resident.bytes() });
     // Never cleared: heartbeats go on until this process ends.
     setInterval(sendHeartbeat, HEARTBEAT_INTERVAL_MS);
   }
