@@ -99,6 +99,7 @@ export async function openDevices(
     sleep: (ms: number) => delay(ms, undefined),
     onLine: (device: string, line: LibraryLine) => logLine(log, device, line),
     onFatal: (fatal: FatalCall) => fatalCalls?.keep(fatal),
+    onStuck: (device: string, pid: number) => logStuck(log, device, pid),
     onWait: (device: string, holder: string) =>
       log.warn({ device, holder }, "device is locked; waiting for it"),
   };
@@ -154,6 +155,12 @@ function fatalCallsIn(folder: string | undefined, log: Logger): FatalCalls | und
 /** Puts a line of a library's log into that of the service. */
 function logLine(log: Logger, device: string, { level, text, dropped }: LibraryLine): void {
   log[level]({ device, line: text, ...(dropped > 0 && { dropped }) }, "the library logs");
+}
+
+/** Until it ends, it takes the memory and the cores of the next prover. */
+function logStuck(log: Logger, device: string, pid: number): void {
+  const todo = "look at what the process waits for, or end it as root";
+  log.warn({ device, pid, todo }, "a prover process lives on after it was killed");
 }
 
 function fakeDevices(config: DeviceSettings, log: Logger): Device[] {

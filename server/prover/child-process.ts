@@ -23,6 +23,8 @@ import { explainStartFailure } from "./start-failure.js";
 
 /** Most milliseconds from exit to the end of stderr, which another process may hold open. */
 const LAST_WORDS_MS_MAX = 250;
+/** Most milliseconds from SIGKILL to the end of a process: much memory takes a second or two. */
+const KILL_MS_MAX = 5000;
 /** Both end in SIGKILL, its own or another program's, and look alike. */
 const CHANNEL_CLOSED = "another program killed it, or it closed its channel to the service";
 
@@ -45,6 +47,8 @@ export interface ChildEvents {
    * Not called when the service has killed it. Called before `exited` settles.
    */
   onFatal?: ((calls: readonly ChildQuestion[], end: Death) => void) | undefined;
+  /** The process lives on after its SIGKILL. */
+  onStuck?: ((pid: number) => void) | undefined;
 }
 
 /** A process that died, and how, for people. */
@@ -93,6 +97,7 @@ export class ProverChild {
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
   private readonly stderr: ChildStderr;
+  private killTimer: NodeJS.Timeout | undefined;
   /** Undefined before the process is set up. */
   private description: ChildDescription | undefined;
 
@@ -137,7 +142,15 @@ export class ProverChild {
     const isStarting = phase.kind === "starting";
     const reported = isStarting && cause === "died" ? "start_failed" : cause;
     this.phase = { kind: "ending", cause: reported, detail, running: this.running() };
+    // Its end may have come while the service stood still: that is read first.
+    this.killTimer = setTimeout(() => setImmediate(() => this.reportStuck()), KILL_MS_MAX);
+    this.killTimer.unref();
     this.child.kill("SIGKILL");
+  }
+
+  private reportStuck(): void {
+    const { pid, exitCode, signalCode } = this.child;
+    if (pid !== undefined && exitCode === null && signalCode === null) this.events.onStuck?.(pid);
   }
 
   /**
@@ -263,6 +276,8 @@ export class ProverChild {
     child.on("error", (error) => {
       // When no process could be started, no exit event follows. After any other error one does.
       if (child.pid === undefined) end(error.message, null);
+      // A process that may not be killed kills itself when its pipe closes.
+      else if (this.phase.kind === "ending") this.pipe?.destroy();
     });
     child.on("exit", (code, signal) => {
       const how = exitText(code, signal);
@@ -277,6 +292,7 @@ export class ProverChild {
 
   private end(how: string, signal: NodeJS.Signals | null): ProverExit {
     const { phase } = this;
+    clearTimeout(this.killTimer);
     const running = phase.kind === "ending" ? phase.running : this.running();
     // A process that dies closes its pipe first: its own end is then the cause, not our SIGKILL.
     const isByItself = phase.kind !== "ending" || phase.detail === CHANNEL_CLOSED;

@@ -61,6 +61,8 @@ export interface ForkedProverOptions {
   onLine?: ((line: LibraryLine) => void) | undefined;
   /** Called with each call in which it died, once it has; not when the service killed it. */
   onFatal?: ((fatal: FatalCall) => void) | undefined;
+  /** Called when it lives on after it was killed. */
+  onStuck?: ((pid: number) => void) | undefined;
   /** Default: this process's clock, and the kernel's count of out-of-memory kills. */
   watch?: ChildWatch;
 }
@@ -89,7 +91,7 @@ export function proverEnvironment(
  */
 export function forkProver(options: ForkedProverOptions): Prover {
   const { nice, cores, startTimeoutMs, deviceId, threads = 0, fileBytesMax = 0 } = options;
-  const { cacheFolder, onSetUp, onLine, onFatal } = options;
+  const { cacheFolder, onSetUp, onLine, onFatal, onStuck } = options;
   const { library, config } = options.backend;
   const backend = { library, config };
   const own = { nice, cores: [...cores], threads, fileBytesMax, cacheFolder };
@@ -101,6 +103,7 @@ export function forkProver(options: ForkedProverOptions): Prover {
     onFatal: (calls, death) => {
       for (const call of calls) onFatal?.({ device: deviceId, backend, threads, call, ...death });
     },
+    onStuck,
   };
   const child = new ProverChild(forkChild(options), start, watch, events);
   // Counted in slices: while the service stands still, the child may do so too.

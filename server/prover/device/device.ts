@@ -202,6 +202,8 @@ export interface DeviceModules {
   onLine?(device: string, line: LibraryLine): void;
   /** Called with each call in which a prover died by itself. */
   onFatal?(fatal: FatalCall): void;
+  /** Called when a prover process lives on after it was killed. */
+  onStuck?(device: string, pid: number): void;
   /** Called when a device's lock is not free at first. `holder`: a process id, or "unknown". */
   onWait(device: string, holder: string): void;
 }
@@ -261,7 +263,10 @@ export function backendOf(
 export function proverOptions(
   device: DeviceConfig,
   backend: BackendOptions,
-  modules: Pick<DeviceModules, "childPath" | "env" | "threadsOf" | "onLine" | "onFatal">,
+  modules: Pick<
+    DeviceModules,
+    "childPath" | "env" | "threadsOf" | "onLine" | "onFatal" | "onStuck"
+  >,
 ): () => ForkedProverOptions {
   const { childPath, env: serviceEnv, threadsOf } = modules;
   const { id, nice, cores: own, user, fileMb, cacheFolder: cache } = device;
@@ -282,6 +287,7 @@ export function proverOptions(
     onSetUp: (setupMs) => (toldSetupMs = setupMs),
     onLine: (line) => modules.onLine?.(id, line),
     onFatal: (fatal) => modules.onFatal?.(fatal),
+    onStuck: (pid) => modules.onStuck?.(id, pid),
   });
 }
 
