@@ -363,6 +363,14 @@ static lp_status describe(lp_prover *prover, lp_about *about) {
   full.fold.arities = TOY_ARITIES;
   full.merge.keys_max = KEYS_MAX * CLAIMS_MAX;
   if (TOY_MUTANT == 15) full.can &= ~(uint32_t)LP_RAWS_BESIDE_CHILDREN;
+  if (TOY_MUTANT == 17) {
+    full.scheme = "toy\n";
+    full.can &= ~(uint32_t)(LP_VERIFIES_BESIDE | LP_SAME_KEY_TWICE);
+    full.proof_bytes_max = 524289;
+    full.rates = 4;
+    full.fold.children_max = 1;
+    full.fold.keys_max = full.merge.raws_max = 100;
+  }
   const size_t known = TOY_MUTANT == 8 ? sizeof full : about->size;
   memcpy(about, &full, known < sizeof full ? known : sizeof full);
   return LP_OK;

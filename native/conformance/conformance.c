@@ -34,6 +34,9 @@
 
 enum { FEW_RAWS = 4, BUSY_RAWS = 64, MANY_KEYS = 4096, CANARY = 0xee, THREADS = 2 };
 enum { BUSY_MS = 20, PATH_BYTES = 4096 };
+/* What the service takes at most, as server/limits.ts has it. */
+enum { NAME_CHARACTERS_MAX = 256, ITEM_BYTES_MAX = 65536, PROOF_BYTES_MAX = 524288 };
+enum { MESSAGES_MAX = 16, TWO_CHILDREN = 1 << 2, DEFAULT_RATE = 1 };
 
 static lp_fault fault;
 static int checks_failed;
@@ -97,13 +100,56 @@ static lp_proof proof_of(uint32_t kind, lp_buffer made, const lp_claim *claim) {
   return (lp_proof){kind, made.bytes, made.length, one_claim(claim)};
 }
 
-static bool is_name(const char *name) { return name != NULL && name[0] != '\0'; }
+static bool is_name(const char *name) {
+  if (name == NULL) return false;
+  size_t length = 0;
+  for (; name[length] != '\0'; length++) {
+    if (length == NAME_CHARACTERS_MAX || name[length] < ' ' || name[length] > '~') return false;
+  }
+  return length > 0;
+}
+
+static bool suffices(uint32_t limit, uint32_t least) { return limit == 0 || limit >= least; }
+
+static uint32_t lower(uint32_t limit, uint32_t most) {
+  return limit == 0 || limit > most ? most : limit;
+}
+
+/* What the service has merged: messages, each with all the keys that there may be. */
+static void check_limits_of_merges(void) {
+  if ((about.kinds & LP_MERGE) == 0 || !can(LP_MERGE_RAWS)) return;
+  const lp_limits *merge = &about.merge;
+  const uint32_t messages = lower(merge->claims_max, lower(merge->children_max, MESSAGES_MAX));
+  check(merge->arities == 0 && suffices(merge->raws_max, MANY_KEYS) &&
+            suffices(merge->raws_beside_max, MANY_KEYS) &&
+            suffices(merge->keys_max, messages * MANY_KEYS),
+        "takes any number of children in a MERGE, 4096 signatures, and 4096 keys a message");
+}
+
+/* Without these the service refuses the library at its start. */
+static void check_needs(void) {
+  check((about.kinds & LP_FOLD) != 0, "offers FOLD");
+  check(is_name(about.backend) && is_name(about.scheme) && is_name(about.revision),
+        "names its backend, scheme and revision, in 1 to 256 printable characters");
+  check(about.public_key_bytes >= 1 && about.public_key_bytes <= ITEM_BYTES_MAX &&
+            about.signature_bytes >= 1 && about.signature_bytes <= ITEM_BYTES_MAX,
+        "has keys and signatures of 1 to 65536 bytes");
+  check(about.proof_bytes_max >= 1 && about.proof_bytes_max <= PROOF_BYTES_MAX,
+        "has a proof_bytes_max of 1 to 524288");
+  check(can(LP_VERIFIES_BESIDE), "verifies beside a proof: VERIFIES_BESIDE");
+  check(can(LP_SAME_KEY_TWICE), "takes a key in several inputs: SAME_KEY_TWICE");
+  check(about.fold.children_max != 1 &&
+            (about.fold.arities == 0 || (about.fold.arities & TWO_CHILDREN) != 0),
+        "takes two children in a FOLD");
+  check(suffices(about.fold.keys_max, MANY_KEYS), "takes 4096 keys in a FOLD");
+  check_limits_of_merges();
+  check(about.rates == 0 || (about.rates & DEFAULT_RATE) != 0,
+        "has its default rate, bit 0, among its rates, if any");
+}
 
 static void check_description(void) {
   printf("     %s, %s, %s\n", about.backend, about.scheme, about.revision);
-  check((about.kinds & LP_FOLD) != 0, "offers FOLD");
-  check(is_name(about.backend) && is_name(about.scheme) && is_name(about.revision),
-        "names its backend, scheme and revision");
+  check_needs();
   check(about.public_key_bytes == inputs.key_bytes &&
             about.signature_bytes == inputs.signature_bytes,
         "has the key and signature sizes of the inputs");
@@ -533,7 +579,7 @@ static void *prove_many(void *unused) {
 /* Verifies several times during one proof; all must end before the proof does. */
 static void check_verifies_while_proving(void) {
   const char *what = "verifies correctly while a proof runs on another thread";
-  if (!can(LP_VERIFIES_BESIDE)) return skip(what, "VERIFIES_BESIDE");
+  if (!can(LP_VERIFIES_BESIDE)) return; /* a check has failed for it */
   pthread_t thread;
   if (pthread_create(&thread, NULL, prove_many, NULL) != 0) cannot_start("thread", "not started");
   while (!atomic_load(&busy.is_started)) continue;

@@ -148,10 +148,11 @@ typedef struct lp_about {
   uint32_t public_key_bytes; /* 1 to 65536 */
   uint32_t signature_bytes;  /* 1 to 65536 */
   uint32_t proof_bytes_max;  /* 1 to 524288, the chain's limit */
-  uint32_t rates;            /* bit n set: log_inv_rate n is offered; 0: the default rate only */
+  /* Bit n set: log_inv_rate n is offered; if not 0, bit 0 is set too. 0: the default rate only. */
+  uint32_t rates;
   uint32_t rate_default;     /* the log_inv_rate that 0 stands for; 0: not said */
   uint32_t setup_ms;         /* of open, on two cores; 0: not said */
-  lp_limits fold;            /* the service needs 2 among the arities, if any, and 4096 keys */
+  lp_limits fold;            /* the service needs two children at once, and 4096 keys */
   /* For merges the service needs 4096 signatures, 4096 keys for each claim, and arities 0. */
   lp_limits merge;
   uint64_t idle_bytes;       /* resident once open; 0: not said, the service measures it */

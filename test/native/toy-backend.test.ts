@@ -79,6 +79,21 @@ it.each([
   expect(status).toBe(1);
 });
 
+test("each need of the service that a library does not meet is a failed check", () => {
+  const { failed, status } = conformance(compile("needs", "-DTOY_MUTANT=17"));
+  expect(failed).toEqual([
+    "FAIL names its backend, scheme and revision, in 1 to 256 printable characters",
+    "FAIL has a proof_bytes_max of 1 to 524288",
+    "FAIL verifies beside a proof: VERIFIES_BESIDE",
+    "FAIL takes a key in several inputs: SAME_KEY_TWICE",
+    "FAIL takes two children in a FOLD",
+    "FAIL takes 4096 keys in a FOLD",
+    "FAIL takes any number of children in a MERGE, 4096 signatures, and 4096 keys a message",
+    "FAIL has its default rate, bit 0, among its rates, if any",
+  ]);
+  expect(status).toBe(1);
+});
+
 test("the fuzzer finds the example right, and a call that a faulty one answers wrong", () => {
   const fuzzer = join(folder, "fuzz");
   const sources = ["fuzz", "subject"].map((name) => `native/conformance/${name}.c`);
