@@ -324,7 +324,7 @@ static unsigned count_open(const char *folder) {
 static lp_status open(const lp_options *options, lp_prover **out, lp_fault *fault) {
   if (options == NULL || out == NULL) return invalid(LP_AT_NONE, 0, "a pointer is NULL", fault);
   *out = NULL;
-  if (atomic_exchange(&is_open, true)) {
+  if (atomic_exchange(&is_open, true) && TOY_MUTANT != 18) {
     return refuse(LP_UNAVAILABLE, LP_AT_NONE, 0, 0, "this process has its one handle", fault);
   }
   static lp_prover prover;

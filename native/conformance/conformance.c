@@ -466,7 +466,7 @@ static void check_merging(void) {
                 "refuses a fold of two messages");
 }
 
-static void check_arguments(void) {
+static void check_arguments(const char *config) {
   const lp_raws one = first_of(inputs.raws, 1);
   lp_buffer made = {NULL, 0};
   uint8_t verdict = 0;
@@ -541,10 +541,11 @@ static void check_arguments(void) {
   check(library->verify(prover, NULL, NULL) == invalid, "needs no place for a fault");
   library->free_buffer(prover, &made);
 
-  const lp_options options = {.size = sizeof options, .config = ""};
-  lp_prover *second = NULL;
-  check(library->open(&options, &second, NULL) != LP_OK && second == NULL,
-        "refuses a second handle");
+  const lp_options options = {.size = sizeof options, .config = config};
+  lp_prover *second = prover; /* the library must replace this */
+  const lp_status refused = library->open(&options, &second, &fault);
+  check_refused(refused, LP_UNAVAILABLE, "refuses a second handle");
+  check(second == NULL, "gives no second handle");
 }
 
 static struct {
@@ -671,7 +672,7 @@ int main(int argc, char **argv) {
         "opens with the config, a cache folder and a number of threads");
   if (checks_failed == 0) {
     check_description();
-    check_arguments();
+    check_arguments(config);
     check_signatures();
     check_child();
     check_proving();
