@@ -25,6 +25,8 @@ import { explainStartFailure } from "./start-failure.js";
 const LAST_WORDS_MS_MAX = 250;
 /** Most milliseconds from SIGKILL to the end of a process: much memory takes a second or two. */
 const KILL_MS_MAX = 5000;
+/** Least milliseconds between heartbeats that queue up while the service stands still. */
+const QUEUED_HEARTBEAT_MS = 250;
 /** Both end in SIGKILL, its own or another program's, and look alike. */
 const CHANNEL_CLOSED = "another program killed it, or it closed its channel to the service";
 
@@ -87,8 +89,8 @@ export class ProverChild {
   /** Number of unanswered verifications, which run one by one, and when the running one began. */
   private verifying = { count: 0, sinceMs: 0 };
 
-  /** Number of heartbeats in the current second, which began at `sinceMs`. */
-  private heartbeats = { sinceMs: 0, count: 0 };
+  /** Number of heartbeats that may come yet in the current second, which began at `sinceMs`. */
+  private heartbeats: { sinceMs: number; left: number };
 
   private phase: Phase = { kind: "starting" };
   /** Undefined when no process could be started. */
@@ -111,6 +113,7 @@ export class ProverChild {
     this.stderr = new ChildStderr(() => watch.nowMs(), onLine);
     this.pipe = pipeOf(child);
     this.messageAtMs = watch.nowMs();
+    this.heartbeats = { sinceMs: this.messageAtMs, left: limits.proverHeartbeatsPerSecondMax };
     this.oomKillsAtStart = watch.oomKills();
     const { promise, resolve, reject } = deferred<ChildDescription>();
     this.ready = promise;
@@ -242,9 +245,13 @@ export class ProverChild {
   }
 
   private countHeartbeat(): void {
-    const isSameSecond = this.messageAtMs - this.heartbeats.sinceMs < 1000;
-    if (!isSameSecond) this.heartbeats = { sinceMs: this.messageAtMs, count: 0 };
-    if (++this.heartbeats.count > limits.proverHeartbeatsPerSecondMax) {
+    const sinceMs = this.messageAtMs;
+    const passedMs = sinceMs - this.heartbeats.sinceMs;
+    if (passedMs >= 1000) {
+      const queued = Math.ceil(passedMs / QUEUED_HEARTBEAT_MS);
+      this.heartbeats = { sinceMs, left: limits.proverHeartbeatsPerSecondMax + queued };
+    }
+    if (--this.heartbeats.left < 0) {
       throw new GarbledMessageError("garbled messages: heartbeats without end");
     }
   }

@@ -168,6 +168,20 @@ describe("a prover process that goes wrong", () => {
     expect((await prover.exited).detail).toContain("heartbeats without end");
   });
 
+  it("is not killed for heartbeats that have queued up while the service stood still", async () => {
+    let nowMs = 0;
+    const watch = { nowMs: () => nowMs, oomKills: () => 0 };
+    const source = `onMessage((m) => {
+      if (m.kind === "start") { ${READY} return; }
+      for (let beat = 0; beat < 1500; beat++) send({ kind: "heartbeat", residentBytes: 1, peakBytes: 1 });
+      send({ kind: "done", id: m.id, value: ["ok", "ok"] }); });`;
+    const prover = await startWith("stood-still", source, { watch });
+    nowMs = 10 * 60_000;
+    expect(await verify(prover)).toEqual(["ok", "ok"]);
+    prover.kill();
+    expect(await prover.exited).toMatchObject({ cause: "killed_by_us" });
+  });
+
   it.each([
     ["larger than its reserved memory", "524289", /the proof has 524289 bytes/],
     ["of no bytes", "0", /the proof has 0 bytes/],
