@@ -95,7 +95,8 @@ export class ProverChild {
   private phase: Phase = { kind: "starting" };
   /** Undefined when no process could be started. */
   private readonly pipe: Duplex | undefined;
-  private readonly oomKillsAtStart: number;
+  /** Counts at the last two seconds' first heartbeats: the last one may have come after the end. */
+  private oomKills: readonly [before: number, last: number];
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
   private readonly stderr: ChildStderr;
@@ -114,7 +115,7 @@ export class ProverChild {
     this.pipe = pipeOf(child);
     this.messageAtMs = watch.nowMs();
     this.heartbeats = { sinceMs: this.messageAtMs, left: limits.proverHeartbeatsPerSecondMax };
-    this.oomKillsAtStart = watch.oomKills();
+    this.oomKills = [watch.oomKills(), watch.oomKills()];
     const { promise, resolve, reject } = deferred<ChildDescription>();
     this.ready = promise;
     this.exited = this.listen(resolve);
@@ -250,6 +251,7 @@ export class ProverChild {
     if (passedMs >= 1000) {
       const queued = Math.ceil(passedMs / QUEUED_HEARTBEAT_MS);
       this.heartbeats = { sinceMs, left: limits.proverHeartbeatsPerSecondMax + queued };
+      this.oomKills = [this.oomKills[1], this.watch.oomKills()];
     }
     if (--this.heartbeats.left < 0) {
       throw new GarbledMessageError("garbled messages: heartbeats without end");
@@ -304,7 +306,7 @@ export class ProverChild {
     // A process that dies closes its pipe first: its own end is then the cause, not our SIGKILL.
     const isByItself = phase.kind !== "ending" || phase.detail === CHANNEL_CLOSED;
     const isOomKill =
-      signal === "SIGKILL" && isByItself && this.watch.oomKills() > this.oomKillsAtStart;
+      signal === "SIGKILL" && isByItself && this.watch.oomKills() > this.oomKills[0];
     const detail = this.detail(how, signal, { running, isByItself, isOomKill });
     this.phase = { kind: "ended" };
     const isFatal = phase.kind !== "ending" || phase.cause === "died" || isOomKill;

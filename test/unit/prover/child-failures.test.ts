@@ -229,6 +229,20 @@ describe("a prover process that goes wrong", () => {
     });
   });
 
+  it("by a SIGKILL is not taken for out of memory since another process was, long before", async () => {
+    let [nowMs, oomKills] = [0, 7];
+    const watch = { nowMs: () => nowMs, oomKills: () => oomKills };
+    const source = `onMessage((m) => {
+      if (m.kind === "start") { ${READY} return; }
+      send({ kind: "heartbeat", residentBytes: 1, peakBytes: 1 });
+      send({ kind: "done", id: m.id, value: ["ok", "ok"] }); });`;
+    const prover = await startWith("killed-later", source, { watch });
+    oomKills++;
+    for (nowMs = 1000; nowMs <= 2000; nowMs += 1000) await verify(prover);
+    process.kill(prover.pid ?? 0, "SIGKILL");
+    expect(await prover.exited).toMatchObject({ cause: "died" });
+  });
+
   it("by hanging in one verification falls silent, although heartbeats go on", async () => {
     let nowMs = 0;
     const watch = { nowMs: () => nowMs, oomKills: () => 0 };
