@@ -10,8 +10,8 @@
  *   conformance --replay FILE LIBRARY [CONFIGFILE]
  *
  * makes the call that the service kept in FILE when a prover died in it, in this process: run it
- * under a debugger or with sanitizers. Exits 0 when the call returns a status after which a prover
- * goes on, 1 after one for which the service replaces the process, 2 when it cannot start.
+ * under a debugger or with sanitizers. Exits 0 after an answer after which a prover goes on, 1 after
+ * one for which the service replaces the process, 2 when it cannot start.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "replay.h"

@@ -106,22 +106,32 @@ static lp_job own_job(void) {
   return job;
 }
 
+/* Why the service replaces a process whose call has returned OK; NULL where it does not. */
+static const char *flaw;
+
 static lp_status call_prove(const lp_job *job, lp_fault *fault) {
   lp_buffer made = {NULL, 0};
   const lp_status status = library->prove(prover, job, &made, fault);
-  if (status == LP_OK) printf("     a proof of %zu bytes\n", made.length);
+  if (status == LP_OK) {
+    printf("     a proof of %zu bytes\n", made.length);
+    if (made.bytes == NULL || made.length == 0) flaw = "it made no proof";
+    else if (made.length > about.proof_bytes_max) flaw = "the proof is longer than proof_bytes_max";
+  }
   library->free_buffer(prover, &made);
   return status;
 }
 
 static lp_status call_verify_signatures(const lp_raws *raws, lp_fault *fault) {
-  uint8_t *verdicts = allocate(raws->of.keys.count);
+  const size_t count = raws->of.keys.count;
+  uint8_t *verdicts = allocate(count);
+  memset(verdicts, UINT8_MAX, count); /* as the service does: a verdict must be written */
   const lp_status status = library->verify_signatures(prover, raws, verdicts, fault);
   size_t good = 0;
-  for (size_t i = 0; status == LP_OK && i < raws->of.keys.count; i++) {
+  for (size_t i = 0; status == LP_OK && i < count; i++) {
     good += verdicts[i] == LP_SIGNATURE_GOOD;
+    if (verdicts[i] > LP_SIGNATURE_WRONG_SLOT) flaw = "a verdict is not one of the three";
   }
-  if (status == LP_OK) printf("     %zu of %zu signatures are good\n", good, raws->of.keys.count);
+  if (status == LP_OK) printf("     %zu of %zu signatures are good\n", good, count);
   free(verdicts);
   return status;
 }
@@ -186,12 +196,13 @@ int replay(const char *path, const char *library_path, const char *config_path) 
   const lp_status status = call == PROVE    ? call_prove(&job, &fault)
                            : call == VERIFY ? library->verify(prover, &proof, &fault)
                                             : call_verify_signatures(&raws, &fault);
-  const bool goes_on = status >= LP_OK && status <= LP_UNSUPPORTED;
+  const bool goes_on = status >= LP_OK && status <= LP_UNSUPPORTED && flaw == NULL;
   printf("%s returned status %d", names[call - 1], (int)status);
   if (status != LP_OK) {
     printf(": ");
     print_text(fault.text, strnlen(fault.text, sizeof fault.text));
   }
+  if (flaw != NULL) printf(", but %s", flaw);
   printf("\n%s\n", goes_on ? "a prover process goes on after it" : "the process is replaced after it");
   return goes_on ? 0 : 1;
 }

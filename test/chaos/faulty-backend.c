@@ -6,8 +6,9 @@
  * config is a folder. Before each call (prove, verify_signatures, verify) a file there of the call's
  * name orders one fault and is used up; `CALL.SLOT` orders it for every message of that slot, and
  * stays. A file holds one word: abort, segfault, illegal, exit, quit, hang, print, garbage, close,
- * leak, swell (a leak that it frees at once), internal, lie or slow, which takes two seconds more. The
- * calls open and describe take orders too, with slot 0.
+ * leak, swell (a leak that it frees at once), internal, lie, empty (OK without a proof, or without
+ * verdicts) or slow, which takes two seconds more. The calls open and describe take orders too, with
+ * slot 0.
  *
  * Further definitions: FAULTY_SCHEME, the scheme's name; FAULTY_API, the version that it offers;
  * FAULTY_RESIDENT, bytes that it holds once open; FAULTY_LACKS_VERIFY, when its table has no verify;
@@ -80,8 +81,8 @@ static void *hold(size_t bytes) {
   return (void *)memory;
 }
 
-/* What a call is to do after `go_wrong`: its work, its work wrongly, or to return INTERNAL. */
-enum { WORK = 0, LIE = 1, FAIL = 2 };
+/* What a call is to do after `go_wrong`: its work, its work wrongly, to return INTERNAL, or nothing. */
+enum { WORK = 0, LIE = 1, FAIL = 2, EMPTY = 3 };
 
 /* Carries the order out. */
 static int go_wrong(lp_prover *prover, const char *call, uint32_t slot) {
@@ -103,6 +104,7 @@ static int go_wrong(lp_prover *prover, const char *call, uint32_t slot) {
   if (strcmp(order, "print") == 0) printf("the library prints\n");
   fflush(stdout);
   if (strcmp(order, "internal") == 0) return FAIL;
+  if (strcmp(order, "empty") == 0) return EMPTY;
   return strcmp(order, "lie") == 0 ? LIE : WORK;
 }
 
@@ -164,6 +166,7 @@ static lp_status verify_signatures(lp_prover *prover, const lp_raws *raws, uint8
                                    lp_fault *fault) {
   const int order = go_wrong(prover, "verify_signatures", raws->of.slot);
   if (order == FAIL) return internal(fault);
+  if (order == EMPTY) return LP_OK;
   memset(verdicts, order == LIE ? LP_SIGNATURE_BAD : LP_SIGNATURE_GOOD, raws->of.keys.count);
   return LP_OK;
 }
@@ -180,6 +183,7 @@ static inline lp_status verify(lp_prover *prover, const lp_proof *proof, lp_faul
 static lp_status prove(lp_prover *prover, const lp_job *job, lp_buffer *made, lp_fault *fault) {
   const int order = go_wrong(prover, "prove", job->wanted.items[0].slot);
   if (order == FAIL) return internal(fault);
+  if (order == EMPTY) return LP_OK;
   made->bytes = malloc(PROOF_BYTES);
   if (made->bytes == NULL) return LP_NO_MEMORY;
   made->length = PROOF_BYTES;

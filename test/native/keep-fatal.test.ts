@@ -89,6 +89,19 @@ describe("the call in which a prover died", () => {
     expect(again.stdout).toMatch(/verify returned status 6: a panic was caught\n.*is replaced/);
     expect(again.status).toBe(1);
   });
+
+  it.each<[keyof typeof calls, string]>([
+    ["prove", "it made no proof"],
+    ["verify_signatures", "a verdict is not one of the three"],
+  ])("%s is kept after OK without a result too: exit code 1", async (call, flaw) => {
+    const file = await dieIn(call, "empty");
+    backend.orderOnce(call, "empty");
+    const again = replay(file);
+    expect(again.stdout).toContain(
+      `${call} returned status 0, but ${flaw}\nthe process is replaced`,
+    );
+    expect(again.status).toBe(1);
+  });
 });
 
 it("a prover that the service kills leaves no file behind", async () => {

@@ -20,6 +20,7 @@ export type Fault =
   | "swell"
   | "internal"
   | "lie"
+  | "empty"
   | "slow";
 export type FaultyCall = "open" | "describe" | "prove" | "verify_signatures" | "verify";
 
