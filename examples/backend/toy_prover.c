@@ -60,6 +60,7 @@ static void sign(const uint8_t *key, const uint8_t *root, uint32_t slot, uint8_t
 
 static lp_verdict judge(const lp_claim *of, const uint8_t *key, const uint8_t *signature) {
   uint8_t expected[SIGNATURE_BYTES];
+  if (TOY_MUTANT == 19 && get_u32(signature) != of->slot) return LP_SIGNATURE_WRONG_SLOT;
   sign(key, of->root, get_u32(signature), expected);
   if (TOY_MUTANT != 1 && memcmp(signature, expected, SIGNATURE_BYTES) != 0) return LP_SIGNATURE_BAD;
   const bool is_at_slot = TOY_MUTANT == 2 || get_u32(signature) == of->slot;

@@ -215,6 +215,14 @@ static void check_signatures(void) {
     status = library->verify_signatures(prover, &inputs.wrong_slot, verdicts, &fault);
     check(status == LP_OK && verdicts[0] == LP_SIGNATURE_WRONG_SLOT,
           "distinguishes a signature at another slot from a bad one");
+    uint8_t *bad = copy(inputs.wrong_slot.signatures, inputs.signature_bytes);
+    bad[inputs.signature_bytes - 1] ^= 1;
+    lp_raws spoilt = first_of(inputs.wrong_slot, 1);
+    spoilt.signatures = bad;
+    status = library->verify_signatures(prover, &spoilt, verdicts, &fault);
+    check(status == LP_OK && verdicts[0] == LP_SIGNATURE_BAD,
+          "refuses it as bad when it does not verify there");
+    free(bad);
   } else {
     skip("distinguishes a signature at another slot from a bad one", "TELLS_WRONG_SLOT");
   }

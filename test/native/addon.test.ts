@@ -238,6 +238,11 @@ describe("a prover", () => {
     await expect(fold([wrong], [], claim)).rejects.toMatchObject({ status: BAD_SIGNATURE });
   });
 
+  it("finds a signature bad that names another slot and does not verify there", async () => {
+    const spoilt = { ...rawsOf(1), signatures: flipped(signatures(1), 0) };
+    expect([...(await prover.verifySignatures(spoilt))]).toEqual([VERDICTS.bad]);
+  });
+
   it("copies its inputs: changing them after the call changes nothing", async () => {
     const mine = Uint8Array.from(signatures(1));
     const pending = prover.verifySignatures({ ...claimOf(1), signatures: mine });

@@ -71,6 +71,7 @@ it.each([
   [15, "folds no children at all", /folds two children into one proof/],
   [16, "calls a short proof forbidden", /refuses half a proof/],
   [18, "opens a second handle", /refuses a second handle/],
+  [19, "looks at the slot alone", /as bad when it does not verify there/],
   [11, "logs at a level of its own", /lines of the levels that the header names/],
 ])("fault %i is found: a backend that %s", (mutant, _what, sentence) => {
   const { failed, status, stdout } = conformance(
