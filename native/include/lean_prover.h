@@ -63,7 +63,7 @@ typedef enum lp_status {
   LP_UNSUPPORTED = 4,   /* a kind, rate or combination that lp_about does not offer */
   LP_UNAVAILABLE = 5,   /* the prover could not be set up */
   LP_INTERNAL = 6,      /* the prover failed */
-  LP_NO_MEMORY = 7      /* the job takes more memory than there is, or than its bound */
+  LP_NO_MEMORY = 7      /* the call takes more memory than there is, or than memory_bytes_max */
 } lp_status;
 
 /* Of one raw signature. */
@@ -150,13 +150,16 @@ typedef struct lp_about {
   uint32_t proof_bytes_max;  /* 1 to 524288, the chain's limit */
   /* Bit n set: log_inv_rate n is offered; if not 0, bit 0 is set too. 0: the default rate only. */
   uint32_t rates;
-  uint32_t rate_default;     /* the log_inv_rate that 0 stands for; 0: not said */
+  /* The log_inv_rate that 0 stands for; 0: not said. The service does not use it today. */
+  uint32_t rate_default;
   uint32_t setup_ms;         /* of open, on two cores; 0: not said */
   lp_limits fold;            /* the service needs two children at once, and 4096 keys */
   /* For merges the service needs 4096 signatures, 4096 keys for each claim, and arities 0. */
   lp_limits merge;
-  uint64_t idle_bytes;       /* resident once open; 0: not said, the service measures it */
-  uint64_t peak_bytes;       /* resident during the largest job; 0: not said */
+  /* Resident once open, and during the largest job; 0: not said. The service measures both, and uses
+   * neither of these today. */
+  uint64_t idle_bytes;
+  uint64_t peak_bytes;
 } lp_about;
 
 /* What `lp_fault.index` counts. */
@@ -195,7 +198,8 @@ typedef struct lp_job {
   const lp_proof *children;
   size_t children_count;
   lp_claims wanted;          /* what the proof must attest, in this order: all that the inputs do */
-  uint64_t memory_bytes_max; /* LP_NO_MEMORY rather than more; 0: no bound */
+  /* LP_NO_MEMORY rather than more; 0: no bound, which the service sets today. */
+  uint64_t memory_bytes_max;
 } lp_job;
 
 typedef struct lp_prover lp_prover; /* opaque */
