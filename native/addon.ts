@@ -175,6 +175,7 @@ const status = {
   badSignature: 2,
   badProof: 3,
   unsupported: 4,
+  noMemory: 7,
 } as const;
 const refusals: readonly number[] = [
   status.invalid,
@@ -200,8 +201,12 @@ export function isUnusableLibrary(error: unknown): boolean {
   );
 }
 
-/** `refused` when the error's status says that the input is at fault, else `internal`. */
-export function failureKindOf(error: unknown): "refused" | "internal" {
+/**
+ * `refused` when the error's status says that the input is at fault, `memory` when it says that memory
+ * ran out, else `internal`.
+ */
+export function failureKindOf(error: unknown): "refused" | "memory" | "internal" {
   if (typeof error !== "object" || error === null || !("status" in error)) return "internal";
+  if (error.status === status.noMemory) return "memory";
   return refusals.some((refusal) => refusal === error.status) ? "refused" : "internal";
 }

@@ -35,8 +35,9 @@
  * Errors: a call that does not return LP_OK fills its lp_fault, which may be NULL, with a text for
  * people and the input at fault. When a verify function or prove returns LP_INTERNAL,
  * LP_UNAVAILABLE, LP_NO_MEMORY or a number that is not listed, the service replaces the process and
- * tries the work once more, as after a crash. After any other status the process goes on. A library
- * must not end the process.
+ * tries the work once more, as after a crash. LP_NO_MEMORY of prove counts as a kill for memory: for
+ * ten minutes the service starts no proof so large. After any other status the process goes on. A
+ * library must not end the process.
  */
 #ifndef LEAN_PROVER_H
 #define LEAN_PROVER_H

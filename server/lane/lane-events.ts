@@ -60,7 +60,7 @@ export type LaneEvent =
   /**
    * The prover's process has ended; `why` is for people. `isRefused`: the service cannot use the
    * library, so that another prover would end in the same way. `isOutOfMemory`: the kernel killed it for
-   * memory, by default not.
+   * memory, or its library had too little; by default not.
    */
   | { kind: "exited"; prover: number; why: string; isRefused: boolean; isOutOfMemory?: boolean }
   | { kind: "assign"; lease: number; attempt: number }

@@ -234,10 +234,10 @@ export class ProverChild {
     if (pending === undefined) {
       throw new GarbledMessageError(`garbled reply: no request ${reply.id} is pending`);
     }
-    if (reply.kind === "failed" && reply.failure === "internal") {
-      // After this status the C ABI wants the process replaced. The request rejects at its end.
+    if (reply.kind === "failed" && reply.failure !== "refused") {
+      // After these statuses the C ABI wants the process replaced. The request rejects at its end.
       const status = `${functionOf(pending.kind)} failed inside the library: ${reply.message}`;
-      return this.endBecause("died", status);
+      return this.endBecause(reply.failure === "memory" ? "killed_for_memory" : "died", status);
     }
     if (pending.kind !== "prove") this.countVerification(-1);
     if (reply.kind === "done") pending.resolve(reply.value);
@@ -309,8 +309,8 @@ export class ProverChild {
       signal === "SIGKILL" && isByItself && this.watch.oomKills() > this.oomKills[0];
     const detail = this.detail(how, signal, { running, isByItself, isOomKill });
     this.phase = { kind: "ended" };
-    const isFatal = phase.kind !== "ending" || phase.cause === "died" || isOomKill;
-    if (isFatal) this.reportFatal(detail);
+    const isOurs = phase.kind === "ending" && !isFault(phase.cause);
+    if (!isOurs || isOomKill) this.reportFatal(detail);
     for (const { reject } of this.pending.values()) {
       reject(new ProverError("died", `prover process ended: ${detail}`));
     }
@@ -360,6 +360,9 @@ export class ProverChild {
     return runningOf([...this.pending.values()]);
   }
 }
+
+/** Whether a process that the service ends is at fault itself. */
+const isFault = (cause: ProverExit["cause"]) => cause === "died" || cause === "killed_for_memory";
 
 /** What is known of a process that has ended. */
 interface EndFacts {

@@ -112,8 +112,11 @@ const done = z.strictObject({
 const failed = z.strictObject({
   kind: z.literal("failed"),
   id,
-  /** `refused`: the input is at fault. `internal`: the library is, so the process is replaced. */
-  failure: z.enum(["refused", "internal"]),
+  /**
+   * `refused`: the input is at fault. `internal`: the library is, so the process is replaced.
+   * `memory`: so it is, as the library says that memory ran out.
+   */
+  failure: z.enum(["refused", "memory", "internal"]),
   message: errorText,
 });
 const fromChild = z.discriminatedUnion("kind", [ready, startFailed, heartbeat, done, failed]);

@@ -38,10 +38,9 @@ export interface FoldInputs {
 }
 
 /**
- * How a prover process ended. `killed_for_memory`: the kernel killed it because memory ran out.
- * `died`: it ended by itself, something outside the service killed it, or its library failed.
- * `start_failed`: it could not be set up. `refused`: its library cannot be used, however often it
- * is set up.
+ * How a prover process ended. `killed_for_memory`: the kernel killed it because memory ran out, or its library
+ * had too little. `died`: it ended by itself, something outside the service killed it, or its library failed.
+ * `start_failed`: it could not be set up. `refused`: its library cannot be used, however often it is set up.
  */
 export interface ProverExit {
   cause: "killed_by_us" | "killed_for_memory" | "died" | "start_failed" | "refused";

@@ -7,8 +7,8 @@
  * name orders one fault and is used up; `CALL.SLOT` orders it for every message of that slot, and
  * stays. A file holds one word: abort, segfault, illegal, exit, quit, hang, print, garbage, close,
  * leak, swell (a leak that it frees at once), internal, lie, empty (OK without a proof, or without
- * verdicts) or slow, which takes two seconds more. The calls open and describe take orders too, with
- * slot 0.
+ * verdicts), starve (NO_MEMORY of prove) or slow, which takes two seconds more. The calls open and
+ * describe take orders too, with slot 0.
  *
  * Further definitions: FAULTY_SCHEME, the scheme's name; FAULTY_API, the version that it offers;
  * FAULTY_RESIDENT, bytes that it holds once open; FAULTY_LACKS_VERIFY, when its table has no verify;
@@ -81,8 +81,11 @@ static void *hold(size_t bytes) {
   return (void *)memory;
 }
 
-/* What a call is to do after `go_wrong`: its work, its work wrongly, to return INTERNAL, or nothing. */
-enum { WORK = 0, LIE = 1, FAIL = 2, EMPTY = 3 };
+/*
+ * What a call is to do after `go_wrong`: its work, its work wrongly, to return INTERNAL, nothing, or to
+ * return NO_MEMORY.
+ */
+enum { WORK = 0, LIE = 1, FAIL = 2, EMPTY = 3, STARVE = 4 };
 
 /* Carries the order out. */
 static int go_wrong(lp_prover *prover, const char *call, uint32_t slot) {
@@ -105,12 +108,18 @@ static int go_wrong(lp_prover *prover, const char *call, uint32_t slot) {
   fflush(stdout);
   if (strcmp(order, "internal") == 0) return FAIL;
   if (strcmp(order, "empty") == 0) return EMPTY;
+  if (strcmp(order, "starve") == 0) return STARVE;
   return strcmp(order, "lie") == 0 ? LIE : WORK;
 }
 
 static lp_status internal(lp_fault *fault) {
   if (fault != NULL) snprintf(fault->text, sizeof fault->text, "a panic was caught");
   return LP_INTERNAL;
+}
+
+static lp_status starved(lp_fault *fault) {
+  if (fault != NULL) snprintf(fault->text, sizeof fault->text, "out of memory");
+  return LP_NO_MEMORY;
 }
 
 /* FNV-1a. */
@@ -184,6 +193,7 @@ static lp_status prove(lp_prover *prover, const lp_job *job, lp_buffer *made, lp
   const int order = go_wrong(prover, "prove", job->wanted.items[0].slot);
   if (order == FAIL) return internal(fault);
   if (order == EMPTY) return LP_OK;
+  if (order == STARVE) return starved(fault);
   made->bytes = malloc(PROOF_BYTES);
   if (made->bytes == NULL) return LP_NO_MEMORY;
   made->length = PROOF_BYTES;

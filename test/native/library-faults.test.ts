@@ -149,6 +149,17 @@ describe("a library that goes wrong in a call", () => {
     expect(exit.detail).toMatch(detail);
     expect(exit.cause).toBe("died");
   });
+
+  it("prove: too little memory ends the process as a kill for memory does", async () => {
+    const backend = faulty();
+    const prover = fork(backend.options);
+    await prover.ready;
+    backend.orderOnce("prove", "starve");
+    await expect(calls.prove(prover)).rejects.toMatchObject({ kind: "died" });
+    const { cause, detail } = await prover.exited;
+    expect(detail).toMatch(/^lp_api.prove failed inside the library: out of memory/);
+    expect(cause).toBe("killed_for_memory");
+  });
 });
 
 it("the memory after the setup is that of the process, known once it is ready", async () => {

@@ -21,6 +21,7 @@ export type Fault =
   | "internal"
   | "lie"
   | "empty"
+  | "starve"
   | "slow";
 export type FaultyCall = "open" | "describe" | "prove" | "verify_signatures" | "verify";
 

@@ -109,8 +109,8 @@ export class LaneAttempt {
   }
 
   /**
-   * Call it when the kernel has killed the prover for memory: learns that its proof takes more than the
-   * ceiling, or it would be started and killed again each slot. The smallest proof is tried once more first:
+   * Call it when the prover has been killed for memory, or had too little: learns that its proof takes more than
+   * the ceiling, or it would be started and killed again each slot. The smallest proof is tried once more first:
    * nothing smaller could be proved instead, and one death may have another cause.
    */
   ranOutOfMemory(): void {

@@ -84,6 +84,19 @@ describe("a prover process that goes wrong", () => {
     });
   });
 
+  it("for lack of memory in its library counts as killed for memory", async () => {
+    const source = `onMessage((m) => {
+      if (m.kind === "start") { ${READY} return; }
+      send({ kind: "failed", id: m.id, failure: "memory", message: "out of memory" });
+      setInterval(() => undefined, 1000); });`;
+    const prover = await startWith("starves", source);
+    await expect(verify(prover)).rejects.toMatchObject({ kind: "died" });
+    expect(await prover.exited).toEqual({
+      cause: "killed_for_memory",
+      detail: "lp_api.verify_signatures failed inside the library: out of memory",
+    });
+  });
+
   it("with input at fault goes on, and the request is refused", async () => {
     const source = `onMessage((m) => {
       if (m.kind === "start") { ${READY} return; }

@@ -88,7 +88,7 @@ async function run(input: Uint8Array): Promise<void> {
   process.end();
   const { cause, detail } = await child.exited;
   holds(
-    ["died", "start_failed", "refused"].includes(cause) && detail !== "",
+    ["died", "killed_for_memory", "start_failed", "refused"].includes(cause) && detail !== "",
     "its end is explained",
   );
   for (const result of await settled) {
