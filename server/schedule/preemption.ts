@@ -51,8 +51,7 @@ export function preemption(
     lane.attempt === undefined && !lane.isTaken && freeAt(lane, OPTIMISTIC_AT) <= startByMs;
   if (lanes.some(isFree)) return { kind: "none" };
   const expectedAtMs = Math.min(...lanes.map((lane) => freeAt(lane, 0)));
-  const losesWorth =
-    worthAt(expectedAtMs) < (1 - WAITING_LOSS) * worthAt(nowMs + TAKEOVER_MS);
+  const losesWorth = worthAt(expectedAtMs) < (1 - WAITING_LOSS) * worthAt(nowMs + TAKEOVER_MS);
   const mayComeFree = lanes.some((lane) => freeAt(lane, OPTIMISTIC_AT) < decideAtMs);
   if (mayComeFree && !losesWorth) return { kind: "look_again", atMs: decideAtMs };
   return { kind: "kill", attempt: victim.attempt };

@@ -37,6 +37,17 @@ const TWIN_EVERY_MS = 10_000;
 export const goneCauses = ["ended", "vanished", "silent", "restarted"] as const;
 export type GoneCause = (typeof goneCauses)[number];
 
+export const goneTexts: Readonly<Record<GoneCause, string>> = {
+  ended: "has ended",
+  vanished: "has vanished: nobody listens for it",
+  silent: "is silent: it was not heard for a second",
+  restarted: "has restarted",
+};
+
+export function twinText(id: string, run: string, twin: string): string {
+  return `two hosts use the id ${id}, in the runs ${run} and ${twin}: give each its own --host-id`;
+}
+
 export interface JoinedHost {
   readonly kind: "joined";
   readonly run: string;

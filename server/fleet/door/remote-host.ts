@@ -19,7 +19,15 @@ import type { DoorMetrics } from "./door-metrics.js";
 import type { HostWireModules } from "./host-wire.js";
 import { HostWire } from "./host-wire.js";
 import type { GoneCause, HostEffect, HostEvent, HostLife } from "./hosts.js";
-import { dueAtMs, isForgettable, transitionHost, twinOf, unheardHost } from "./hosts.js";
+import {
+  dueAtMs,
+  goneTexts,
+  isForgettable,
+  transitionHost,
+  twinOf,
+  twinText,
+  unheardHost,
+} from "./hosts.js";
 import { KeptBytes } from "./kept-bytes.js";
 import { LeftLanes } from "./left-lanes.js";
 import type { FromHost, ToDoor, Verdict } from "../wire/messages.js";
@@ -37,13 +45,6 @@ const PING_MS = 500;
 const REST_MS = 10_000;
 /** How long a host of another version is remembered after its last message. */
 const VERSION_KEPT_MS = 10_000;
-
-const goneTexts: Readonly<Record<GoneCause, string>> = {
-  ended: "has ended",
-  vanished: "has vanished: nobody listens for it",
-  silent: "is silent: it was not heard for a second",
-  restarted: "has restarted",
-};
 
 export interface RemoteHostModules extends HostWireModules {
   log: Logger;
@@ -139,15 +140,14 @@ export class RemoteHost implements VerifyingHost {
   view(): LaneHostView | undefined {
     const { refusal, run, id, heardAtMs } = this;
     const nowMs = this.modules.clock.nowMs();
-    const isHeard = this.isJoined || (refusal !== undefined && this.isSpeaking(nowMs));
-    if (!isHeard) return undefined;
+    if (!this.isJoined && !(refusal !== undefined && this.isSpeaking(nowMs))) return undefined;
     const hostNowMs = toPeer(this.peerClock, nowMs, nowMs);
     const used = this.used();
     const twin = twinOf(this.life, nowMs);
     return {
       ...{ id, run, heardAtMs },
       state: refusal?.state ?? (used.length > 0 ? "used" : "joining"),
-      cause: refusal?.why ?? (twin === undefined ? "" : this.twinText(twin)),
+      cause: refusal?.why ?? (twin === undefined ? "" : twinText(this.id, this.run, twin)),
       offsetMs: hostNowMs === undefined ? undefined : nowMs - hostNowMs,
       deviceIds: used.map(({ lane }) => lane.deviceId),
       attempts: used.reduce((sum, { lane }) => sum + lane.load, 0),
@@ -318,13 +318,6 @@ export class RemoteHost implements VerifyingHost {
     this.modules.changed();
   }
 
-  private twinText(twin: string): string {
-    return (
-      `two hosts use the id ${this.id}, in the runs ${this.run} and ${twin}: ` +
-      "give each its own --host-id"
-    );
-  }
-
   private takeEnded({ run, device, attempt, result }: Extract<ToDoor, { kind: "ended" }>): void {
     if (run !== this.run) return;
     if (this.lanes.get(device)?.lane.endedAt(result, attempt) === true) return;
@@ -345,7 +338,7 @@ export class RemoteHost implements VerifyingHost {
         this.modules.log.info({ host: this.id, run: effect.run }, "lane host is heard");
         return this.modules.changed();
       case "twin":
-        return this.wire.fault("shared_id", this.twinText(effect.run));
+        return this.wire.fault("shared_id", twinText(this.id, this.run, effect.run));
       case "gone":
         return this.leave(effect.cause, runBefore, effect.silentMs);
       default:

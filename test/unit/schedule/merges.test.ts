@@ -5,12 +5,9 @@ import {
   OutcomeReason,
   OutcomeStatus,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import type { LaneReport } from "../../../server/lane/lane-messages.js";
-import type { CostModel } from "../../../server/work/costs/cost-model.js";
-import { freshCostModel } from "../../../server/work/costs/cost-model.js";
-import type { DecodedGroup, ProofResult } from "../../../server/work/group.js";
-import { BACKLOG } from "../../../server/work/priority.js";
-import type { Envelope } from "../../../server/work/submission.js";
+import type { ProofResult } from "../../../server/work/group.js";
+import { AGGREGATION, BACKLOG } from "../../../server/work/priority.js";
+import { busyLane, costs, idleLane } from "../../helpers/busy-lane.js";
 import {
   description,
   groupOfMerge,
@@ -22,41 +19,7 @@ import { groupOf, proved as treeProved, TreeLanes } from "../../helpers/tree-lan
 
 const body = groupOfMerge("body", { raws: 0, proofs: 3 });
 const block = groupOfMerge("block", { raws: 1, proofs: 3 });
-const AGGREGATION = 2;
-
-/** A model almost without doubt, in which a child takes `childMs` and a raw signature alone 100 ms. */
-const certain = (childMs: number): CostModel => ({
-  logMs: [100, 1, 0.01, childMs, 1].map(Math.log),
-  covariance: freshCostModel.covariance.map((row) => row.map(() => 0)),
-  scatter: 0.05 ** 2,
-  atMs: 0,
-});
-const costs = (foldMs: number, mergeMs: number): Pick<LaneReport, "costs"> => ({
-  costs: [
-    { kind: "fold", logInvRate: 0, model: certain(foldMs) },
-    { kind: "merge", logInvRate: 0, model: certain(mergeMs) },
-  ],
-});
 const proved: ProofResult = { ...provedResult, proveMs: 2000 };
-
-/** An idle lane on which a merged proof takes `mergeMs`. */
-function idleLane(mergeMs = 500): TestScheduler {
-  const scheduler = new TestScheduler(["a"]);
-  scheduler.announceIdle("a", 1, costs(500, mergeMs));
-  return scheduler;
-}
-
-/** A lane that proves this group, after `mergeMs` for each proof of a merge. */
-function busyLane(group: DecodedGroup, priority = AGGREGATION, mergeMs = 500): TestScheduler {
-  const scheduler = idleLane(mergeMs);
-  scheduler.submit("first", group, { priority });
-  scheduler.announce("a", 1, {
-    ...costs(500, mergeMs),
-    phase: { kind: "proving", attempt: 1, proof: null },
-    isStandbyReady: true,
-  });
-  return scheduler;
-}
 
 test("nodes share one proof of equal merges, whatever they say of shedding and least inputs", () => {
   const scheduler = busyLane(groupOfRaws("other", 1));
@@ -91,40 +54,6 @@ test("a merge delays what waits behind it by its own prediction", () => {
   const vote = () => groupOfRaws("vote", 1);
   expect(busyLane(body, AGGREGATION, 500).submit("vote", vote(), limits).kind).toBe("accepted");
   expect(busyLane(body, AGGREGATION, 3000).submit("vote", vote(), limits).kind).toBe("skipped");
-});
-
-test("a merge of backlog is preempted for a group that would miss otherwise", () => {
-  const limits = { deadlineAtMs: 1000, fenceAtMs: 1500 };
-  const backlog = busyLane(body, BACKLOG, 3000);
-  expect(backlog.submit("vote", groupOfRaws("vote", 1), limits).kind).toBe("accepted");
-  expect(backlog.sentOf("kill")).toMatchObject([{ attempt: 1, reason: "preempted" }]);
-  const urgent = busyLane(body, AGGREGATION, 3000);
-  urgent.submit("vote", groupOfRaws("vote", 1), { ...limits, priority: 1 });
-  expect(urgent.sentOf("kill")).toEqual([]);
-});
-
-test("backlog is preempted for votes that would miss a step by waiting, though not their fence", () => {
-  const limits = { deadlineAtMs: 15_000, fenceAtMs: 20_000 };
-  const steps = [
-    { untilAtMs: 1500, weight: 4 },
-    { untilAtMs: 20_000, weight: 1 },
-  ];
-  const killsFor = (changes: Partial<Envelope>) => {
-    // It takes 9 s.
-    const backlog = busyLane(body, BACKLOG, 3000);
-    backlog.submit("vote", groupOfRaws("vote", 1), { ...limits, ...changes });
-    return backlog.sentOf("kill");
-  };
-  expect(killsFor({ steps: [] })).toEqual([]);
-  expect(killsFor({ steps })).toMatchObject([{ attempt: 1, reason: "preempted" }]);
-});
-
-test("backlog is preempted for a part of a group, too, where the whole is too late already", () => {
-  const backlog = busyLane(body, BACKLOG, 3000);
-  // The whole takes 4 s.
-  const limits = { deadlineAtMs: 1000, fenceAtMs: 1500 };
-  expect(backlog.submit("vote", groupOfRaws("vote", 4000), limits).kind).toBe("accepted");
-  expect(backlog.sentOf("kill")).toMatchObject([{ attempt: 1, reason: "preempted" }]);
 });
 
 test("raw signatures go before proofs of as many votes, within the class", () => {
