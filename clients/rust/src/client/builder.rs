@@ -247,7 +247,9 @@ impl Builder {
         let shared = Arc::new(shared);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(8)
+            // Look-ups of names take these threads too, and hang as long as the resolver does: each attempt
+            // to connect may add one, and verifications must not wait for them.
+            .max_blocking_threads(64)
             .build()
             .map_err(BuildError::Thread)?;
         let for_thread = shared.clone();
