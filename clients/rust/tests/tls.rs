@@ -1,8 +1,10 @@
-//! TLS against the project's own service. Skipped without `LEANAGG_SERVICE`.
+//! TLS against the project's own service, skipped without `LEANAGG_SERVICE`, and against nobody.
 #![cfg(feature = "tls")]
 
 mod support;
 
+use std::io::Read;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use lean_aggregator_client::{Aggregator, Builder, Tls};
@@ -67,4 +69,23 @@ fn a_service_that_wants_a_certificate_gets_the_nodes() {
     is_rejected(builder(&service, trusting(&authority)));
     let foreign = as_node(trusting(&authority), &Authority::new());
     is_rejected(builder(&service, foreign));
+}
+
+#[test]
+fn a_handshake_that_is_never_answered_keeps_no_socket() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("https://{}", listener.local_addr().unwrap());
+    let adapter = Aggregator::builder()
+        .node_id("rust-node")
+        .endpoint(endpoint)
+        .tls(trusting(&Authority::new()))
+        .build()
+        .unwrap();
+    let (mut socket, _) = listener.accept().unwrap();
+    let limit = Duration::from_secs(20);
+    socket.set_read_timeout(Some(limit)).unwrap();
+    // Ends when the adapter closes the connection.
+    let hello = socket.read_to_end(&mut Vec::new());
+    assert!(hello.is_ok_and(|bytes| bytes > 0));
+    adapter.close(Duration::ZERO);
 }

@@ -307,11 +307,14 @@ impl Builder {
 
     #[cfg(feature = "tls")]
     fn with_tls(&self, endpoint: Endpoint) -> Result<Endpoint, String> {
+        use super::connection::CONNECT_LIMIT;
         use tonic::transport::{Certificate, ClientTlsConfig, Identity};
         let tls = self.tls.clone().unwrap_or_default();
+        // Without a limit, a handshake that is never answered keeps its socket for ever.
+        let config = ClientTlsConfig::new().timeout(CONNECT_LIMIT);
         let mut config = match tls.ca_pem {
-            Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
-            None => ClientTlsConfig::new().with_native_roots(),
+            Some(pem) => config.ca_certificate(Certificate::from_pem(pem)),
+            None => config.with_native_roots(),
         };
         if let Some((certificate, key)) = tls.identity_pem {
             config = config.identity(Identity::from_pem(certificate, key));

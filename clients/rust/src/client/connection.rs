@@ -31,7 +31,8 @@ const RECEIVE_BYTES_MAX: usize = 32 << 20;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
-const CONNECT_LIMIT: Duration = Duration::from_millis(2000);
+/// For the connection of TCP, and again for the handshake of TLS.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_millis(2000);
 const CANCEL_LIMIT: Duration = Duration::from_millis(500);
 
 const SUBMIT: &str = "/lean.aggregator.v1.AggregatorService/SubmitSnapshot";
