@@ -74,8 +74,9 @@ typedef struct la_proof {
 typedef int (*la_verify_fn)(void *context, const struct la_proof *proof);
 
 // Gets a text for the node's log: what an operator should know, such as that the service refuses the
-// node's calls and why. It is the adapter's, until the call returns. Called on threads of the adapter, each
-// time that it happens, and never after la_close has returned; it must return at once, and must not unwind.
+// node's calls and why, each time that it happens, or why an endpoint cannot be reached, once for each reason.
+// It is the adapter's, until the call returns. Called on threads of the adapter, and never after la_close has
+// returned; it must return at once, and must not unwind.
 typedef void (*la_log_fn)(void *context, const char *text);
 
 // Options. Set them to 0, then `size` to sizeof(la_options): later versions append fields, and 0 is the

@@ -13,8 +13,9 @@ use super::verify::{Closed, Context};
 const PRINTED_MAX: usize = 256;
 
 /// Gets a text for the node's log: what an operator should know, such as that the service refuses the
-/// node's calls and why. It is the adapter's, until the call returns. Called on threads of the adapter, each
-/// time that it happens, and never after la_close has returned; it must return at once, and must not unwind.
+/// node's calls and why, each time that it happens, or why an endpoint cannot be reached, once for each reason.
+/// It is the adapter's, until the call returns. Called on threads of the adapter, and never after la_close has
+/// returned; it must return at once, and must not unwind.
 pub type LogFn = Option<unsafe extern "C" fn(context: *mut c_void, text: *const c_char)>;
 
 /// What the adapter calls with each problem. Without a function of C, it prints each text once.

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,8 @@ pub(super) struct Connection {
     token: Option<Token>,
     /// What calls use; none until the next one.
     current: Mutex<Option<Current>>,
+    /// Why the endpoint could not be reached last, as reported. `None`: it was reached since.
+    reason: Mutex<Option<String>>,
 }
 
 struct Current {
@@ -78,7 +80,25 @@ impl Connection {
             endpoint,
             token,
             current: Mutex::new(None),
+            reason: Mutex::default(),
         }
+    }
+
+    fn reason(&self) -> MutexGuard<'_, Option<String>> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the endpoint cannot be reached for another reason than the last one, which this one becomes.
+    pub fn is_new_reason(&self, new: &str) -> bool {
+        let mut reason = self.reason();
+        let is_new = reason.as_deref() != Some(new);
+        *reason = Some(new.into());
+        is_new
+    }
+
+    /// The endpoint is reached: the next reason is a new one.
+    pub fn reached(&self) {
+        *self.reason() = None;
     }
 
     /// Leaves the connection to the calls that are on it; the next call makes a new one.

@@ -11,6 +11,7 @@ mod hooks;
 mod merge;
 mod metrics;
 mod options;
+mod report;
 mod runtime;
 mod shared;
 mod status;

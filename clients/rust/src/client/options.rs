@@ -219,6 +219,13 @@ pub enum Problem {
         /// The service's message.
         message: String,
     },
+    /// The endpoint cannot be reached. Reported once for each reason, until its result stream opens.
+    Unreachable {
+        /// The endpoint, as given.
+        endpoint: Arc<str>,
+        /// Why, with the causes.
+        message: String,
+    },
     /// A closure of the node panicked.
     HookPanicked {
         /// The closure, for example `verify`.
@@ -240,6 +247,9 @@ impl fmt::Display for Problem {
             ),
             Problem::Invalid { endpoint, message } => {
                 write!(f, "{endpoint} refuses this node's calls: {message}")
+            }
+            Problem::Unreachable { endpoint, message } => {
+                write!(f, "{endpoint} cannot be reached: {message}")
             }
             Problem::HookPanicked { hook } => write!(f, "the node's `{hook}` closure panicked"),
         }

@@ -11,9 +11,9 @@ use tonic::Status;
 
 use super::connection::Connection;
 use super::encode::TryBody;
-use super::options::Problem;
+use super::report::{lasting_problem, unreachable};
 use super::shared::{Command, Shared};
-use super::status::{failure, is_node_id_in_use, Failure};
+use super::status::{failure, text_of, Failure};
 use super::stream::{keep_open, narrow};
 use crate::machine::{EndpointIndex, Event, RequestId, Send, SkipReason};
 use crate::proto;
@@ -196,18 +196,16 @@ fn failed(
         target: "lean_aggregator",
         request_id = &*request_id, endpoint = &*connection.name, error = %status, "a try failed"
     );
-    let is_timeout = match failure(status) {
+    let how = failure(status);
+    match lasting_problem(connection, status) {
+        Some(problem) => shared.hooks.problem(problem),
+        None if how == Failure::Refused(SkipReason::Overloaded) => {}
+        None => unreachable(&shared.hooks, connection, text_of(status)),
+    }
+    let is_timeout = match how {
         Failure::Timeout => true,
         Failure::NoAnswer => false,
         Failure::Refused(reason) => {
-            if reason == SkipReason::Invalid {
-                let endpoint = connection.name.clone();
-                let message = status.message().to_owned();
-                shared.hooks.problem(match is_node_id_in_use(status) {
-                    true => Problem::NodeIdInUse { endpoint, message },
-                    false => Problem::Invalid { endpoint, message },
-                });
-            }
             refused(shared, request_id, endpoint, reason);
             return;
         }

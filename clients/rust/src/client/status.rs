@@ -65,6 +65,27 @@ pub(super) fn is_node_id_in_use(status: &Status) -> bool {
     status.code() == Code::FailedPrecondition && status.message().contains("node_id_in_use")
 }
 
+/// What the error says, and its causes, from the last to the first.
+pub(super) fn text_of(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        let why = error.to_string();
+        // Some errors say what their cause says.
+        if !text.contains(&why) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&why);
+        }
+        cause = error.source();
+    }
+    match text.is_empty() {
+        true => status.code().to_string(),
+        false => text,
+    }
+}
+
 fn http_status(status: &Status) -> Option<&HttpStatus> {
     let mut cause = std::error::Error::source(status);
     while let Some(error) = cause {
@@ -93,6 +114,33 @@ mod tests {
         assert_eq!(of(Code::ResourceExhausted), overloaded);
         let unreachable = Failure::Refused(SkipReason::Unreachable);
         assert_eq!(of(Code::Internal), unreachable);
+    }
+
+    /// An error with a cause.
+    #[derive(Debug)]
+    struct Caused(HttpStatus);
+
+    impl fmt::Display for Caused {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the call failed")
+        }
+    }
+
+    impl std::error::Error for Caused {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn the_text_of_an_error_has_each_cause_once() {
+        let status = Status::from_error(Box::new(Caused(HttpStatus(503))));
+        let cause = HttpStatus(503);
+        assert_eq!(text_of(&status), format!("the call failed: {cause}"));
+        let of_service = Status::unavailable("too many calls");
+        assert_eq!(text_of(&of_service), "too many calls");
+        let silent = Status::new(Code::Aborted, "");
+        assert_eq!(text_of(&silent), Code::Aborted.to_string());
     }
 
     #[test]

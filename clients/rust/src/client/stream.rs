@@ -7,9 +7,10 @@ use tokio::time::{sleep, sleep_until, timeout, Instant};
 use tonic::{Status, Streaming};
 
 use super::connection::Connection;
-use super::options::{is_proved, Problem};
+use super::options::is_proved;
+use super::report::{lasting_problem, unreachable};
 use super::shared::Shared;
-use super::status::{failure, is_node_id_in_use, Failure};
+use super::status::text_of;
 use crate::bits;
 use crate::machine::{AwaitedState, EndpointIndex, Event, RequestId, ServiceState, WireOutcome};
 use crate::proto;
@@ -44,7 +45,7 @@ pub(super) async fn keep_open(shared: Arc<Shared>, connection: Arc<Connection>, 
         let mut was_open = false;
         let end = read(&shared, &connection, index, &mut was_open).await;
         let is_silent = matches!(end, End::Silent);
-        report(&shared, &connection, end);
+        report(&shared, &connection, end, was_open);
         let former = (is_silent || !was_open).then(|| connection.renew());
         shared.handle(Event::Disconnected {
             endpoint: index,
@@ -92,6 +93,7 @@ async fn read(
         Ok(Err(status)) => End::Broken(status),
         Ok(Ok((mut events, opened))) => {
             *was_open = true;
+            connection.reached();
             tracing::info!(
                 target: "lean_aggregator",
                 endpoint = &*connection.name, service_id = opened.service_id, run = opened.run,
@@ -221,23 +223,26 @@ fn service_state(state: proto::ServiceState) -> ServiceState {
     }
 }
 
-fn report(shared: &Shared, connection: &Connection, end: End) {
-    let endpoint = connection.name.clone();
+fn report(shared: &Shared, connection: &Connection, end: End, was_open: bool) {
+    let endpoint = &*connection.name;
     match end {
         End::Silent => {
-            tracing::warn!(target: "lean_aggregator", endpoint = &*endpoint, "result stream silent");
+            tracing::info!(target: "lean_aggregator", endpoint, "result stream silent");
+            let why = match was_open {
+                true => "it has sent nothing for too long",
+                false => "it did not open the result stream in time",
+            };
+            unreachable(&shared.hooks, connection, why.into());
         }
         End::Broken(status) => {
             tracing::info!(
-                target: "lean_aggregator", endpoint = &*endpoint, error = %status, "result stream broke"
+                target: "lean_aggregator", endpoint, error = %status, "result stream broke"
             );
-            let message = status.message().to_owned();
-            if is_node_id_in_use(&status) {
-                shared
-                    .hooks
-                    .problem(Problem::NodeIdInUse { endpoint, message });
-            } else if let Failure::Refused(crate::machine::SkipReason::Invalid) = failure(&status) {
-                shared.hooks.problem(Problem::Invalid { endpoint, message });
+            match lasting_problem(connection, &status) {
+                Some(problem) => shared.hooks.problem(problem),
+                // The next attempt says whether the endpoint can be reached.
+                None if was_open => {}
+                None => unreachable(&shared.hooks, connection, text_of(&status)),
             }
         }
     }
