@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lean_aggregator_client::{proto, Builder, Problem};
 use proto::stream_results_response::Event;
-use support::adapter::{builder, wait};
+use support::adapter::{builder, started, wait};
 use support::scripted::Scripted;
 
 type Problems = Arc<Mutex<Vec<Problem>>>;
@@ -45,4 +45,27 @@ fn the_reason_why_no_service_is_reached_is_reported_once_until_one_is() {
     wait(|| adapter.is_reachable());
     service.stop();
     wait(|| count() == 2);
+}
+
+#[test]
+fn an_adapter_with_a_token_that_cannot_be_sent_is_not_built() {
+    let service = Scripted::new();
+    for token in ["", "two words", "a\nb", "\u{e4}"] {
+        let built = builder(&service).token(token).build();
+        let error = built.err().unwrap().to_string();
+        assert!(error.starts_with("token: give one"), "{error}");
+    }
+}
+
+#[test]
+fn a_source_is_blamed_for_a_token_that_cannot_be_sent_and_no_endpoint() {
+    let service = started();
+    let (builder, problems) = kept(builder(&service).token_source(|| "two words".into()));
+    let adapter = builder.build().unwrap();
+    wait(|| !problems.lock().unwrap().is_empty());
+    drop(adapter);
+    for problem in problems.lock().unwrap().iter() {
+        assert!(matches!(problem, Problem::Token { .. }), "{problem}");
+    }
+    assert!(service.calls().streams.is_empty());
 }

@@ -139,14 +139,16 @@ impl Builder {
         self
     }
 
-    /// A token that identifies the caller. It goes over TLS, to loopback or to a Unix socket only.
+    /// A token that identifies the caller, of visible characters of ASCII. It goes over TLS, to loopback
+    /// or to a Unix socket only.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(Token::Fixed(token.into()));
         self
     }
 
     /// Makes the token of each call, on a thread of its own, one call at a time. It may block: a
-    /// call waits for it within its time limit. If it panics, the call is refused.
+    /// call waits for it within its time limit. If it panics, or the token has other characters than
+    /// visible ones of ASCII, the call is refused.
     pub fn token_source(mut self, source: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.token = Some(Token::Source(Source::new(Arc::new(source))));
         self
@@ -212,6 +214,10 @@ impl Builder {
     /// has no thread left.
     pub fn build(self) -> Result<Aggregator, BuildError> {
         check_node_id(&self.node_id)?;
+        if let Some(token) = &self.token {
+            let checked = token.check();
+            checked.map_err(|error| BuildError::Invalid(format!("token: {error}")))?;
+        }
         if self.endpoints.is_empty() {
             let what = "no endpoint: give the address of a service";
             return Err(BuildError::Invalid(what.into()));

@@ -226,6 +226,11 @@ pub enum Problem {
         /// Why, with the causes.
         message: String,
     },
+    /// The node's token cannot be sent: its calls are made to no service.
+    Token {
+        /// Why.
+        message: String,
+    },
     /// A closure of the node panicked.
     HookPanicked {
         /// The closure, for example `verify`.
@@ -251,6 +256,7 @@ impl fmt::Display for Problem {
             Problem::Unreachable { endpoint, message } => {
                 write!(f, "{endpoint} cannot be reached: {message}")
             }
+            Problem::Token { message } => write!(f, "the node's token: {message}"),
             Problem::HookPanicked { hook } => write!(f, "the node's `{hook}` closure panicked"),
         }
     }

@@ -5,11 +5,15 @@ use tonic::Status;
 use super::connection::Connection;
 use super::hooks::Hooks;
 use super::options::Problem;
-use super::status::{failure, is_node_id_in_use, Failure};
+use super::status::{failure, is_node_id_in_use, token_error, Failure};
 use crate::machine::SkipReason;
 
 /// The problem that every later call would meet too. `None`: the error may pass by itself.
 pub(super) fn lasting_problem(connection: &Connection, status: &Status) -> Option<Problem> {
+    if let Some(error) = token_error(status) {
+        let message = error.to_string();
+        return Some(Problem::Token { message });
+    }
     let endpoint = connection.name.clone();
     let message = status.message().to_owned();
     if is_node_id_in_use(status) {

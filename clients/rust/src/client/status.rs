@@ -4,6 +4,7 @@ use std::fmt;
 
 use tonic::{Code, Status};
 
+use super::token::TokenError;
 use crate::machine::SkipReason;
 
 /// The answer of something that speaks HTTP but no gRPC, such as a proxy.
@@ -35,7 +36,10 @@ pub(super) enum Failure {
 
 /// Reads the error of a call.
 pub(super) fn failure(status: &Status) -> Failure {
-    if let Some(HttpStatus(code)) = http_status(status) {
+    if token_error(status).is_some() {
+        return Failure::Refused(SkipReason::Invalid);
+    }
+    if let Some(HttpStatus(code)) = cause_of::<HttpStatus>(status) {
         return match code {
             429 | 502 | 503 | 504 => Failure::NoAnswer,
             _ => Failure::Refused(SkipReason::Invalid),
@@ -86,7 +90,13 @@ pub(super) fn text_of(status: &Status) -> String {
     }
 }
 
-fn http_status(status: &Status) -> Option<&HttpStatus> {
+/// Why the call had no token. `None`: it had one, or needs none.
+pub(super) fn token_error(status: &Status) -> Option<&TokenError> {
+    cause_of(status)
+}
+
+/// The first cause of this type.
+fn cause_of<E: std::error::Error + 'static>(status: &Status) -> Option<&E> {
     let mut cause = std::error::Error::source(status);
     while let Some(error) = cause {
         if let Some(found) = error.downcast_ref() {
