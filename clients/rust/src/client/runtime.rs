@@ -72,7 +72,10 @@ pub(super) async fn run(
             Command::Verify { group, outcome } => {
                 let (shared, verifiers) = (shared.clone(), verifiers.clone());
                 tokio::spawn(async move {
-                    let _permit = verifiers.acquire().await;
+                    // An error says that the adapter is closed: what waits is not begun.
+                    let Ok(_permit) = verifiers.acquire().await else {
+                        return;
+                    };
                     let hooks = shared.hooks.clone();
                     let check = tokio::task::spawn_blocking(move || hooks.verify(&outcome));
                     let is_valid = check.await.unwrap_or(false);
@@ -85,6 +88,7 @@ pub(super) async fn run(
                 }
             }
             Command::Flush(done) => {
+                verifiers.close();
                 let all = async { while cancels.join_next().await.is_some() {} };
                 let _ = timeout(FLUSH_LIMIT, all).await;
                 streams.shutdown().await;

@@ -69,6 +69,8 @@ pub struct Calls {
     pub streams: Vec<StreamCall>,
     pub submits: Vec<SubmitCall>,
     pub cancels: Vec<CancelCall>,
+    /// Cancels are not answered.
+    pub holds_cancels: bool,
     /// Submissions that nobody reads.
     pub unread: usize,
     /// Those of them that the adapter has ended.
@@ -305,9 +307,16 @@ async fn cancel(
     calls: Arc<Mutex<Calls>>,
     request: Request<proto::CancelSessionRequest>,
 ) -> Result<Response<proto::CancelSessionResponse>, Status> {
-    calls.lock().unwrap().cancels.push(CancelCall {
-        request: request.into_inner(),
-        is_seen: false,
-    });
+    let is_held = {
+        let mut calls = calls.lock().unwrap();
+        calls.cancels.push(CancelCall {
+            request: request.into_inner(),
+            is_seen: false,
+        });
+        calls.holds_cancels
+    };
+    if is_held {
+        std::future::pending::<()>().await;
+    }
     Ok(Response::new(proto::CancelSessionResponse::default()))
 }
