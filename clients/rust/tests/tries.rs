@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use lean_aggregator_client::machine::{Gates, SkipReason};
 use lean_aggregator_client::slot::SlotTimes;
-use lean_aggregator_client::{proto, Problem, SubmitOptions};
+use lean_aggregator_client::{proto, Problem, Step, SubmitOptions};
 use proto::stream_results_response::Event;
 use support::adapter::{builder, connect, options, snapshot, started, submit, wait};
 use support::scripted::{Intake, Scripted};
@@ -132,4 +132,51 @@ fn a_page_with_status_200_is_invalid() {
         panic!("{:?}", seen.1);
     };
     assert!(message.contains("HTTP status 200"), "{message}");
+}
+
+#[test]
+fn no_deadline_is_later_than_the_fence() {
+    let service = started();
+    let adapter = connect(builder(&service), &service);
+    let late = SubmitOptions {
+        deadline: Some(Duration::from_secs(60)),
+        ..options()
+    };
+    let votes = || Ok::<_, String>(Some(snapshot()));
+    adapter
+        .submit_or_skip(1, Gates::OPEN, votes, &late)
+        .unwrap();
+    wait(|| service.calls().submits.len() == 1);
+    let calls = service.calls();
+    let request = &calls.submits[0].request;
+    assert_eq!(request.deadline_ms, request.fence_ms);
+}
+
+#[test]
+fn steps_that_every_service_refuses_are_skipped_in_the_tick() {
+    let service = started();
+    let adapter = connect(builder(&service), &service);
+    let cases: [(&[(u64, u32)], &str); 5] = [
+        (&[(1, 0)], "steps[0].weight is 0: give 1 to 1000000"),
+        (&[(1, 1_000_001)], "steps[0].weight is 1000001"),
+        (&[(2, 2), (1, 1)], "steps[1].until is 1s, below the 2s"),
+        (&[(1, 2), (2, 2)], "steps[1].weight is 2, not below the 2"),
+        (&[(1, 1); 9], "steps has 9 entries: give at most 8"),
+    ];
+    for (steps, why) in cases {
+        let steps = steps.iter().map(|(until_s, weight)| Step {
+            until: Duration::from_secs(*until_s),
+            weight: *weight,
+        });
+        let wrong = SubmitOptions {
+            steps: Some(steps.collect()),
+            ..options()
+        };
+        let votes = || Ok::<_, String>(Some(snapshot()));
+        let skip = adapter.submit_or_skip(1, Gates::OPEN, votes, &wrong);
+        let skip = skip.unwrap_err();
+        assert_eq!(skip.reason, SkipReason::Invalid);
+        assert!(skip.detail.starts_with(why), "{}", skip.detail);
+    }
+    assert!(service.calls().submits.is_empty());
 }

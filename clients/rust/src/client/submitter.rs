@@ -21,6 +21,10 @@ use crate::slot::SlotTimes;
 /// A proof of slot N is worthless from slot N plus this on.
 const FENCE_SLOTS: u64 = 2;
 
+/// Most steps of a submission, and the largest worth of a vote.
+const STEPS_MAX: usize = 8;
+const WEIGHT_MAX: u32 = 1_000_000;
+
 /// The instant from which a submission counts its times, by both clocks: the node's function, which is
 /// called after it, takes time.
 #[derive(Clone, Copy)]
@@ -133,6 +137,9 @@ impl Submitter {
             let what = "no fence: give SubmitOptions::fence or Builder::slot_times";
             return skip(SkipReason::Invalid, what.into());
         };
+        if let Err(detail) = check_steps(options.steps.as_deref().unwrap_or_default()) {
+            return skip(SkipReason::Invalid, detail);
+        }
         snapshot.slot = slot;
         let (submission, frozen) = self.freeze(start, latch, fence, snapshot, options);
         // A node that stalled submits for slots whose time is already over.
@@ -166,17 +173,18 @@ impl Submitter {
         let data = data.collect();
         let bytes = freeze(&self.shared.header, &request_id, snapshot, options);
         let after = |duration: Duration| start.now_ms.saturating_add(millis(duration));
+        let deadline_at_ms = match (options.deadline, latch) {
+            (Some(deadline), _) => after(deadline),
+            (None, latch) if may_start_until_fence(latch) => fence.at_ms,
+            (None, _) => after(self.deadline),
+        };
         let submission = Submission {
             request_id,
             latch,
             slot,
             groups,
             bytes: bytes.len(),
-            deadline_at_ms: match (options.deadline, latch) {
-                (Some(deadline), _) => after(deadline),
-                (None, latch) if may_start_until_fence(latch) => fence.at_ms,
-                (None, _) => after(self.deadline),
-            },
+            deadline_at_ms: deadline_at_ms.min(fence.at_ms),
             fence,
             hold_until_ms: match options.hold {
                 Duration::ZERO => 0,
@@ -251,6 +259,41 @@ fn frozen_step(now_ms: Millis) -> impl Fn(&Step) -> FrozenStep {
         until_at_ms: now_ms.saturating_add(millis(step.until)),
         weight: step.weight,
     }
+}
+
+/// Fails for steps that every service refuses, and says why.
+fn check_steps(steps: &[Step]) -> Result<(), String> {
+    let count = steps.len();
+    if count > STEPS_MAX {
+        let what = format!("steps has {count} entries: give at most {STEPS_MAX}");
+        return Err(what);
+    }
+    let mut last: Option<Step> = None;
+    for (index, step) in steps.iter().enumerate() {
+        let (until, weight) = (step.until, step.weight);
+        if !(1..=WEIGHT_MAX).contains(&weight) {
+            let what = format!("steps[{index}].weight is {weight}: give 1 to {WEIGHT_MAX}");
+            return Err(what);
+        }
+        let Some(before) = last.replace(*step) else {
+            continue;
+        };
+        if until < before.until {
+            return Err(format!(
+                "steps[{index}].until is {until:?}, below the {:?} of the step before: \
+                 give ascending times",
+                before.until
+            ));
+        }
+        if weight >= before.weight {
+            return Err(format!(
+                "steps[{index}].weight is {weight}, not below the {} of the step before: \
+                 give descending weights",
+                before.weight
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Merges and backlog are not bound to the slot in which they are submitted.
