@@ -69,3 +69,18 @@ fn a_source_is_blamed_for_a_token_that_cannot_be_sent_and_no_endpoint() {
     }
     assert!(service.calls().streams.is_empty());
 }
+
+#[test]
+fn a_source_that_makes_no_token_in_time_is_blamed() {
+    let service = started();
+    let slow = || {
+        sleep(Duration::from_secs(3));
+        "secret".to_owned()
+    };
+    let (builder, problems) = kept(builder(&service).token_source(slow));
+    let adapter = builder.build().unwrap();
+    wait(|| !problems.lock().unwrap().is_empty());
+    let text = problems.lock().unwrap()[0].to_string();
+    assert_eq!(text, "the node's token: its source made no token in time");
+    adapter.close(Duration::ZERO);
+}

@@ -119,13 +119,12 @@ impl Connection {
         (grpc, current.given_up.subscribe())
     }
 
-    async fn request<T>(&self, message: T) -> Result<Request<T>, Status> {
-        let mut request = Request::new(message);
-        if let Some(token) = &self.token {
-            let value = token.header().await?;
-            request.metadata_mut().insert("authorization", value);
+    /// The token of the next call, as a header. `None`: calls have none.
+    pub async fn token(&self) -> Result<Option<AsciiMetadataValue>, Status> {
+        match &self.token {
+            Some(token) => Ok(Some(token.header().await?)),
+            None => Ok(None),
         }
-        Ok(request)
     }
 
     /// Sends a try. Returns the answer, and when the try was sent.
@@ -155,8 +154,9 @@ impl Connection {
     pub async fn stream(
         &self,
         message: proto::StreamResultsRequest,
+        token: Option<AsciiMetadataValue>,
     ) -> Result<Streaming<proto::StreamResultsResponse>, Status> {
-        let request = self.request(message).await?;
+        let request = request(message, token);
         let (mut grpc, _) = self.grpc();
         ready(&mut grpc).await?;
         let codec = ProstCodec::default();
@@ -179,7 +179,7 @@ impl Connection {
     {
         let start = Instant::now();
         let call = async {
-            let mut request = self.request(message).await?;
+            let mut request = request(message, self.token().await?);
             if let Some(Ok(value)) = traceparent.map(AsciiMetadataValue::try_from) {
                 request.metadata_mut().insert("traceparent", value);
             }
@@ -212,6 +212,14 @@ impl Connection {
             Err(_) => Err(late()),
         }
     }
+}
+
+fn request<T>(message: T, token: Option<AsciiMetadataValue>) -> Request<T> {
+    let mut request = Request::new(message);
+    if let Some(token) = token {
+        request.metadata_mut().insert("authorization", token);
+    }
+    request
 }
 
 async fn ready(grpc: &mut Grpc<Checked>) -> Result<(), Status> {

@@ -1,9 +1,11 @@
 //! The result stream of one endpoint: opened, read, watched for silence, opened again.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, sleep_until, timeout, Instant};
+use tokio::time::{sleep, sleep_until, Instant};
 use tonic::{Status, Streaming};
 
 use super::connection::Connection;
@@ -11,6 +13,7 @@ use super::options::is_proved;
 use super::report::{lasting_problem, unreachable};
 use super::shared::Shared;
 use super::status::text_of;
+use super::token::TOO_LATE;
 use crate::bits;
 use crate::machine::{AwaitedState, EndpointIndex, Event, RequestId, ServiceState, WireOutcome};
 use crate::proto;
@@ -69,6 +72,12 @@ async fn read(
     endpoint: EndpointIndex,
     was_open: &mut bool,
 ) -> End {
+    // Before the machine says what is awaited: the node's function may take its time.
+    let token = match unless_silent(OPEN_LIMIT, connection.token()).await {
+        Some(Ok(token)) => token,
+        Some(Err(status)) => return End::Broken(status),
+        None => return End::Broken(TOO_LATE.into()),
+    };
     let awaited = shared.handle(Event::Opening { endpoint }).awaited;
     let awaited = awaited.into_iter().map(|request| proto::Awaited {
         request_id: request.request_id.to_string(),
@@ -80,7 +89,7 @@ async fn read(
         ..Default::default()
     };
     let open = async {
-        let mut events = connection.stream(request).await?;
+        let mut events = connection.stream(request, token).await?;
         while let Some(event) = events.message().await? {
             if let Some(Wire::Opened(opened)) = event.event {
                 return Ok((events, opened));
@@ -88,10 +97,10 @@ async fn read(
         }
         Err(Status::unavailable("the stream ended before it was opened"))
     };
-    match timeout(OPEN_LIMIT, open).await {
-        Err(_) => End::Silent,
-        Ok(Err(status)) => End::Broken(status),
-        Ok(Ok((mut events, opened))) => {
+    match unless_silent(OPEN_LIMIT, open).await {
+        None => End::Silent,
+        Some(Err(status)) => End::Broken(status),
+        Some(Ok((mut events, opened))) => {
             *was_open = true;
             connection.reached();
             tracing::info!(
@@ -106,28 +115,38 @@ async fn read(
 }
 
 async fn read_open(shared: &Shared, endpoint: EndpointIndex, events: &mut Events) -> End {
-    let mut silent_at = Instant::now() + SILENCE;
+    let mut allowed = SILENCE;
     loop {
-        let event = tokio::select! {
-            biased;
-            event = events.message() => event,
-            () = sleep_until(silent_at) => {
-                if Instant::now() < silent_at + STALL {
-                    return End::Silent;
-                }
-                silent_at = Instant::now() + SILENCE;
-                continue;
-            }
+        let Some(event) = unless_silent(allowed, events.message()).await else {
+            return End::Silent;
         };
-        silent_at = Instant::now() + SILENCE;
+        allowed = SILENCE;
         match event {
             Err(status) => return End::Broken(status),
             Ok(None) => return End::Broken(Status::unavailable("the service ended the stream")),
             Ok(Some(event)) => match event.event {
-                Some(Wire::Sending(sending)) => silent_at += sending_time(sending.bytes),
+                Some(Wire::Sending(sending)) => allowed += sending_time(sending.bytes),
                 Some(wire) => pass(shared, endpoint, wire),
                 None => {}
             },
+        }
+    }
+}
+
+/// Waits for what the service sends. `None`: it has not come within the allowed time. After a stall of the
+/// node, which says nothing of the service, that time begins anew.
+async fn unless_silent<T>(allowed: Duration, sent: impl Future<Output = T>) -> Option<T> {
+    let mut sent = pin!(sent);
+    loop {
+        let silent_at = Instant::now() + allowed;
+        tokio::select! {
+            biased;
+            sent = &mut sent => return Some(sent),
+            () = sleep_until(silent_at) => {
+                if Instant::now() < silent_at + STALL {
+                    return None;
+                }
+            }
         }
     }
 }
@@ -256,6 +275,29 @@ pub(super) fn narrow(index: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stall_of_the_node_is_no_silence_and_leaves_the_allowed_time() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let allowed = Duration::from_millis(500);
+        runtime.block_on(async {
+            let (send, sent) = tokio::sync::oneshot::channel();
+            let stalls = tokio::spawn(async move {
+                // The node stands still: no task and no timer of it runs.
+                std::thread::sleep(allowed + STALL + STALL);
+                sleep(allowed / 2).await;
+                let _ = send.send(());
+            });
+            let heard = unless_silent(allowed, sent).await;
+            assert!(matches!(heard, Some(Ok(()))));
+            stalls.await.unwrap();
+            let never = std::future::pending::<()>();
+            assert_eq!(unless_silent(allowed, never).await, None);
+        });
+    }
 
     #[test]
     fn an_announced_event_may_take_as_long_as_the_largest() {

@@ -27,6 +27,8 @@ impl From<TokenError> for Status {
     }
 }
 
+/// The source takes too long for the call.
+pub(super) const TOO_LATE: TokenError = TokenError("its source made no token in time");
 const NOT_FIT: TokenError =
     TokenError("give one or more visible characters of ASCII, without blanks");
 
