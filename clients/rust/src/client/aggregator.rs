@@ -39,7 +39,8 @@ pub struct Ready(Arc<Notify>);
 
 impl Ready {
     /// Returns when results have come to be since the last return, at once if they have already.
-    /// They may be gone by then: another caller took them, or their fence passed. Cancel safe.
+    /// They may be gone by then: another caller took them, or their fence passed. Of several that wait,
+    /// one returns each time. Cancel safe.
     pub async fn wait(&self) {
         self.0.notified().await;
     }

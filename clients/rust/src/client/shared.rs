@@ -251,6 +251,10 @@ impl Shared {
         answer: &mut Answer,
         told: &mut Vec<Tell>,
     ) {
+        if let Effect::Deliver(_) | Effect::Fenced(_) | Effect::Dropped(_) = &effect {
+            // It waits no longer. One that never waited wakes the node once too often, and no more.
+            state.told_results = state.told_results.saturating_sub(1);
+        }
         match effect {
             Effect::Go => {}
             Effect::Skip { request_id, reason } => {
@@ -363,3 +367,6 @@ enum Tell {
     Skip(Skip),
     Problem(Problem),
 }
+
+#[cfg(test)]
+mod tests;
