@@ -282,6 +282,21 @@ fn a_stale_parent_is_cancelled_and_its_results_are_not_the_nodes() {
     assert_eq!(world.body.best(), None);
 }
 
+#[test]
+fn what_a_dropped_candidate_had_in_flight_is_cancelled_and_no_result_of_the_node() {
+    let world = world();
+    world.submitted("a", 1);
+    let World {
+        service,
+        adapter,
+        body,
+    } = world;
+    drop(body);
+    wait(|| service.calls().cancels.len() == 1);
+    let results = adapter.take_results(SLOT);
+    assert!(results.is_empty(), "{results:?}");
+}
+
 /// Submits votes of slot 5. Returns the id of the request.
 fn submit_votes(world: &World) -> RequestId {
     let group = proto::Group {

@@ -22,7 +22,7 @@ const REQUESTS_MAX: usize = 16;
 /// The body of the node's next block, built ahead of it: see
 /// [`Aggregator::grow_body`](super::Aggregator::grow_body).
 ///
-/// No call waits or panics; all may be made from any thread.
+/// No call waits or panics; all may be made from any thread. Dropping it cancels what is in flight.
 pub struct BodyCandidate(Arc<Body>);
 
 impl BodyCandidate {
@@ -157,6 +157,15 @@ struct Ask {
     slot: u64,
     block_slot: u64,
     merge: Merge,
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let growing = self.growing.get_mut();
+        let growing = growing.unwrap_or_else(PoisonError::into_inner);
+        let requests = std::mem::take(&mut growing.requests);
+        self.submitter.shared.disown(requests);
+    }
 }
 
 impl Body {

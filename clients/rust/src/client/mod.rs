@@ -11,6 +11,7 @@ mod hooks;
 mod merge;
 mod metrics;
 mod options;
+mod ownerless;
 mod report;
 mod runtime;
 mod shared;

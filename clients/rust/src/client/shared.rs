@@ -1,6 +1,6 @@
 //! The machine under its lock, and what its effects do: some here, the rest on the runtime thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use super::encode::{FrozenStep, Header};
 use super::hooks::Hooks;
 use super::metrics::{Count, Metrics};
 use super::options::{Ending, Problem, Skip, TickResult, Unreachable};
+use super::ownerless::Ownerless;
 use crate::machine::{
     AwaitedRequest, Effect, EndpointIndex, Event, GroupRef, GroupResult, Machine, Millis,
     RequestId, Send, SkipReason,
@@ -74,6 +75,7 @@ pub(super) struct Shared {
     pub ready: Arc<Notify>,
     state: Mutex<State>,
     bodies: Mutex<Vec<Weak<Body>>>,
+    ownerless: Ownerless,
     idle: Condvar,
     commands: mpsc::UnboundedSender<Command>,
 }
@@ -109,6 +111,7 @@ impl Shared {
                 told_results: 0,
             }),
             bodies: Mutex::default(),
+            ownerless: Ownerless::default(),
             idle: Condvar::new(),
             commands,
         }
@@ -173,7 +176,10 @@ impl Shared {
             max,
         };
         let mut results = self.handle(take).results;
-        results.retain(|result| !self.any_body(|body| body.absorb(slot, result)));
+        results.retain(|result| {
+            let is_of_body = self.any_body(|body| body.absorb(slot, result));
+            !is_of_body && !self.ownerless.end(&result.request_id)
+        });
         results
     }
 
@@ -186,6 +192,17 @@ impl Shared {
     fn bodies(&self) -> Vec<Arc<Body>> {
         let bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
         bodies.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Cancels the requests of a body that is gone, whose ends nobody wants.
+    pub fn disown(&self, requests: VecDeque<RequestId>) {
+        for request_id in &requests {
+            self.ownerless.add(request_id.clone());
+        }
+        for request_id in requests {
+            let groups = None;
+            self.handle(Event::Cancel { request_id, groups });
+        }
     }
 
     /// `is_of` may call the node's closures and the adapter: no lock is held meanwhile.
@@ -312,6 +329,7 @@ impl Shared {
     fn tell(&self, tell: Tell) {
         match tell {
             Tell::Skip(skip) if self.any_body(|body| body.skipped(&skip)) => {}
+            Tell::Skip(skip) if self.is_ownerless(&skip) => {}
             Tell::Skip(skip) => {
                 tracing::info!(
                     target: "lean_aggregator",
@@ -323,6 +341,11 @@ impl Shared {
             }
             Tell::Problem(problem) => self.hooks.problem(problem),
         }
+    }
+
+    fn is_ownerless(&self, skip: &Skip) -> bool {
+        let request_id = skip.request_id.as_deref();
+        request_id.is_some_and(|request_id| self.ownerless.end(request_id))
     }
 
     fn tick_result(&self, result: GroupResult<Payload>) -> TickResult {
