@@ -7,12 +7,13 @@
 mod support;
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use lean_aggregator_client::machine::{Gates, Priority};
+use lean_aggregator_client::machine::{Gates, Priority, SkipReason};
 use lean_aggregator_client::{
-    proto, Aggregator, Component, Ending, Merge, MergeOptions, Message, Signers, TickResult,
+    proto, Aggregator, Component, Ending, Merge, MergeOptions, Message, Signers, Skip, TickResult,
 };
 use support::node::{options, submit, take, wait_until, warm_up};
 use support::served::{program, Service};
@@ -179,21 +180,54 @@ fn of_two_services_either_may_die_or_freeze() {
 #[test]
 fn closing_cancels_what_is_in_flight() {
     let Some(program) = program() else { return };
-    let service = Service::start(&program, &["--prover", "fake", "--fake-accepts", "any"]);
-    let adapter = adapter(&[&service]);
-    warm_up(&adapter);
-    submit(&adapter, 2, &options(30)).unwrap();
+    // A proof takes longer than a submission and a close.
+    let mut fake = FAKE;
+    fake[5] = "2000";
+    let service = Service::start(&program, &fake);
+    // By the service.
+    let skips = Arc::new(Mutex::new(Vec::new()));
+    let adapter = || {
+        let skips = skips.clone();
+        let on_skip = move |skip: &Skip| {
+            if skip.request_id.is_some() {
+                skips.lock().unwrap().push(skip.reason);
+            }
+        };
+        // One epoch for both: a later one ends what an earlier one has in flight.
+        Aggregator::builder()
+            .node_id("rust-node")
+            .node_epoch(1)
+            .endpoint(service.endpoint())
+            .on_skip(on_skip)
+            .build()
+            .unwrap()
+    };
+    let first = adapter();
+    warm_up(&first);
+    submit(&first, 2, &options(30)).unwrap();
+    sleep(Duration::from_millis(250));
     let start = Instant::now();
-    adapter.close(Duration::ZERO);
+    first.close(Duration::ZERO);
     assert!(start.elapsed() < Duration::from_secs(2));
-    let results = adapter.take_results(2);
+    let results = first.take_results(2);
+    let mut endings = results.iter().map(|result| &result.ending);
     assert!(
-        results
-            .iter()
-            .all(|result| !matches!(result.ending, Ending::Duplicate)),
+        endings.all(|ending| matches!(ending, Ending::Lost)),
         "{results:?}"
     );
-    assert!(submit(&adapter, 3, &options(30)).is_err());
+    assert!(submit(&first, 3, &options(30)).is_err());
+    // The service would skip the next submission of the node if the first were still in flight.
+    let second = adapter();
+    wait_until("the next proof", Duration::from_secs(19), || {
+        // Again, where the service has no prover for a moment.
+        let _ = submit(&second, 3, &options(30));
+        let skips = skips.lock().unwrap();
+        assert!(!skips.contains(&SkipReason::InFlight), "{skips:?}");
+        drop(skips);
+        let results = second.take_results(3);
+        results.iter().any(|result| result.proof().is_some())
+    });
+    second.close(Duration::from_secs(1));
 }
 
 #[test]
