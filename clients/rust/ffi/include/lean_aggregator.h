@@ -75,8 +75,8 @@ typedef int (*la_verify_fn)(void *context, const struct la_proof *proof);
 
 // Gets a text for the node's log: what an operator should know, such as that the service refuses the
 // node's calls and why, each time that it happens, or why an endpoint cannot be reached, once for each reason.
-// It is the adapter's, until the call returns. Called on threads of the adapter, and never after la_close has
-// returned; it must return at once, and must not unwind.
+// It is the adapter's, until the call returns. Called on threads of the adapter, and in la_snapshot_submit on
+// its own; never after la_close has returned. It must return at once, and must not unwind.
 typedef void (*la_log_fn)(void *context, const char *text);
 
 // Options. Set them to 0, then `size` to sizeof(la_options): later versions append fields, and 0 is the
@@ -289,8 +289,8 @@ int la_snapshot_child_system(struct la_snapshot *snapshot,
                              const char *revision);
 
 // Submits, and frees the snapshot in any case. 0: submitted, and `request_id` (may be NULL), which has
-// 65 bytes, has its id. Else the reason for which it was skipped: see la_skip_reason. -1: an argument
-// is NULL, or the options have no fence, an unknown value or a wrong size.
+// 65 bytes, has its id. Else the reason for which it was skipped: see la_skip_reason; the log gets what is
+// invalid. -1: an argument is NULL, or the options have no fence, an unknown value or a wrong size.
 //
 // # Safety
 // `adapter` is NULL or of `la_new`, `snapshot` is NULL or of `la_snapshot_new` and is not used any more,

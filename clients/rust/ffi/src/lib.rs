@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lean_aggregator_client::Aggregator;
+use log::Log;
 use options::Options;
 use take::Skips;
 use verify::Closed;
@@ -26,6 +27,7 @@ pub struct Adapter {
     ready_fd: Arc<OwnedFd>,
     skips: Arc<Mutex<Skips>>,
     closed: Closed,
+    log: Log,
     has_slot_times: bool,
 }
 
@@ -71,8 +73,9 @@ unsafe fn new(options: *const Options) -> Result<Adapter, String> {
     // SAFETY: the caller's promise.
     let options = unsafe { Options::read(options)? };
     let closed = Closed::default();
+    let log = Log::new(options.log, options.log_context, closed.clone());
     // SAFETY: the caller's promise.
-    let builder = unsafe { options.builder(&closed)? };
+    let builder = unsafe { options.builder(&closed, &log)? };
     // SAFETY: an eventfd needs no memory.
     let ready_fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
     if ready_fd < 0 {
@@ -95,6 +98,7 @@ unsafe fn new(options: *const Options) -> Result<Adapter, String> {
         ready_fd,
         skips,
         closed,
+        log,
         has_slot_times: options.has_slot_times(),
     })
 }

@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::{c_char, c_void, CString};
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
-
-use lean_aggregator_client::Problem;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::verify::{Closed, Context};
 
@@ -14,23 +12,35 @@ const PRINTED_MAX: usize = 256;
 
 /// Gets a text for the node's log: what an operator should know, such as that the service refuses the
 /// node's calls and why, each time that it happens, or why an endpoint cannot be reached, once for each reason.
-/// It is the adapter's, until the call returns. Called on threads of the adapter, and never after la_close has
-/// returned; it must return at once, and must not unwind.
+/// It is the adapter's, until the call returns. Called on threads of the adapter, and in la_snapshot_submit on
+/// its own; never after la_close has returned. It must return at once, and must not unwind.
 pub type LogFn = Option<unsafe extern "C" fn(context: *mut c_void, text: *const c_char)>;
 
-/// What the adapter calls with each problem. Without a function of C, it prints each text once.
-pub fn logger(
+/// The node's log. Without a function of C, the standard error gets each text once.
+#[derive(Clone)]
+pub struct Log(Arc<Inner>);
+
+struct Inner {
     log: LogFn,
-    context: *mut c_void,
+    context: Context,
     closed: Closed,
-) -> impl Fn(Problem) + Send + Sync + 'static {
-    let context = Context(context);
-    let printed = Mutex::new(HashSet::new());
-    move |problem: Problem| {
-        let context = &context;
-        let text = problem.to_string();
-        let Some(log) = log else {
-            if is_new(&printed, &text) {
+    printed: Mutex<HashSet<String>>,
+}
+
+impl Log {
+    pub fn new(log: LogFn, context: *mut c_void, closed: Closed) -> Self {
+        Log(Arc::new(Inner {
+            log,
+            context: Context(context),
+            closed,
+            printed: Mutex::default(),
+        }))
+    }
+
+    pub fn say(&self, text: &str) {
+        let inner = &*self.0;
+        let Some(log) = inner.log else {
+            if is_new(&inner.printed, text) {
                 // A standard error that is closed is no reason to end.
                 let _ = writeln!(std::io::stderr(), "lean-aggregator: {text}");
             }
@@ -42,7 +52,8 @@ pub fn logger(
         };
         // SAFETY: the text lives until the call returns, and the caller promises the rest, for the context
         // until the adapter is closed.
-        closed.unless_closed((), || unsafe { log(context.0, text.as_ptr()) });
+        let call = || unsafe { log(inner.context.0, text.as_ptr()) };
+        inner.closed.unless_closed((), call);
     }
 }
 
@@ -66,26 +77,18 @@ mod tests {
         texts.lock().unwrap().push(text);
     }
 
-    fn problem(message: &str) -> Problem {
-        Problem::Invalid {
-            endpoint: "service".into(),
-            message: message.into(),
-        }
-    }
-
     #[test]
-    fn each_problem_is_logged_until_the_adapter_is_closed() {
+    fn each_text_is_logged_until_the_adapter_is_closed() {
         let texts = Mutex::new(Vec::<String>::new());
         let closed = Closed::default();
         let context = (&raw const texts).cast_mut().cast();
-        let log = logger(Some(keep), context, closed.clone());
-        log(problem("no key"));
-        log(problem("no\0key"));
+        let log = Log::new(Some(keep), context, closed.clone());
+        log.say("no key");
+        log.say("no\0key");
         closed.close();
-        log(problem("late"));
+        log.say("late");
         let logged = texts.into_inner().unwrap();
-        let text = "service refuses this node's calls: no key";
-        assert_eq!(logged, [text, text]);
+        assert_eq!(logged, ["no key", "no key"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::mem::{offset_of, size_of};
 use lean_aggregator_client::slot::SlotTimes;
 use lean_aggregator_client::{Aggregator, Builder};
 
-use super::log::{logger, LogFn};
+use super::log::{Log, LogFn};
 use super::text;
 use super::verify::{verifier, Closed, VerifyFn};
 
@@ -62,7 +62,7 @@ impl Options {
 
     /// # Safety
     /// Each text is NULL or ends with 0.
-    pub unsafe fn builder(&self, closed: &Closed) -> Result<Builder, String> {
+    pub unsafe fn builder(&self, closed: &Closed, log: &Log) -> Result<Builder, String> {
         // SAFETY: the caller's promise.
         let (endpoints, node_id, token) = unsafe {
             let endpoints = optional(self.endpoints, "endpoints")?;
@@ -85,7 +85,8 @@ impl Options {
         if let Some(verify) = verifier(self.verify, self.verify_context, closed.clone()) {
             builder = builder.verify(verify);
         }
-        builder = builder.on_problem(logger(self.log, self.log_context, closed.clone()));
+        let log = log.clone();
+        builder = builder.on_problem(move |problem| log.say(&problem.to_string()));
         if let Some(slot_times) = self.slot_times()? {
             builder = builder.slot_times(slot_times);
         }

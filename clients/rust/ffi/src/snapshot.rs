@@ -402,8 +402,8 @@ pub unsafe extern "C" fn la_snapshot_child_system(
 }
 
 /// Submits, and frees the snapshot in any case. 0: submitted, and `request_id` (may be NULL), which has
-/// 65 bytes, has its id. Else the reason for which it was skipped: see la_skip_reason. -1: an argument
-/// is NULL, or the options have no fence, an unknown value or a wrong size.
+/// 65 bytes, has its id. Else the reason for which it was skipped: see la_skip_reason; the log gets what is
+/// invalid. -1: an argument is NULL, or the options have no fence, an unknown value or a wrong size.
 ///
 /// # Safety
 /// `adapter` is NULL or of `la_new`, `snapshot` is NULL or of `la_snapshot_new` and is not used any more,
@@ -484,7 +484,12 @@ pub unsafe extern "C" fn la_snapshot_submit(
                 unsafe { put_text(&id, request_id, REQUEST_ID_BYTES) };
                 0
             }
-            Err(skip) => skip.reason as c_int + 1,
+            Err(skip) => {
+                if skip.reason == SkipReason::Invalid {
+                    adapter.log.say(&skip.to_string());
+                }
+                skip.reason as c_int + 1
+            }
         }
     })
 }

@@ -8,6 +8,7 @@ mod served;
 #[allow(dead_code)]
 mod tls;
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
@@ -101,6 +102,18 @@ fn without_a_service_the_example_ends() {
         let is_told = text.contains("submitted") || text.contains("unreachable");
         assert!(is_told, "{text}");
     }
+}
+
+#[test]
+fn what_is_invalid_is_logged() {
+    let Some(invalid) = compiled("tests/invalid.c", "invalid") else {
+        return;
+    };
+    // Accepts, and answers nothing: the endpoint stays connecting.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = listener.local_addr().unwrap().to_string();
+    let text = run(Command::new(invalid).arg(endpoint));
+    assert_eq!(text, "done\n");
 }
 
 /// Runs the example until it has a proof: the service may be starting.

@@ -14,7 +14,7 @@ use super::metrics::Stats;
 use super::options::{InFlightGroup, Skip, SubmitOptions, TickResult};
 use super::shared::{Command, Shared};
 use super::submitter::Submitter;
-use crate::machine::{Event, Gates, ProofKind, RequestId};
+use crate::machine::{Event, Gates, ProofKind, RequestId, SkipReason};
 use crate::proto;
 use crate::slot::SlotTimes;
 
@@ -242,6 +242,9 @@ impl Aggregator {
 
     /// Calls the node's closures for a skip.
     fn tell(&self, slot: u64, skip: &Skip) {
+        if skip.reason == SkipReason::Invalid {
+            tracing::warn!(target: "lean_aggregator", slot, "{skip}");
+        }
         self.shared.hooks.skip(skip);
         self.shared.tell_skip_reason(slot, skip);
     }
