@@ -4,6 +4,7 @@
 
 mod log;
 mod options;
+mod sigpipe;
 mod snapshot;
 mod take;
 mod verify;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use lean_aggregator_client::Aggregator;
 use log::Log;
 use options::Options;
+use sigpipe::without_sigpipe;
 use take::Skips;
 use verify::Closed;
 
@@ -93,8 +95,10 @@ unsafe fn new(options: *const Options) -> Result<Adapter, String> {
                 make_readable(&for_skips);
             }
         });
+    // A connection that breaks must not end the node: the adapter's threads begin with this one's mask.
+    let built = without_sigpipe(|| builder.build());
     Ok(Adapter {
-        inner: builder.build().map_err(|error| error.to_string())?,
+        inner: built.map_err(|error| error.to_string())?,
         ready_fd,
         skips,
         closed,

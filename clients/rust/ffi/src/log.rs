@@ -5,6 +5,7 @@ use std::ffi::{c_char, c_void, CString};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::sigpipe::without_sigpipe;
 use super::verify::{Closed, Context};
 
 /// Texts that are remembered as printed; no other one is printed then.
@@ -41,8 +42,10 @@ impl Log {
         let inner = &*self.0;
         let Some(log) = inner.log else {
             if is_new(&inner.printed, text) {
-                // A standard error that is closed is no reason to end.
-                let _ = writeln!(std::io::stderr(), "lean-aggregator: {text}");
+                // A standard error that is closed, or that nobody reads, is no reason to end.
+                without_sigpipe(|| {
+                    let _ = writeln!(std::io::stderr(), "lean-aggregator: {text}");
+                });
             }
             return;
         };
