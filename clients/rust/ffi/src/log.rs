@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::sigpipe::without_sigpipe;
 use super::verify::{Closed, Context};
 
-/// Texts that are remembered as printed; no other one is printed then.
+/// Texts that are remembered as printed; with one more, all are forgotten.
 const PRINTED_MAX: usize = 256;
 
 /// Gets a text for the node's log: what an operator should know, such as that the service refuses the
@@ -63,7 +63,13 @@ impl Log {
 /// Whether the text was not printed yet, and is to be; it is remembered.
 fn is_new(printed: &Mutex<HashSet<String>>, text: &str) -> bool {
     let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
-    printed.len() < PRINTED_MAX && printed.insert(text.into())
+    if printed.contains(text) {
+        return false;
+    }
+    if printed.len() == PRINTED_MAX {
+        printed.clear();
+    }
+    printed.insert(text.into())
 }
 
 #[cfg(test)]
@@ -95,12 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn each_text_is_printed_once_up_to_a_bound() {
+    fn each_text_is_printed_once_and_again_after_many_others() {
         let printed = Mutex::default();
-        let is_new = ["a", "b", "a"].map(|text| is_new(&printed, text));
-        assert_eq!(is_new, [true, true, false]);
-        let numbers = 0..2 * PRINTED_MAX;
-        let new = numbers.filter(|number| super::is_new(&printed, &number.to_string()));
-        assert_eq!(new.count(), PRINTED_MAX - 2);
+        let is_new = |text: &str| is_new(&printed, text);
+        assert_eq!(["a", "b", "a"].map(is_new), [true, true, false]);
+        let mut others = 0..PRINTED_MAX;
+        assert!(others.all(|number| is_new(&number.to_string())));
+        assert_eq!(["a", "a"].map(is_new), [true, false]);
+        assert!(printed.lock().unwrap().len() <= PRINTED_MAX);
     }
 }
