@@ -123,7 +123,7 @@ typedef struct la_checkpoint {
   uint64_t slot;
 } la_checkpoint;
 
-// One submission. Set `size` to sizeof(la_submit_options): later versions append fields.
+// One submission. Set it to 0, then `size` to sizeof(la_submit_options): later versions append fields.
 typedef struct la_submit_options {
   size_t size;
   uint64_t slot;

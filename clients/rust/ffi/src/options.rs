@@ -49,6 +49,8 @@ pub struct Options {
     pub log_context: *mut c_void,
 }
 
+/// No structure will ever be as large: a larger size was never set.
+const SIZE_MAX: usize = 4096;
 /// The size of the first version, without TLS, token and verification.
 const SIZE_MIN: usize = offset_of!(Options, ca_pem);
 
@@ -201,11 +203,14 @@ pub unsafe fn read_sized<T: Default>(
     if size < size_min {
         return Err(".size is too small: set it to sizeof of the structure");
     }
+    if size > SIZE_MAX {
+        return Err(".size is too large: set it to sizeof of the structure");
+    }
     let known = size.min(size_of::<T>());
     // SAFETY: the caller's promise.
     let bytes = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) };
     if bytes[known..].iter().any(|byte| *byte != 0) {
-        return Err(" has fields that this version of the library does not know");
+        return Err(" has fields that this version of the library does not know: set them to 0");
     }
     let mut read = T::default();
     // SAFETY: `known` is the size of neither more than `T` nor more than what is there.
@@ -227,5 +232,25 @@ unsafe fn optional<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a 
     match unsafe { text(pointer) } {
         Some(text) => Ok(Some(text)),
         None => Err(format!("options.{name} is no UTF-8 text")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_that_was_never_set_is_refused() {
+        for (size, why) in [(0, "small"), (usize::MAX, "large")] {
+            let options = Options {
+                size,
+                ..Options::default()
+            };
+            // SAFETY: nothing is read but the size, which is no possible one.
+            let read = unsafe { Options::read(&options) };
+            let error = read.err().unwrap();
+            let expected = format!("options.size is too {why}");
+            assert!(error.starts_with(&expected), "{error}");
+        }
     }
 }

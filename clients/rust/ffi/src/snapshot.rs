@@ -29,7 +29,7 @@ pub const LA_PROPOSAL: u32 = 1;
 /// For older votes; yields to the others.
 pub const LA_BACKLOG: u32 = 2;
 
-/// One submission. Set `size` to sizeof(la_submit_options): later versions append fields.
+/// One submission. Set it to 0, then `size` to sizeof(la_submit_options): later versions append fields.
 #[repr(C)]
 #[derive(Default)]
 pub struct CSubmitOptions {
