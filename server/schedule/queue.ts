@@ -291,9 +291,7 @@ export class GroupQueue implements AttemptSource {
         return { startByMs, worthAt, messages: messagesOf(each.shape) };
       }
     }
-    return ofTrees === Infinity
-      ? undefined
-      : { startByMs: ofTrees, worthAt: () => 1, messages: 0 };
+    return ofTrees === Infinity ? undefined : { startByMs: ofTrees, worthAt: () => 1, messages: 0 };
   }
 
   /** Ends the session's waiting for the attempt; an attempt without waiters is killed. */

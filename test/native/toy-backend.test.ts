@@ -49,7 +49,10 @@ it.each([1, 3, 8])("limits are no fault: %i signatures at once, folds of 2 or 4"
   execFileSync("build/make_inputs", [limited, config, limited, inputs]);
   const { failed, stdout } = conformance(limited, inputs);
   // Whether anything is verified during so short a proof depends on the machine.
-  expect(failed.filter((line) => !line.includes("without waiting")), stdout).toEqual([]);
+  expect(
+    failed.filter((line) => !line.includes("without waiting")),
+    stdout,
+  ).toEqual([]);
   expect(stdout).toContain("the library does not offer a FOLD of one child");
   expect(stdout).toMatch(/^\d failed$/m);
 });

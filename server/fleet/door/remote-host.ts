@@ -128,7 +128,9 @@ export class RemoteHost implements VerifyingHost {
   /** Whether nothing needs to be remembered of the host. */
   get isForgettable(): boolean {
     const nowMs = this.modules.clock.nowMs();
-    return !this.isSpeaking(nowMs) && this.left.isForgettable(nowMs) && isForgettable(this.life, nowMs);
+    return (
+      !this.isSpeaking(nowMs) && this.left.isForgettable(nowMs) && isForgettable(this.life, nowMs)
+    );
   }
 
   /** Whether it was heard lately in another version. */
