@@ -10,7 +10,7 @@ import type { LaneOutlook } from "./forecast/forecast.js";
 export const TAKEOVER_MS = 250;
 
 /** Share of its expected worth that a group may lose by waiting for backlog. */
-export const WAITING_LOSS = 0.1;
+const WAITING_LOSS = 0.1;
 
 /** The group that is next. */
 export interface Urgent {
