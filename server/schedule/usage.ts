@@ -63,7 +63,7 @@ export class Usage {
     this.entries.set(name, { ms: usedMs, atMs: nowMs });
   }
 
-  /** Takes back what is left of an earlier charge, and adds what was used instead. */
+  /** Subtracts what is left of an earlier charge, and adds what was used instead. */
   settle(name: string, charged: Charged, usedMs: number, nowMs: number): void {
     this.charge(name, usedMs - this.faded(charged, nowMs), nowMs);
   }

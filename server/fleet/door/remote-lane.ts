@@ -244,7 +244,7 @@ export class RemoteLane implements LaneLink {
     const { clock, keep } = this.modules;
     const known = this.attempts.get(number);
     const isSoon = known !== undefined && clock.nowMs() - known.sentAtMs < RESEND_MS;
-    // One that is taken back is not sent again by what the dispatcher hears meanwhile.
+    // One that has ended is not sent again by what the dispatcher hears meanwhile.
     if (isSoon || known?.ending !== undefined || this.ended.includes(number)) return;
     const deadlineAtMs = this.modules.toHost(assignment.deadlineAtMs);
     const fenceAtMs = this.modules.toHost(assignment.fenceAtMs + HOST_FENCE_MS);
