@@ -32,7 +32,7 @@ const REST_MS_MAX = 10_000;
  * So much later is a fence for the host. The door ends what is past its own, and takes no result then; the host's
  * clock is for a door that has gone. Translated, a fence is up to 24 ms early.
  */
-const HOST_FENCE_MS = 100;
+export const HOST_FENCE_MS = 100;
 /** Attempts that are remembered after their end: a late result of one of them is no fault. */
 const ENDED_MAX = 64;
 

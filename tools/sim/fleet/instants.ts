@@ -1,8 +1,9 @@
 /**
  * Compares the instants that a door means with those that a host gets, by true time. A translated
- * instant is never late. It is early by under 2 ms, and what two clocks may drift apart until it, unless the engine
+ * instant is never late, but for fences by `HOST_FENCE_MS`. It is early by under 2 ms, and what two clocks may drift apart until it, unless the engine
  * delays beats.
  */
+import { HOST_FENCE_MS } from "../../../server/fleet/door/remote-lane.js";
 import type { ToHost } from "../../../server/fleet/wire/messages.js";
 import type { ToLane } from "../../../server/lane/lane-messages.js";
 import type { SimProcess } from "./sim-process.js";
@@ -15,6 +16,7 @@ const LATE_MS_MAX = 1e-3;
 
 interface Meant {
   deadlineAtMs: number | undefined;
+  /** The host's, by which it ends what no door has ended. */
   fenceAtMs: number;
 }
 
@@ -36,7 +38,7 @@ export class Instants {
         : { deadlineAtMs: undefined, fenceAtMs: message.fenceAtMs };
     this.meant.set(`${run} ${message.attempt}`, {
       deadlineAtMs: deadlineAtMs === undefined ? undefined : door.trueOf(deadlineAtMs),
-      fenceAtMs: door.trueOf(fenceAtMs),
+      fenceAtMs: door.trueOf(fenceAtMs + HOST_FENCE_MS),
     });
   }
 

@@ -2,12 +2,13 @@
  * What is true of a simulated fleet: which work the doors have accepted until when, by true time, and
  * which proofs run. Checks each proof against it.
  */
+import { HOST_FENCE_MS } from "../../../server/fleet/door/remote-lane.js";
 import { calibrationRoot } from "../calibration.js";
 import type { SimProver } from "../sim-prover.js";
 import type { SimProcess } from "./sim-process.js";
 
-/** A proof may run on for so long after its fence, in milliseconds. */
-const OVERRUN_MS = 5;
+/** A proof may run on for so long after its fence, in milliseconds: its door may have gone. */
+const OVERRUN_MS = HOST_FENCE_MS + 5;
 
 /** A door has accepted work, with these budgets by true time. */
 export interface Ask {
