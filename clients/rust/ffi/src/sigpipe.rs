@@ -15,9 +15,12 @@ pub fn without_sigpipe<T>(run: impl FnOnce() -> T) -> T {
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &sigpipe, before.as_mut_ptr()) };
     let result = run();
     if !was_pending && is_pending() {
-        let mut taken: c_int = 0;
-        // SAFETY: both pointers are valid. It is pending, so nothing is waited for.
-        unsafe { libc::sigwait(&sigpipe, &mut taken) };
+        // Not `sigwait`: where another thread has taken the signal meanwhile, it would wait for ever.
+        // SAFETY: a time of zero is valid, and no information is asked for.
+        unsafe {
+            let at_once: libc::timespec = std::mem::zeroed();
+            libc::sigtimedwait(&sigpipe, null_mut(), &at_once);
+        }
     }
     // SAFETY: the call above has written the set.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), null_mut()) };
@@ -45,7 +48,7 @@ fn is_pending() -> bool {
     is_member == 1
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use std::ffi::CString;
     use std::fs;
