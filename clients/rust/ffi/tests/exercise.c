@@ -9,15 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "lean_aggregator.h"
-
-#define CHECK(condition)                                              \
-  do {                                                                \
-    if (!(condition)) {                                               \
-      fprintf(stderr, "line %d: not %s\n", __LINE__, #condition);     \
-      exit(1);                                                        \
-    }                                                                 \
-  } while (0)
 
 static int reject(void *context, const la_proof *proof) {
   CHECK(strlen(proof->request_id) > 0 && proof->slot == 1 && proof->group_index == 0);

@@ -4,15 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "lean_aggregator.h"
-
-#define CHECK(condition)                                              \
-  do {                                                                \
-    if (!(condition)) {                                               \
-      fprintf(stderr, "line %d: not %s\n", __LINE__, #condition);     \
-      exit(1);                                                        \
-    }                                                                 \
-  } while (0)
 
 static void keep(void *context, const char *text) {
   if (strstr(text, "participants is empty") != NULL) *(int *)context += 1;
