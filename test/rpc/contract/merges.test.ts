@@ -7,6 +7,7 @@ import {
   LeftOutReason,
   OutcomeReason,
   OutcomeStatus,
+  Priority,
   ProofKind,
   SkipReason,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
@@ -46,10 +47,12 @@ beforeAll(async () => {
 afterAll(() => service.close());
 
 const budgets = { deadlineMs: 5000, fenceMs: 6000 };
+/** Merges are for this slot's block: made ahead, they would give way to expected votes. */
 const submission = (nodeId: string, groups: GroupInit[]) => {
   const isMerge = groups[0]?.kind === ProofKind.MERGE;
   const sent = snapshot(100, groups, isMerge ? keysOfBothRoles() : keyTable());
-  return { node: { nodeId }, snapshot: sent, ...budgets };
+  const priority = isMerge ? Priority.PROPOSAL : Priority.AGGREGATION;
+  return { node: { nodeId }, snapshot: sent, priority, ...budgets };
 };
 
 async function outcomesOf(nodeId: string, groups: GroupInit[]): Promise<Outcome[]> {
@@ -219,13 +222,15 @@ test("a proof of the most messages, each of all validators, can be verified", as
 
 test("a merge is not in the way of a fold at its priority, only of another merge", async () => {
   gate.shut();
-  const merge = submission("two-kinds", [mergeOf(rawsComponent(7), rawsComponent(8))]);
+  const sent = (groups: GroupInit[]) => ({
+    ...submission("two-kinds", groups),
+    priority: Priority.AGGREGATION,
+  });
+  const merge = sent([mergeOf(rawsComponent(7), rawsComponent(8))]);
   const requestId = requestIdOf(await client.submitSnapshot(merge));
-  const folds = submission("two-kinds", [inventedGroup(9)]);
+  const folds = sent([inventedGroup(9)]);
   expect((await client.submitSnapshot(folds)).result.case).toBe("accepted");
-  const larger = submission("two-kinds", [
-    mergeOf(rawsComponent(7), rawsComponent(8), rawsComponent(9)),
-  ]);
+  const larger = sent([mergeOf(rawsComponent(7), rawsComponent(8), rawsComponent(9))]);
   const { result } = await client.submitSnapshot(larger);
   const inTheWay = { reason: SkipReason.IN_FLIGHT, inFlightRequestId: requestId };
   expect(result).toMatchObject({ case: "skipped", value: inTheWay });
