@@ -6,12 +6,11 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { serviceRegistry } from "../../tools/metrics/exported.js";
+import { freePorts } from "../../tools/harness/processes/free-ports.js";
 import { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { hasProgram, run } from "./interop-tools.js";
@@ -61,7 +60,8 @@ describe.skipIf(!hasPrometheus)(`Prometheus${skipped(hasPrometheus, "prometheus"
       scrape_configs: [{ job_name: "provers", static_configs: [{ targets: [probes] }] }],
     };
     writeFileSync(join(folder, "prometheus.yml"), JSON.stringify(config));
-    const address = `127.0.0.1:${await freePort()}`;
+    const [port = 0] = await freePorts(1);
+    const address = `127.0.0.1:${port}`;
     url = `http://${address}`;
     const flags = [
       `--config.file=${join(folder, "prometheus.yml")}`,
@@ -110,12 +110,3 @@ describe.skipIf(!hasPrometheus)(`Prometheus${skipped(hasPrometheus, "prometheus"
     expect(await query('ALERTS{alertname="LeanAggregatorAbsent"}')).toEqual([]);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
