@@ -44,7 +44,7 @@ const slots = (node: VotesNode, count: number) => until(() => node.accounts.leng
 async function expectNothingLost(node: VotesNode): Promise<void> {
   await node.stop();
   const hit = node.accounts.filter(({ proved, votes, doubled }) => proved < votes || doubled > 0);
-  expect(hit).toEqual([]);
+  expect(hit, JSON.stringify(hit)).toEqual([]);
 }
 
 const proofsOf = async (process: ServiceProcess) => {
