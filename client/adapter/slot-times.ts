@@ -69,8 +69,8 @@ export function mayStart(duty: Duty, atMs: number): boolean {
 
 /**
  * The default steps of a submission: votes count 4 until the last interval but one of its slot
- * starts, 2 until the last one starts, and 1 until the fence. Steps that have passed or that are not
- * before the fence are left out.
+ * starts, 2 until the last one starts, and 1 until the fence. One that has passed stays, so that the
+ * number of a step means one instant of the slot; one that is not before the fence is left out.
  */
 export function stepsOf(
   times: SlotTimes,
@@ -82,6 +82,6 @@ export function stepsOf(
     { untilAtMs: intervalAtMs(times, slot, intervals - 2), weight: 4 },
     { untilAtMs: intervalAtMs(times, slot, intervals - 1), weight: 2 },
   ];
-  const before = starts.filter(({ untilAtMs }) => untilAtMs > atMs && untilAtMs < fenceAtMs);
+  const before = starts.filter(({ untilAtMs }) => untilAtMs < fenceAtMs);
   return fenceAtMs > atMs ? [...before, { untilAtMs: fenceAtMs, weight: 1 }] : [];
 }

@@ -87,8 +87,9 @@ func (c SlotClock) NextBoundary(at time.Time) time.Time {
 func (c SlotClock) Fence(slot uint64) time.Time { return c.Start(slot + fenceSlots) }
 
 // Steps returns steps for [SubmitOptions]: a vote counts 4 until the last interval but one of its
-// slot starts, 2 until the last one starts, and 1 until the fence. Steps that have passed at the
-// given instant, or that are not before the fence, are left out.
+// slot starts, 2 until the last one starts, and 1 until the fence. One that has passed at the given
+// instant stays, below 0, so that the number of a step means one instant of the slot; one that is not
+// before the fence is left out.
 func (c SlotClock) Steps(slot uint64, at, fence time.Time) []Step {
 	if !fence.After(at) {
 		return nil
@@ -96,7 +97,7 @@ func (c SlotClock) Steps(slot uint64, at, fence time.Time) []Step {
 	steps := []Step{}
 	for i, weight := range []uint32{4, 2} {
 		until := c.IntervalStart(slot, c.intervals()-2+i)
-		if until.After(at) && until.Before(fence) {
+		if until.Before(fence) {
 			steps = append(steps, Step{Within: until.Sub(at), Weight: weight})
 		}
 	}

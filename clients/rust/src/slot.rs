@@ -70,8 +70,8 @@ impl SlotTimes {
     /// The default steps of a submission that is made at `at_ms`.
     ///
     /// Votes count 4 until the last interval but one of the slot starts, 2 until the last one
-    /// starts, and 1 until the fence. Steps that have passed or that are not before the fence are
-    /// left out.
+    /// starts, and 1 until the fence. One that has passed stays, so that the number of a step means
+    /// one instant of the slot; one that is not before the fence is left out.
     pub fn steps(&self, slot: i64, at_ms: i64, fence_at_ms: i64) -> Vec<StepAt> {
         let boundaries = [(self.intervals - 2, 4), (self.intervals - 1, 2)];
         let mut steps: Vec<StepAt> = boundaries
@@ -80,7 +80,7 @@ impl SlotTimes {
                 until_at_ms: self.interval_at(slot, interval),
                 weight,
             })
-            .filter(|step| at_ms < step.until_at_ms && step.until_at_ms < fence_at_ms)
+            .filter(|step| at_ms < fence_at_ms && step.until_at_ms < fence_at_ms)
             .collect();
         if at_ms < fence_at_ms {
             steps.push(StepAt {
