@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 
 /**
- * Below the ports that systems give to who asks for any, so that none is given away between the look
- * and the start: from 32768 on Linux, 49152 elsewhere.
+ * Below the ports that systems give to who asks for any (from 32768 on Linux, 49152 elsewhere): one of
+ * those may be given away between the look and the start.
  */
 const [FIRST, END] = [20_000, 32_768];
 
