@@ -29,7 +29,7 @@ export const DEVICE_SETTINGS: readonly SettingHelp[] = [
   ],
   [
     "--prover-memory-mb <mb>",
-    "start no proof that takes more memory, and replace a prover that holds more; none: half of the memory, at least 3000; never more than 80 %",
+    "start no proof that takes more memory, and replace a prover that holds more; none: half of a device's share, at least 3000; never above 80 %",
   ],
   [
     "--refresh-percent <percent>",

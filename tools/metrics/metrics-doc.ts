@@ -20,7 +20,8 @@ for callers with the permission \`Metrics\`; a lane host at \`--probes\`. A node
 - **Names**: the service's begin with \`lean_aggregator_server_\`, those of its process too; no node exports
   such a name. The adapter counts \`lean_aggregator_skipped_total\`, the name that lean clients share; it
   replaces \`lean_aggregator_skip_total\` of the first design.
-- **Series exist from the start**, with every label value at zero, so that a rate counts the first event.
+- **Series exist from the start**, with every label value at zero, so that a rate counts the first event;
+  only what needs a setting, such as the end of a certificate, is absent without it.
   Labels whose values are known only at run time are bounded: \`device\` by the configuration and the lanes of
   lane hosts, \`host\` by the lane hosts that are heard, \`node\` by 64 ids. A node that was silent for ten minutes may lose its label to another; all nodes without a label
   are \`(other)\`. Nodes that were only skipped so far take at most half of the labels.
@@ -48,6 +49,8 @@ const AT_RUN_TIME: Readonly<Record<string, string>> = {
   device: "id of a device",
   host: "id of a lane host",
   node: "id of a node, or `(other)`",
+  // Which are there depends on the settings.
+  certificate: "`server` `client_ca` `engine`",
   version: "",
   revision: "",
   scheme: "",
