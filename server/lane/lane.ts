@@ -185,7 +185,10 @@ export class Lane {
       onProofStarted: (overrunAtMs) =>
         this.step({ kind: "proof_started", attempt: number, overrunAtMs }),
       ceilingBytes: () => this.options.residentBytesMax,
-      isStandbyStarting: () => this.machine.standby?.status === "starting",
+      standbySetups: () => {
+        const { lastProver, standby } = this.machine;
+        return { last: lastProver, isRunning: standby?.status === "starting" };
+      },
     });
     return attempt;
   }

@@ -45,8 +45,11 @@ export interface LaneAttemptModules {
   foldLimits: FoldLimits;
   /** Resident bytes that the prover may hold. */
   ceilingBytes(): number;
-  /** True while a standby is being set up, which uses all cores of the device, as a proof does. */
-  isStandbyStarting(): boolean;
+  /**
+   * Setups of a standby, each of which uses all cores of the device, as a proof does: the number of the last
+   * one, and whether it is going on.
+   */
+  standbySetups(): { last: number; isRunning: boolean };
 }
 
 export class LaneAttempt {
@@ -176,7 +179,7 @@ export class LaneAttempt {
 
   private async prove(prover: Prover, job: ProofJob) {
     const { clock, awake, costs, metrics, deviceId, onProofStarted } = this.modules;
-    const { isStandbyStarting } = this.modules;
+    const { standbySetups } = this.modules;
     const { logInvRate } = job;
     const { publicKeyBytes } = prover.description;
     const raws = job.raws.reduce((sum, { keys }) => sum + keys.length / publicKeyBytes, 0);
@@ -186,7 +189,7 @@ export class LaneAttempt {
     this.proofAwakeAtMs = awake.nowMs();
     onProofStarted(this.proofAwakeAtMs + overrunMs(costs.modelOf(shape), shape));
     const { stoodStillMs } = awake;
-    const wasDisturbed = isStandbyStarting();
+    const setupsBefore = standbySetups();
     const bytes = prover.residentBytes();
     this.proving = prover;
     const proof = await prover.prove(job);
@@ -199,7 +202,8 @@ export class LaneAttempt {
     // A proof beside the setup of a standby is slower than usual, and while the service stood still
     // nobody knows when the proof was ready: nothing is learned from either.
     const didStandStill = awake.stoodStillMs > stoodStillMs;
-    const isDisturbed = wasDisturbed || isStandbyStarting() || didStandStill;
+    const hadSetup = setupsBefore.isRunning || standbySetups().last !== setupsBefore.last;
+    const isDisturbed = hadSetup || didStandStill;
     if (!isDisturbed) {
       const ratio = proveMs / predictMs(costs.modelOf(shape), shape);
       metrics.costModelRatio.observe({ device: deviceId }, ratio);

@@ -105,3 +105,29 @@ test("the time of a killed proof is busy, and that of a drained device is not id
   expect(await seconds("proving")).toBeCloseTo(0.4);
   await lane.close();
 });
+
+test("a proof beside a whole set-up of a standby teaches nothing", async () => {
+  const opened = await openLane();
+  const { lane, heard, metrics } = opened;
+  const assign = (attempt: number) => {
+    const own = assignmentOf(clock.nowMs());
+    const fenceAtMs = clock.nowMs() + 60_000;
+    const assignment = { ...own, fenceAtMs, mayShed: false };
+    lane.receive({ kind: "assign", lease: opened.lease(), attempt, assignment });
+  };
+  assign(1);
+  await run(400);
+  lane.receive({ kind: "kill", lease: opened.lease(), attempt: 1, reason: "cancelled" });
+  while (lane.phase.kind !== "idle") await run(50);
+  assign(2);
+  const begunAtMs = clock.nowMs();
+  await run(50);
+  while (lane.phase.kind !== "idle") await run(50);
+  // The standby is missed for 3 s, then set up.
+  expect(clock.nowMs() - begunAtMs).toBeGreaterThan(3000 + SETUP_MS + 500);
+  expect(heard.findLast(({ kind }) => kind === "ended")).toMatchObject({
+    result: { kind: "proved" },
+  });
+  expect(await totalOf(metrics.proofs, { disturbed: "true" })).toBe(1);
+  await lane.close();
+});
