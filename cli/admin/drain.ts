@@ -63,12 +63,17 @@ export function addDrainCommands(admin: Command, modules: AdminModules): void {
     );
 }
 
+/** What still runs on a device in this state; other states: nothing. */
+const work: ReadonlyMap<DeviceState | undefined, string> = new Map([
+  [DeviceState.STARTING, "its prover is still being set up"],
+  [DeviceState.PROVING, "a proof still runs"],
+  [DeviceState.STOPPING, "a killed prover has not yet ended"],
+]);
+
 function isBusy(device: DeviceStatus | undefined): boolean {
-  return device?.state === DeviceState.PROVING || device?.state === DeviceState.STOPPING;
+  return work.has(device?.state);
 }
 
 function workText(device: DeviceStatus | undefined): string {
-  if (!isBusy(device)) return "nothing runs on it";
-  if (device?.running === undefined) return "a killed prover has not yet ended";
-  return "its attempt still runs";
+  return work.get(device?.state) ?? "nothing runs on it";
 }

@@ -303,7 +303,10 @@ export class Lane {
         return { kind: "proving", attempt, proof };
       }
       case "refreshing":
-        return { kind: "idle" };
+        // A drain ends no refresh, and whoever waits for it is to see the end.
+        return this.machine.isDrained
+          ? { kind: "proving", attempt: null, proof: null }
+          : { kind: "idle" };
       case "handing_over":
         return { kind: "proving", attempt: phase.attempt, proof: null };
       case "failed":

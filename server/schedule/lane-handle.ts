@@ -63,7 +63,7 @@ export interface OperatedDevice {
   readonly report: LaneReport;
   /** Resolves with the report that confirms the command. */
   order(command: OperatorCommand, signal: AbortSignal): Promise<Awaited>;
-  /** Resolves once no proof runs and no prover is being stopped. */
+  /** Resolves once no proof runs and no prover is being stopped or set up. */
   untilQuiet(signal: AbortSignal): Promise<Awaited>;
 }
 
@@ -272,8 +272,9 @@ export class LaneHandle implements OperatedDevice {
   }
 
   untilQuiet(signal: AbortSignal): Promise<Awaited> {
-    const isQuiet = ({ phase: { kind } }: LaneReport) => kind !== "proving" && kind !== "stopping";
-    return this.until(isQuiet, signal);
+    const isBusy = ({ phase: { kind } }: LaneReport) =>
+      kind === "proving" || kind === "stopping" || kind === "starting";
+    return this.until((report) => !isBusy(report), signal);
   }
 
   private wakeWatchers(): void {

@@ -82,7 +82,7 @@ test("drain says what still runs, and fails when its wait was too short", async 
   expect((await admin("provers")).stdout).toMatch(/\ncpu +idle, drained /);
   expect((await admin("undrain", "cpu")).stdout).toBe("device cpu gets work again\n");
   const sessionId = await proving();
-  const busy = expect.stringMatching(/it gets no new work; its attempt still runs\n/);
+  const busy = expect.stringMatching(/it gets no new work; a proof still runs\n/);
   expect(await admin("drain", "cpu")).toMatchObject({ code: 0, stdout: busy });
   expect(await admin("drain", "cpu", "--wait", "1")).toMatchObject({ code: 1, stdout: busy });
   await admin("end", sessionId);

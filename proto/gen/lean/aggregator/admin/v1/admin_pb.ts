@@ -717,8 +717,8 @@ export type DrainDeviceRequest = Message<"lean.aggregator.admin.v1.DrainDeviceRe
   drained?: boolean;
 
   /**
-   * Longest wait for the running attempt in milliseconds, at most 60000; 0 answers at once. Only
-   * with `drained` true. An attempt that has not ended after the wait is in `device.running`.
+   * Longest wait in milliseconds until no proof and no setup runs on the device, at most 60000; 0
+   * answers at once. Only with `drained` true. What still runs then is in `device`.
    *
    * @generated from field: uint32 wait_ms = 3;
    */
