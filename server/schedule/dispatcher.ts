@@ -281,7 +281,7 @@ export class Dispatcher implements LaneListener {
   }
 
   /** The lane that has the attempt; undefined once the attempt has ended. */
-  laneOf(attempt: number): Pick<LaneHandle, "deviceId" | "cores"> | undefined {
+  laneOf(attempt: number): Pick<LaneHandle, "deviceId" | "cores" | "isDown"> | undefined {
     return this.attempts.get(attempt)?.lane;
   }
 

@@ -11,7 +11,7 @@ import type { Session, Waiter } from "../../session/session.js";
 import type { SessionEvent } from "../../session/session-state.js";
 import type { ProofResult, StopReason } from "../../work/group.js";
 import { judgedByInputs } from "../../work/inputs.js";
-import { shapeOf, smallestPart } from "../../work/shape.js";
+import { messagesOf, shapeOf, smallestPart } from "../../work/shape.js";
 import { assignmentOf, isBacklog, isDecidedByOthers, isFirst } from "./attempt.js";
 import type { Attempt, AttemptTree, Plan } from "./attempt.js";
 import type { Dispatcher } from "../dispatcher.js";
@@ -136,12 +136,17 @@ export class Attempts {
 
   /**
    * Adds the group to an attempt in progress at the same work; charged when the attempt ends. Of two
-   * such attempts it joins the one that agrees on shedding inputs: a group runs under one attempt.
+   * such attempts it joins the one that agrees on shedding inputs: a group runs under one attempt. It joins
+   * none on a lane that is out of reach while another lane is idle.
    */
   joinRunning(waiter: Waiter): void {
     const { digest } = groupOf(waiter);
     const { mayShed } = waiter.session.submission;
-    const same = [...this.running].filter(([, { leader }]) => leader.digest === digest);
+    const { dispatcher } = this.modules;
+    const isIdle = dispatcher.isIdleFor(messagesOf(shapeOf(workOf(waiter))));
+    const isJoined = (attemptId: number, { leader }: Attempt) =>
+      leader.digest === digest && !(isIdle && dispatcher.laneOf(attemptId)?.isDown === true);
+    const same = [...this.running].filter(([attemptId, each]) => isJoined(attemptId, each));
     const agrees = same.find(([, { assignment }]) => assignment.mayShed === mayShed);
     const [attemptId, attempt] = agrees ?? same[0] ?? [];
     if (attemptId !== undefined && attempt !== undefined) this.join(attemptId, attempt, waiter, 0);

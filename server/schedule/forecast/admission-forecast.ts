@@ -135,6 +135,8 @@ export class AdmissionForecast {
         const leftMs = ms.reduce((sum, each) => sum + each, 0) / lanes.length;
         return Math.max(nowMs, freeAtMs(deviations)) + leftMs;
       };
+      // A lane that is out of reach may never end it.
+      if (finishAtMs(0) === Infinity) return [];
       return [{ nth, startAtMs: attempt?.startedAtMs ?? nowMs, finishAtMs }];
     });
   }

@@ -166,6 +166,22 @@ test("a lane of the same device that comes without a going takes the place of th
   ]);
 });
 
+test("work that a lane out of reach proves is not waited for where another lane is idle", () => {
+  const scheduler = new TestScheduler(["a", "b"]);
+  scheduler.announceIdle("a", 1);
+  scheduler.submit("node", work);
+  scheduler.announceIdle("b", 1);
+  const [first] = scheduler.assignments;
+  const phase = { kind: "failed", cause: "out of reach", retryAtMs: 0 } as const;
+  scheduler.announce(first?.lane ?? "", 1, { phase });
+  const answer = scheduler.submit("other", work);
+  expect(answer).toMatchObject({ kind: "accepted" });
+  expect(
+    Number.isFinite(answer.kind === "accepted" ? answer.accepted.predictedFinishMs : NaN),
+  ).toBe(true);
+  expect(scheduler.assignments.at(-1)).toMatchObject({ lane: "b", attempt: 2 });
+});
+
 test("what the operator waits for ends when the device has gone", async () => {
   const scheduler = new TestScheduler(["a"]);
   scheduler.announce("a", 1, { phase: { kind: "proving", attempt: null, proof: null } });
