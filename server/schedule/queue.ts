@@ -145,7 +145,11 @@ export class GroupQueue implements AttemptSource {
     const fitting = this.waiting.all().filter(({ shape }) => messagesOf(shape) <= messagesMax);
     const leastUrgent = isLastLane ? this.leastUrgent(fitting) : BACKLOG;
     const isSuited = (each: WaitingGroup) => each.priority <= leastUrgent && !this.givesWay(each);
+    const { queued } = this.modules.sessions;
+    const { changes } = queued;
     const suited = isLastLane ? fitting.filter(isSuited) : fitting;
+    // One was refused: the next group of its session waits in its place.
+    if (queued.changes !== changes) return this.next(messagesMax, isLastLane);
     const waiting = [...fitting, ...this.trees.waiting()];
     const taken = takeNext(suited, this.timesOvertaken, waiting);
     // What has begun is worth finishing: a job of a tree comes before groups of its class.

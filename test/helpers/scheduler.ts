@@ -128,14 +128,15 @@ export class TestScheduler {
     });
   }
 
-  /** Submits one group of the node `nodeId`, with 4 s to start and a fence after 6.4 s. */
-  submit(nodeId: string, group: DecodedGroup, changes: Partial<Envelope> = {}) {
+  /** Submits groups of the node `nodeId`, mostly one, with 4 s to start and a fence after 6.4 s. */
+  submit(nodeId: string, group: DecodedGroup | DecodedGroup[], changes: Partial<Envelope> = {}) {
+    const groups = [group].flat();
     const requestId = `${++this.requests}`;
     const nowMs = this.clock.nowMs();
     const submission = {
       nodeId,
       requestId,
-      contentDigest: `${requestId} ${group.digest}`,
+      contentDigest: `${requestId} ${groups.map(({ digest }) => digest).join(" ")}`,
       principal: { name: nodeId, quota: {} },
       nodeEpoch: 1n,
       slot: 1n,
@@ -151,7 +152,7 @@ export class TestScheduler {
       accepted: { deadlineMs: 4000, fenceMs: 6400, deadlineSource: 1 },
       ...changes,
     };
-    return this.admission.submit(submission, () => [group]);
+    return this.admission.submit(submission, () => groups);
   }
 
   /** Prover time that the node has used lately, in milliseconds. */

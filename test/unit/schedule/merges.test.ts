@@ -237,6 +237,15 @@ test("a body waits for no votes that did not come, nor beside another idle lane"
   expect((await afterFiveSlots(["a", "b"])).assignments).toHaveLength(1);
 });
 
+test("bodies that would be late after the votes are refused at once, all of a session", async () => {
+  const scheduler = await afterFiveSlots(["a"]);
+  const bodies = ["one", "two"].map((digest) => groupOfMerge(digest, { raws: 0, proofs: 3 }));
+  // The votes are awaited until 20.25 s, and a body takes 3 s.
+  scheduler.submit("other", bodies, { deadlineAtMs: 22_500, fenceAtMs: 22_500 });
+  const refused = { status: OutcomeStatus.NOT_STARTED, reason: OutcomeReason.PREDICTED_MISS };
+  expect(scheduler.outcomes("other")).toMatchObject([refused, refused]);
+});
+
 test("the block of the present slot waits for no votes", async () => {
   const scheduler = await afterFiveSlots(["a"]);
   scheduler.submit("now", block, { priority: 1, deadlineAtMs: 24_000, fenceAtMs: 24_000 });
