@@ -318,6 +318,7 @@ export class GroupQueue implements AttemptSource {
     const attempt = this.attempts.finish(attemptId, result);
     if (attempt === undefined) return;
     if (isBacklog(attempt)) this.timesOvertaken = { ...this.timesOvertaken, backlog: 0 };
+    this.trees.left(attemptId);
     if (result.kind !== "proved") return;
     const isMerge = attempt.leader.work.kind === "merge";
     const isAhead = isMerge && hasWaiterOf(attempt, AGGREGATION);

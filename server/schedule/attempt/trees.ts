@@ -198,6 +198,12 @@ export class Trees {
     { plan, isAdopted = false }: { plan?: Plan; isAdopted?: boolean } = {},
   ): NextAttempt {
     const { tree, attempt } = running;
+  /** A session waits for the attempt no longer: the fences of its jobs may be earlier now. */
+  left(attemptId: number): void {
+    const running = this.of(attemptId);
+    if (running !== undefined) this.watch(running);
+  }
+
     const fenceAtMs = attempt === undefined ? (plan?.assignment.fenceAtMs ?? 0) : fenceOf(attempt);
     const assignment = tree.assignmentOf(job, fenceAtMs);
     const lost = (number: number, isIgnored = false) => {

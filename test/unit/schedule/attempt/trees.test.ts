@@ -218,6 +218,19 @@ describe("those that wait for a tree", () => {
     expect(lanes.outcomes("late")).toMatchObject([{ status: OutcomeStatus.PROVED, leftOut: [] }]);
   });
 
+  test("have jobs with the fences of those that are left", async () => {
+    const [alone, left] = [new Lanes(["a"]), new Lanes(["a"])];
+    for (const lanes of [alone, left]) {
+      lanes.submit("early", group(4), { fenceAtMs: 1000 });
+      if (lanes === left) lanes.submit("late", group(4), { fenceAtMs: 6000 });
+      lanes.end(proved);
+      if (lanes === left) lanes.admission.cancel("late", "2", [0]);
+      await lanes.until(999);
+    }
+    expect(left.outcomes("early")).toEqual(alone.outcomes("early"));
+    expect(left.sentOf("kill").map(({ reason }) => reason)).toEqual(["fence"]);
+  });
+
   test("share the time of all jobs", async () => {
     const lanes = new Lanes(["a", "b"]);
     lanes.submit("one", group(4));
