@@ -273,7 +273,8 @@ export class Dispatcher implements LaneListener {
         attempt,
         isTaken: lane.duty.kind === "taken",
         adoptable: lane.report.adoptable,
-        hasStandby: lane.report.isStandbyReady,
+        // One that is out of reach frees no lane by its death.
+        hasStandby: lane.report.isStandbyReady && !lane.isDown,
         messagesMax: lane.messagesMax,
         freeAtMs: isSpare ? () => nowMs + TAKEOVER_MS : lane.freeAt(nowMs),
       };

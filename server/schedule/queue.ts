@@ -263,9 +263,23 @@ export class GroupQueue implements AttemptSource {
       this.cancelLook = clock.at(decision.atMs, () => dispatcher.wake());
     } else if (decision.kind === "kill") {
       const { backlog, ahead } = this.timesOvertaken;
-      this.timesOvertaken = { backlog: backlog + 1, ahead };
+      const overtaken = { backlog: backlog + 1, ahead };
+      const lane = lanes.find(({ attempt }) => attempt === decision.attempt);
+      // Other backlog would have its turn on the lane: then this one has it.
+      if (isTurnOfBacklog(overtaken) && this.hasBacklogFor(lane?.messagesMax ?? 0)) return;
+      this.timesOvertaken = overtaken;
       this.attempts.preempt(decision.attempt);
     }
+  }
+
+  /** Whether backlog waits that a lane takes which merges so many messages. */
+  private hasBacklogFor(messagesMax: number): boolean {
+    return (
+      this.trees.waiting().some(({ priority }) => priority === BACKLOG) ||
+      this.waiting
+        .all()
+        .some(({ priority, shape }) => priority === BACKLOG && messagesOf(shape) <= messagesMax)
+    );
   }
 
   private lookAgainAtHeld(): void {
@@ -279,15 +293,17 @@ export class GroupQueue implements AttemptSource {
 
   /**
    * What is next above backlog and may still start, and the messages that it merges, 0 for a fold; undefined
-   * when nothing above it waits. A job of a tree loses nothing until it is late.
+   * when nothing above it waits. A job of a tree loses nothing until it is late, and is before no group of a
+   * higher class.
    */
   private urgent(): (Urgent & { messages: number }) | undefined {
     const nowMs = this.modules.clock.nowMs();
-    const ofTrees = this.trees.startByMs ?? Infinity;
+    const ofTree = (startByMs: number) => ({ startByMs, worthAt: () => 1, messages: 0 });
     for (const each of this.waiting.inOrder()) {
       if (each.priority === BACKLOG) break;
       const startByMs = this.waiting.startByMs(each.waiter);
-      if (startByMs > ofTrees) break;
+      const treeByMs = this.trees.startByMs(each.priority);
+      if (startByMs > treeByMs) return ofTree(treeByMs);
       if (startByMs > nowMs && !this.wouldGiveWay(each)) {
         const { submission } = each.waiter.session;
         const worthAt = (atMs: number) =>
@@ -295,12 +311,14 @@ export class GroupQueue implements AttemptSource {
         return { startByMs, worthAt, messages: messagesOf(each.shape) };
       }
     }
-    return ofTrees === Infinity ? undefined : { startByMs: ofTrees, worthAt: () => 1, messages: 0 };
+    const treeByMs = this.trees.startByMs(AGGREGATION);
+    return treeByMs === Infinity ? undefined : ofTree(treeByMs);
   }
 
   /** Ends the session's waiting for the attempt; an attempt without waiters is killed. */
   leave(attemptId: number, session: Session, reason: StopReason): void {
     this.attempts.leave(attemptId, session, reason);
+    this.trees.left(attemptId);
   }
 
   /** Forgets the inputs whose time set aside is over. */
@@ -318,7 +336,6 @@ export class GroupQueue implements AttemptSource {
     const attempt = this.attempts.finish(attemptId, result);
     if (attempt === undefined) return;
     if (isBacklog(attempt)) this.timesOvertaken = { ...this.timesOvertaken, backlog: 0 };
-    this.trees.left(attemptId);
     if (result.kind !== "proved") return;
     const isMerge = attempt.leader.work.kind === "merge";
     const isAhead = isMerge && hasWaiterOf(attempt, AGGREGATION);

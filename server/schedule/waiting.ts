@@ -1,6 +1,6 @@
 /** The groups that wait for a prover, with the properties by which they are ordered. */
 import type { Clock } from "../clock.js";
-import { groupOf, workOf } from "../session/session.js";
+import { groupOf, isRetry, workOf } from "../session/session.js";
 import type { Session, Waiter } from "../session/session.js";
 import type { GroupState } from "../session/session-state.js";
 import type { DecodedGroup } from "../work/group.js";
@@ -133,11 +133,12 @@ export class Waiting {
 
   /**
    * The latest start with which the group is in time if its proof takes the 98th percentile. Once that has
-   * passed, the latest with which some part of it may start; the present where none may.
+   * passed, the latest with which some part of it may start; the present where none may. A second attempt
+   * may start until the fence.
    */
   startByMs(waiter: Waiter): number {
     const { submission } = waiter.session;
-    const { deadlineAtMs } = submission;
+    const deadlineAtMs = isRetry(waiter) ? submission.fenceAtMs : submission.deadlineAtMs;
     const nowMs = this.modules.clock.nowMs();
     const wholeAtMs = worthlessFromMs(submission) - this.pessimisticMs(waiter);
     if (wholeAtMs > nowMs || deadlineAtMs <= nowMs) return Math.min(deadlineAtMs, wholeAtMs);

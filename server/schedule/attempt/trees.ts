@@ -11,8 +11,10 @@ import { judgedByInputs } from "../../work/inputs.js";
 import type { Shape } from "../../work/shape.js";
 import { atRate, shapeOf } from "../../work/shape.js";
 import { BACKLOG } from "../../work/priority.js";
+import { PESSIMISTIC_AT } from "../../work/costs/cost-model.js";
 import type { TreeJob } from "../../work/tree.js";
-import { isBacklog, isVerdictOfOthers, priorityOf } from "./attempt.js";
+import { LEAST_CHANCE_AT } from "../../work/worth.js";
+import { isVerdictOfOthers, priorityOf } from "./attempt.js";
 import type { Attempt, Plan } from "./attempt.js";
 import type { Attempts } from "./attempts.js";
 import type { Dispatcher, NextAttempt } from "../dispatcher.js";
@@ -142,15 +144,24 @@ export class Trees {
     });
   }
 
-  /** The latest start of the job that is next, of a class above backlog, with which it is in time. */
-  get startByMs(): number | undefined {
+  /**
+   * The latest start of a job that waits, of a tree of a class as high as `priority` or higher, with which it
+   * is in time if it takes the 98th percentile; once that has passed, the latest with the least chance. Infinity
+   * when no such job may be in time.
+   */
+  startByMs(priority: number): number {
+    const { clock, dispatcher } = this.modules;
+    const nowMs = clock.nowMs();
     const starts = this.withReady().flatMap(({ running: { tree }, attempt, job }) => {
-      if (isBacklog(attempt)) return [];
+      if (priorityOf(attempt) > priority) return [];
       const shape = atRate(job.shape, attempt.leader.work.logInvRate);
-      const ms = this.modules.dispatcher.pessimisticMs(shape);
-      return [tree.fenceOf(job, fenceOf(attempt)) - ms];
+      const fenceAtMs = tree.fenceOf(job, fenceOf(attempt));
+      const startsMs = [PESSIMISTIC_AT, LEAST_CHANCE_AT].map(
+        (deviations) => fenceAtMs - dispatcher.quantileMs(shape, deviations),
+      );
+      return startsMs.find((atMs) => atMs > nowMs) ?? [];
     });
-    return starts.length === 0 ? undefined : Math.min(...starts);
+    return Math.min(Infinity, ...starts);
   }
 
   /** Takes a job of which another door proves or has proved the same work. */
@@ -187,6 +198,12 @@ export class Trees {
     return true;
   }
 
+  /** A session waits for the attempt no longer: the fences of its jobs may be earlier now. */
+  left(attemptId: number): void {
+    const running = this.of(attemptId);
+    if (running !== undefined) this.watch(running);
+  }
+
   private of(attemptId: number): Running | undefined {
     return [...this.running].find((each) => each.attemptId === attemptId);
   }
@@ -198,12 +215,6 @@ export class Trees {
     { plan, isAdopted = false }: { plan?: Plan; isAdopted?: boolean } = {},
   ): NextAttempt {
     const { tree, attempt } = running;
-  /** A session waits for the attempt no longer: the fences of its jobs may be earlier now. */
-  left(attemptId: number): void {
-    const running = this.of(attemptId);
-    if (running !== undefined) this.watch(running);
-  }
-
     const fenceAtMs = attempt === undefined ? (plan?.assignment.fenceAtMs ?? 0) : fenceOf(attempt);
     const assignment = tree.assignmentOf(job, fenceAtMs);
     const lost = (number: number, isIgnored = false) => {

@@ -314,6 +314,37 @@ describe("the order", () => {
     expect(lanes.outcomes("backlog")).toMatchObject([{ status: OutcomeStatus.STOPPED }]);
   });
 
+  test("is before no group of a higher class when backlog is preempted", () => {
+    const lanes = new Lanes(["a", "b"], {}, 5000);
+    const long = { fenceAtMs: 60_000, deadlineAtMs: 60_000 };
+    lanes.submit("node", group(4), { fenceAtMs: 30_000 });
+    const [leaf, other] = lanes.open;
+    lanes.proving(leaf, { raws: 2, children: 0 });
+    lanes.end(proved, other?.lane);
+    lanes.submit("backlog", group(2), { ...long, priority: 3 });
+    for (const each of lanes.open.slice(1)) lanes.proving(each, { raws: 2, children: 0 });
+    lanes.dispatcher.gone(leaf?.lane ?? "", "the host has gone");
+    const steps = [
+      { untilAtMs: 7000, weight: 4 },
+      { untilAtMs: 60_000, weight: 1 },
+    ];
+    lanes.submit("proposer", group(1), { ...long, priority: 1, steps });
+    expect(lanes.outcomes("backlog")).toMatchObject([{ status: OutcomeStatus.STOPPED }]);
+  });
+
+  test("preempts backlog with a job that is likely in time, though not in the longest time", () => {
+    const lanes = new Lanes(["a", "b"], {}, 5000);
+    lanes.submit("node", group(4), { fenceAtMs: 10_400, deadlineAtMs: 12_000 });
+    const [leaf, other] = lanes.open;
+    lanes.proving(leaf, { raws: 2, children: 0 });
+    lanes.end(proved, other?.lane);
+    const long = { priority: 3, fenceAtMs: 60_000, deadlineAtMs: 60_000 };
+    lanes.submit("backlog", group(2), long);
+    for (const each of lanes.open.slice(1)) lanes.proving(each, { raws: 2, children: 0 });
+    lanes.dispatcher.gone(leaf?.lane ?? "", "the host has gone");
+    expect(lanes.outcomes("backlog")).toMatchObject([{ status: OutcomeStatus.STOPPED }]);
+  });
+
   test("preempts a tree of backlog by all its jobs", async () => {
     const lanes = new Lanes(["a", "b"], {}, 5000);
     lanes.submit("backlog", group(8), { priority: 3, fenceAtMs: 60_000, deadlineAtMs: 60_000 });
