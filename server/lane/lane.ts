@@ -303,7 +303,7 @@ export class Lane {
         return { kind: "proving", attempt, proof };
       }
       case "refreshing":
-        // A drain ends no refresh, and whoever waits for it is to see the end.
+        // A drain ends no refresh, and the operator who waits is to see the end.
         return this.machine.isDrained
           ? { kind: "proving", attempt: null, proof: null }
           : { kind: "idle" };

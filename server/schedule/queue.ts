@@ -136,7 +136,17 @@ export class GroupQueue implements AttemptSource {
     if (job !== undefined) return job;
     if (!this.waiting.hasDigest(offered.digest)) return undefined;
     const plan = this.attempts.planAdoption(this.waiting.withDigest(offered.digest), offered);
-    return plan && this.attemptOf(plan);
+    if (plan === undefined) return undefined;
+    if (offered.isRunning) this.noteAdoption(plan);
+    return this.attemptOf(plan);
+  }
+
+  /** A merge made ahead is overtaken by votes that another door has begun, as by those of this one. */
+  private noteAdoption(plan: Plan): void {
+    const isVotes = plan.leader.work.kind === "fold" && hasWaiterOf(plan, AGGREGATION);
+    if (!isVotes || !this.waiting.all().some(({ isAhead }) => isAhead)) return;
+    const { backlog, ahead } = this.timesOvertaken;
+    this.timesOvertaken = { backlog, ahead: ahead + 1 };
   }
 
   next(messagesMax: number, isLastLane: boolean): NextAttempt | undefined {

@@ -93,7 +93,7 @@ export function priorityOf({ waiters }: Attempt): number {
 }
 
 /** Whether the snapshot of some waiter is of this class. */
-export function hasWaiterOf({ waiters }: Attempt, priority: number): boolean {
+export function hasWaiterOf({ waiters }: Pick<Attempt, "waiters">, priority: number): boolean {
   return waiters.some(({ session }) => session.submission.priority === priority);
 }
 

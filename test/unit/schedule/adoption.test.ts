@@ -5,9 +5,11 @@ import {
   OutcomeStatus,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { LaneReport } from "../../../server/lane/lane-messages.js";
+import { limits } from "../../../server/limits.js";
 import type { ProofResult } from "../../../server/work/group.js";
+import { costs } from "../../helpers/busy-lane.js";
 import { metricValue } from "../../helpers/metric-value.js";
-import { groupOfRaws, TestScheduler, provedResult } from "../../helpers/scheduler.js";
+import { groupOfMerge, groupOfRaws, TestScheduler, provedResult } from "../../helpers/scheduler.js";
 
 const FENCE_MS = 6000;
 const whole = { startedAtMs: 0, shape: { raws: 2, children: 0 } };
@@ -242,4 +244,32 @@ test("a lane that lists work and never answers does not keep it from an idle one
     scheduler.announce("a", 1, silent);
   }
   expect(scheduler.assignments).toMatchObject([{ lane: "b" }]);
+});
+
+test.each([
+  { slots: limits.proofsBeforeBacklog - 1, begun: [] },
+  { slots: limits.proofsBeforeBacklog, begun: ["body"] },
+])("a body has its turn after the adopted votes of $slots slots", async ({ slots, begun }) => {
+  const scheduler = new TestScheduler(["a", "b"]);
+  const taken = { kind: "proving", attempt: null, proof: null } as const;
+  for (const lane of ["a", "b"]) scheduler.announce(lane, 1, { phase: taken });
+  const long = { deadlineAtMs: 90_000, fenceAtMs: 100_000 };
+  scheduler.submit("proposer", groupOfMerge("body", { raws: 0, proofs: 1 }), long);
+  for (let slot = 0; slot < slots; slot++) {
+    const nowMs = slot * 4000;
+    await scheduler.clock.runUntil(nowMs, () => undefined);
+    const digest = `votes ${slot}`;
+    const [fenceAtMs, deadlineAtMs] = [nowMs + 3000, nowMs + 1000];
+    const adoptable = [{ digest, fenceAtMs, isRunning: true }];
+    scheduler.announce("a", 1, { phase: taken, adoptable });
+    scheduler.submit("voter", groupOfRaws(digest, 1), { deadlineAtMs, fenceAtMs });
+    const attempt = scheduler.sentOf("adopt").at(-1)?.attempt ?? 0;
+    scheduler.hear("a", { kind: "ended", attempt, result: provedResult });
+    scheduler.announce("a", 1, { phase: taken });
+  }
+  expect(scheduler.sentOf("adopt")).toHaveLength(slots);
+  // The next votes are expected in half a second.
+  await scheduler.clock.runUntil(slots * 4000 - 500, () => undefined);
+  scheduler.announceIdle("b", 1, costs(500, 1000));
+  expect(scheduler.assignments.map(({ assignment }) => assignment.digest)).toEqual(begun);
 });
