@@ -239,6 +239,11 @@ export const limits = {
    */
   takeoversPerMinuteMax: 6,
   /**
+   * How often within a minute a prover is killed because the one node that waited for its proof has cancelled,
+   * or has started again. A new prover takes seconds: as many keep a lane down. An honest node cancels less.
+   */
+  killsPerMinuteMax: 6,
+  /**
    * Highest quota of calls in a policy: more than one event loop can answer. Without a quota, calls
    * are not counted: a whole fleet may share one principal, such as that of a socket, and other
    * limits bound each call.

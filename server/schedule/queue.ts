@@ -69,7 +69,9 @@ export class GroupQueue implements AttemptSource {
     const kill = (attemptId: number, reason: StopReason) => {
       if (!this.trees.stop(attemptId, reason)) dispatcher.kill(attemptId, reason);
     };
-    this.attempts = new Attempts({ clock, metrics, dispatcher, accounts, worths, sessions, kill });
+    const letGo = (attemptId: number) => this.trees.letGo(attemptId);
+    const lanes = { dispatcher, kill, letGo };
+    this.attempts = new Attempts({ clock, metrics, accounts, worths, sessions, ...lanes });
     const { waiting, attempts } = this;
     const wake = () => dispatcher.wake();
     const finished = (attemptId: number, result: ProofResult) => this.finished(attemptId, result);
@@ -325,7 +327,7 @@ export class GroupQueue implements AttemptSource {
     return treeByMs === Infinity ? undefined : ofTree(treeByMs);
   }
 
-  /** Ends the session's waiting for the attempt; an attempt without waiters is killed. */
+  /** Ends the session's waiting for the attempt: see `Attempts.leave`. */
   leave(attemptId: number, session: Session, reason: StopReason): void {
     this.attempts.leave(attemptId, session, reason);
     this.trees.left(attemptId);
@@ -345,6 +347,7 @@ export class GroupQueue implements AttemptSource {
   private finished(attemptId: number, result: ProofResult): void {
     const attempt = this.attempts.finish(attemptId, result);
     if (attempt === undefined) return;
+    if (attempt.waiters.length === 0) return;
     if (isBacklog(attempt)) this.timesOvertaken = { ...this.timesOvertaken, backlog: 0 };
     if (result.kind !== "proved") return;
     const isMerge = attempt.leader.work.kind === "merge";

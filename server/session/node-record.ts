@@ -12,6 +12,7 @@ import type {
 import { Changes } from "../changes.js";
 import { Refusal } from "../errors.js";
 import { limits } from "../limits.js";
+import { PerMinute } from "./per-minute.js";
 
 /** The jobs of a tree, counted when asked. */
 export interface TreeJobs {
@@ -85,16 +86,16 @@ export interface NodeRecordBounds {
   eventsMax: number;
 }
 
-const MINUTE_MS = 60_000;
-
 export class NodeRecord {
   /** The open `StreamResults` calls, each with its epoch; 0: it named none. */
   readonly streams = new Set<{ readonly nodeEpoch: bigint }>();
   /** Announces every event, and every new epoch. */
   readonly changes = new Changes();
   private highestEpoch = 0n;
-  /** When runs of the node ended requests of earlier runs, within the last minute. */
-  private takeoversAtMs: number[] = [];
+  /** How often runs of the node may end requests of earlier runs. */
+  private readonly takeovers: PerMinute;
+  /** How often a prover may be killed because the node no longer waits. */
+  private readonly kills: PerMinute;
   private readonly requests = new Map<string, Kept>();
   /** In the order of their ends. */
   private readonly ended = new Set<Kept>();
@@ -106,7 +107,10 @@ export class NodeRecord {
   constructor(
     private readonly bounds: NodeRecordBounds,
     private readonly nowMs: () => number,
-  ) {}
+  ) {
+    this.takeovers = new PerMinute(limits.takeoversPerMinuteMax, nowMs);
+    this.kills = new PerMinute(limits.killsPerMinuteMax, nowMs);
+  }
 
   /** Whether the node has no request, in flight or ended, and no open stream. */
   get isIdle(): boolean {
@@ -219,18 +223,22 @@ export class NodeRecord {
     throw new Refusal("failed_precondition", "", detail);
   }
 
+  /**
+   * Counts so many kills of provers for whose proof only this node waited. Returns false, and counts nothing,
+   * where `limits.killsPerMinuteMax` or more were killed so within a minute.
+   */
+  takeKills(count: number): boolean {
+    return this.kills.take(count) === 0;
+  }
+
   private countTakeover(epoch: bigint): void {
-    const nowMs = this.nowMs();
-    const recent = this.takeoversAtMs.filter((atMs) => nowMs < atMs + MINUTE_MS);
-    const [oldest = nowMs] = recent;
-    if (recent.length >= limits.takeoversPerMinuteMax) {
-      const waitMs = Math.ceil(oldest + MINUTE_MS - nowMs);
-      const detail =
-        `${epoch}: new runs of this node have ended requests of earlier ones ${recent.length} times ` +
-        `within a minute, the next may in ${waitMs} ms: find out why the node starts so often`;
-      throw new Refusal("resource_exhausted", "node.node_epoch", detail);
-    }
-    this.takeoversAtMs = [...recent, nowMs];
+    const waitMs = this.takeovers.take();
+    if (waitMs === 0) return;
+    const detail =
+      `${epoch}: new runs of this node have ended requests of earlier ones ` +
+      `${limits.takeoversPerMinuteMax} times within a minute, the next may in ${waitMs} ms: ` +
+      `find out why the node starts so often`;
+    throw new Refusal("resource_exhausted", "node.node_epoch", detail);
   }
 
   private inFlight(): Kept[] {

@@ -1,5 +1,5 @@
 /**
- * A hostile node's merges and large groups, at a served process with a prover that is busy 100 ms for each
+ * A hostile node's merges, large groups and cancels, at a served process with a prover that is busy 100 ms for each
  * proof: what is wrong is named, and another node's votes are proved in time all the while.
  */
 import { setTimeout as pause } from "node:timers/promises";
@@ -9,6 +9,7 @@ import type { Outcome } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.j
 import { OutcomeStatus } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { goodMerge, hostileMerges, hostileTree } from "../../tools/bench/abuse/hostile-merges.js";
 import type { Submission } from "../../tools/bench/abuse/hostile-merges.js";
+import { limits } from "../../server/limits.js";
 import { quantile } from "../../tools/bench/statistics.js";
 import { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { snapshot } from "../../tools/harness/vectors.js";
@@ -133,4 +134,21 @@ test("votes are proved in time beside a flood of large groups, once each of its 
     return votesMs(402, 5);
   })();
   expect(await flood(hostileTree, attacked)).toBeGreaterThan(FLOODERS);
+});
+
+test("votes are proved in time beside a node that submits and cancels in a loop", async () => {
+  const node = nodeOf("loop");
+  let isOver = false;
+  const votes = votesMs(500).finally(() => (isOver = true));
+  for (let nth = 0; !isOver; nth++) {
+    const { result } = await client.submitSnapshot({ ...goodMerge(nth), node });
+    await pause(PROOF_MS / 2);
+    if (result.case !== "accepted") continue;
+    await client.cancelSession({ node, requestId: result.value.requestId });
+  }
+  expect(await votes).toHaveLength(ROUNDS);
+  const killed = /prover_restarts_total\{[^}]*cause="cancelled"[^}]*\} (\d+)/;
+  const kills = Number(killed.exec(await service.metrics())?.[1]);
+  expect(kills).toBeGreaterThan(0);
+  expect(kills).toBeLessThanOrEqual(limits.killsPerMinuteMax);
 });

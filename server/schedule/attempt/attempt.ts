@@ -34,7 +34,7 @@ export interface Plan {
 }
 
 export interface Attempt extends Plan {
-  /** Groups join while the attempt runs, and leave when they end. */
+  /** Groups join while the attempt runs, and leave when they end. It may run on without any: see `leave`. */
   waiters: readonly Waiter[];
   startedAtMs: number;
   /** Cores of the lane, of a tree that of its first job; 1 where they are not known. */
@@ -97,7 +97,7 @@ export function hasWaiterOf({ waiters }: Pick<Attempt, "waiters">, priority: num
   return waiters.some(({ session }) => session.submission.priority === priority);
 }
 
-/** Whether every waiter's snapshot is backlog. */
+/** Whether every waiter's snapshot is backlog, or nobody waits. */
 export function isBacklog({ waiters }: Attempt): boolean {
   return waiters.every(({ session }) => session.submission.priority === BACKLOG);
 }

@@ -1,8 +1,9 @@
 /**
  * The attempts in progress, by number: which groups wait for each, whose accounts are charged, and
  * how it ends for each waiter. A waiter keeps its own deadline and fence, and its own validator and
- * child indices. An attempt that the last waiter has left is killed. An attempt may be another
- * door's, which its waiters have adopted; they are charged for the time from then on.
+ * child indices. An attempt that the last waiter has left is killed, or runs on where too many of its node's
+ * were. An attempt may be another door's, which its waiters have adopted; they are charged for the time from
+ * then on.
  */
 import type { Clock } from "../../clock.js";
 import type { Metrics } from "../../metrics/metrics.js";
@@ -36,7 +37,12 @@ export interface AttemptsModules {
   };
   /** Kills whatever the attempt has on lanes, without a result. */
   kill(attemptId: number, reason: StopReason): void;
+  /** Forgets the attempt's tree, of which the jobs on lanes run on. */
+  letGo(attemptId: number): void;
 }
+
+/** For these a node may have no more provers killed than `limits.killsPerMinuteMax`. */
+const COUNTED: readonly StopReason[] = ["cancelled", "superseded"];
 
 export class Attempts {
   private readonly running = new Map<number, Attempt>();
@@ -195,14 +201,30 @@ export class Attempts {
     }
   }
 
-  /** Removes the session's groups from the waiters; an attempt without waiters is killed. */
+  /**
+   * Removes the session's groups from the waiters. An attempt without waiters is killed, unless too many of the
+   * node's were: then its proof runs on, as if the node had waited. Equal work joins it, and it is preempted like
+   * backlog; of a tree only the jobs that lanes have run on.
+   */
   leave(attemptId: number, session: Session, reason: StopReason): void {
     const attempt = this.running.get(attemptId);
     if (attempt === undefined) return;
     attempt.waiters = attempt.waiters.filter((waiter) => waiter.session !== session);
     if (attempt.waiters.length > 0) return;
+    const mayKill =
+      // Another door's proof is not killed by this one.
+      attempt.adopted !== null ||
+      !COUNTED.includes(reason) ||
+      session.node.takeKills(this.proversOf(attemptId, attempt));
+    if (!mayKill && attempt.tree === undefined) return;
     this.end(attemptId);
-    this.modules.kill(attemptId, reason);
+    if (mayKill) this.modules.kill(attemptId, reason);
+    else this.modules.letGo(attemptId);
+  }
+
+  private proversOf(attemptId: number, { tree }: Attempt): number {
+    if (tree === undefined) return 1;
+    return [...this.jobs.values()].filter((whole) => whole === attemptId).length;
   }
 
   /** Ends every waiter's group as if its fence had come: no proof of the attempt can be ready by it. */
@@ -215,9 +237,13 @@ export class Attempts {
   /** Ends every waiter's group as preempted; the attempt, left without waiters, is killed. */
   preempt(attemptId: number): void {
     this.modules.metrics.preemptions.inc();
-    for (const { session, group } of this.get(attemptId)?.waiters ?? []) {
+    const waiters = this.get(attemptId)?.waiters ?? [];
+    for (const { session, group } of waiters) {
       this.modules.sessions.step(session, { kind: "preempt", group });
     }
+    // Nobody has waited for it.
+    if (waiters.length > 0 || this.end(attemptId) === undefined) return;
+    this.modules.kill(attemptId, "preempted");
   }
 
   isPreemptible(attemptId: number): boolean {

@@ -198,6 +198,12 @@ export class Trees {
     return true;
   }
 
+  /** Forgets the tree of the attempt; its jobs on lanes run on, for nobody. */
+  letGo(attemptId: number): void {
+    const running = this.of(attemptId);
+    if (running !== undefined) this.close(running);
+  }
+
   /** A session waits for the attempt no longer: the fences of its jobs may be earlier now. */
   left(attemptId: number): void {
     const running = this.of(attemptId);
@@ -269,15 +275,15 @@ export class Trees {
     else finished(running.attemptId, end);
   }
 
-  /** Kills the jobs that are left, and forgets the tree. */
-  private close(running: Running, reason: StopReason): void {
+  /** Kills the jobs that are left, unless there is no reason, and forgets the tree. */
+  private close(running: Running, reason?: StopReason): void {
     running.cancelTimer();
     this.running.delete(running);
     for (const { attempt, job } of running.tree.running()) {
       running.tree.lost(attempt);
       this.count(job, "stopped");
       this.modules.attempts.jobEnded(attempt);
-      this.modules.dispatcher.kill(attempt, reason);
+      if (reason !== undefined) this.modules.dispatcher.kill(attempt, reason);
     }
     running.tree.close();
   }
