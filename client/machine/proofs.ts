@@ -3,7 +3,7 @@ import type { EventOf, Fence, GroupRef, WireOutcome } from "./events.js";
 import type { Draft } from "./draft.js";
 import { pushResult, queueOf, resultsOf, shiftResult } from "./result-queue.js";
 import type { ReadyResult } from "./result-queue.js";
-import type { Proof, Request, SeenProofs } from "./state.js";
+import type { Proof, Request } from "./state.js";
 import { NEVER } from "./state.js";
 
 /** Counts a proof as late or fenced, has it verified, or keeps it as a result or a duplicate. */
@@ -55,14 +55,11 @@ function keepProof<P>(draft: Draft<P>, proof: Proof<P>): void {
 
 /** Keeps the participants of a proof, so that a later proof with no others is a duplicate. */
 function remember<P>(draft: Draft<P>, proof: Proof<P>): void {
-  const { key } = proof;
+  const { key, fenceAtMs, fenceSlot } = proof;
   if (key === null) return;
-  const earlier = earlierOf(draft, key);
   // A copy: the decoded array may be a view into the buffer that also has the proof's bytes.
-  const participants = [...(earlier?.participants ?? []), proof.participants.slice()];
-  const latest = earlier === undefined ? proof : laterFence(earlier, proof);
-  const entry = { participants, fenceAtMs: latest.fenceAtMs, fenceSlot: latest.fenceSlot };
-  draft.next.seen = new Map(draft.next.seen).set(key, entry);
+  const participants = proof.participants.slice();
+  draft.next.seen = [...draft.next.seen, { key, participants, fenceAtMs, fenceSlot }];
 }
 
 function keepEnd<P>(
@@ -73,17 +70,17 @@ function keepEnd<P>(
   keepResult(draft, { ...NEVER, holdUntilMs, result: { kind, ref } });
 }
 
-/** Returns true when one earlier proof of the same slot and root has all its participants. */
+/**
+ * Returns true when one earlier proof of the same slot and root has all its participants, and its
+ * fence has not passed.
+ */
 function isCovered<P>(draft: Draft<P>, { key, participants }: Proof<P>): boolean {
-  if (key === null) return false;
-  const earlier = earlierOf(draft, key)?.participants ?? [];
-  return earlier.some((all) => participants.every((byte, at) => (byte & ~(all[at] ?? 0)) === 0));
-}
-
-/** Returns the earlier proofs of this slot and root, unless all of them are past their fence. */
-function earlierOf<P>(draft: Draft<P>, key: string): SeenProofs | undefined {
-  const seen = draft.next.seen.get(key);
-  return seen === undefined || draft.isPast(seen) ? undefined : seen;
+  return draft.next.seen.some(
+    (earlier) =>
+      earlier.key === key &&
+      !draft.isPast(earlier) &&
+      participants.every((byte, at) => (byte & ~(earlier.participants[at] ?? 0)) === 0),
+  );
 }
 
 /** Adds a result to those that the node can take. Beyond the limit, the oldest is dropped. */
@@ -128,12 +125,12 @@ export function fenceProofs<P>(draft: Draft<P>): void {
   for (const entry of resultsOf(draft.next.results))
     if (draft.isPast(entry)) draft.emit({ kind: "fenced", ref: entry.result.ref });
     else kept.push(entry);
-  const seen = new Map([...draft.next.seen].filter(([, proofs]) => !draft.isPast(proofs)));
+  const seen = draft.next.seen.filter((proof) => !draft.isPast(proof));
   draft.next.verifying = verifying;
   draft.next.results = queueOf(kept);
   draft.next.seen = seen;
   draft.next.nextFence = NEVER;
-  for (const fence of [...seen.values(), ...verifying.values(), ...kept]) awaitFence(draft, fence);
+  for (const fence of [...seen, ...verifying.values(), ...kept]) awaitFence(draft, fence);
 }
 
 function awaitFence<P>(draft: Draft<P>, fence: Fence): void {
@@ -141,13 +138,5 @@ function awaitFence<P>(draft: Draft<P>, fence: Fence): void {
   draft.next.nextFence = {
     fenceAtMs: Math.min(nextFence.fenceAtMs, fence.fenceAtMs),
     fenceSlot: Math.min(nextFence.fenceSlot ?? Infinity, fence.fenceSlot ?? Infinity),
-  };
-}
-
-function laterFence(a: Fence, b: Fence): Fence {
-  const isOpenEnded = a.fenceSlot === null || b.fenceSlot === null;
-  return {
-    fenceAtMs: Math.max(a.fenceAtMs, b.fenceAtMs),
-    fenceSlot: isOpenEnded ? null : Math.max(a.fenceSlot ?? 0, b.fenceSlot ?? 0),
   };
 }

@@ -85,9 +85,11 @@ export interface Proof<P> extends Fence {
   readonly holdUntilMs: number;
 }
 
-/** The participants of each earlier proof of one slot and root. Kept until the latest fence. */
-export interface SeenProofs extends Fence {
-  readonly participants: readonly Uint8Array[];
+/** The participants of an earlier proof, which makes no duplicate from its own fence on. */
+export interface SeenProof extends Fence {
+  /** Slot of submission and root. */
+  readonly key: string;
+  readonly participants: Uint8Array;
 }
 
 /** The state of an endpoint's result stream, and what the service there has said. */
@@ -124,8 +126,7 @@ export interface MachineState<P> {
   readonly requests: ReadonlyMap<string, Request>;
   /** By `groupKey`, in the order in which the verifications began. */
   readonly verifying: ReadonlyMap<string, Proof<P>>;
-  /** By slot and root. */
-  readonly seen: ReadonlyMap<string, SeenProofs>;
+  readonly seen: readonly SeenProof[];
   /** Results that the node can take, oldest first. */
   readonly results: ResultQueue<P>;
   /** At or before the fence of every kept proof: until then, no event looks for expired ones. */
@@ -169,7 +170,7 @@ export function createMachine<P>(options: MachineOptions): MachineState<P> {
     latest: new Map(),
     requests: new Map(),
     verifying: new Map(),
-    seen: new Map(),
+    seen: [],
     results: EMPTY_QUEUE,
     nextFence: NEVER,
   };

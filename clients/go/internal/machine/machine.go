@@ -37,7 +37,7 @@ type Machine[P any] struct {
 
 	verifying []*pending[P]
 	results   []*pending[P]
-	proofs    map[proofKey]*proofSet
+	proofs    map[proofKey][]seenProof
 
 	nowMs   int64
 	effects []Effect
@@ -51,7 +51,7 @@ func New[P any](options Options) *Machine[P] {
 		bytesMax:      cmp.Or(options.BytesMax, 64<<20),
 		latches:       map[LatchName]string{},
 		byID:          map[string]*request{},
-		proofs:        map[proofKey]*proofSet{},
+		proofs:        map[proofKey][]seenProof{},
 	}
 	for _, name := range options.Endpoints {
 		m.endpoints = append(m.endpoints, &endpoint{name: name, state: StateReady})

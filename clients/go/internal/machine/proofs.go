@@ -1,40 +1,26 @@
 package machine
 
+import "slices"
+
 // proofKey is what proofs are compared by (rule 8).
 type proofKey struct {
 	slot    uint64
 	message string
 }
 
-// proofSet has the participants of the proofs of one slot and root, and the latest of their fences.
-type proofSet struct {
-	participants []Bits
-	latest       fence
-}
-
-// earlier returns the proofs of a slot and root that became results, unless all of them are past
-// their fence.
-func (m *Machine[P]) earlier(key proofKey) *proofSet {
-	if set := m.proofs[key]; set != nil && !m.isPast(set.latest) {
-		return set
-	}
-	return nil
+// seenProof is an earlier proof that became a result. It makes no duplicate from its own fence on.
+type seenProof struct {
+	participants Bits
+	fence        fence
 }
 
 func (m *Machine[P]) isDuplicate(result *pending[P]) bool {
 	if result.message == "" {
 		return false // a merge
 	}
-	set := m.earlier(result.key())
-	if set == nil {
-		return false
-	}
-	for _, earlier := range set.participants {
-		if earlier.contains(result.participants) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.proofs[result.key()], func(earlier seenProof) bool {
+		return !m.isPast(earlier.fence) && earlier.participants.contains(result.participants)
+	})
 }
 
 // remember remembers a proof. It copies the participants, which may share memory with the proof.
@@ -42,30 +28,18 @@ func (m *Machine[P]) remember(result *pending[P]) {
 	if result.message == "" {
 		return // a merge
 	}
-	set := m.earlier(result.key())
-	if set == nil {
-		set = &proofSet{latest: result.fence}
-		m.proofs[result.key()] = set
-	} else {
-		set.latest = laterFence(set.latest, result.fence)
-	}
-	set.participants = append(set.participants, append(Bits(nil), result.participants...))
+	key := result.key()
+	m.proofs[key] = append(m.proofs[key], seenProof{slices.Clone(result.participants), result.fence})
 }
 
-func laterFence(a, b fence) fence {
-	later := fence{atMs: max(a.atMs, b.atMs)}
-	if a.slot != nil && b.slot != nil {
-		slot := max(*a.slot, *b.slot)
-		later.slot = &slot
-	}
-	return later
-}
-
-// forgetProofs forgets what is past its latest fence.
+// forgetProofs forgets the proofs that are past their fence.
 func (m *Machine[P]) forgetProofs() {
-	for key, set := range m.proofs {
-		if m.isPast(set.latest) {
-			delete(m.proofs, key) // the order of a map shows in no effect
+	isPast := func(seen seenProof) bool { return m.isPast(seen.fence) }
+	for key, proofs := range m.proofs { // the order of a map shows in no effect
+		if proofs = slices.DeleteFunc(proofs, isPast); len(proofs) > 0 {
+			m.proofs[key] = proofs
+		} else {
+			delete(m.proofs, key)
 		}
 	}
 }

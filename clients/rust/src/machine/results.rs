@@ -25,11 +25,10 @@ struct Ready<P> {
     hold_until_ms: Millis,
 }
 
-/// The proofs of one slot of submission and one root that were results.
+/// An earlier proof that was a result. It makes no duplicate from its own fence on.
 #[derive(Clone, Debug)]
 struct Seen {
-    participants: Vec<Vec<u8>>,
-    /// The latest of their fences.
+    participants: Vec<u8>,
     fence: Fence,
 }
 
@@ -41,7 +40,8 @@ pub(super) struct Results<P> {
     verifying: Vec<Proof<P>>,
     /// Oldest first.
     ready: VecDeque<Ready<P>>,
-    seen: BTreeMap<(u64, Vec<u8>), Seen>,
+    /// By slot of submission and root.
+    seen: BTreeMap<(u64, Vec<u8>), Vec<Seen>>,
 }
 
 impl<P: Clone> Results<P> {
@@ -171,10 +171,12 @@ impl<P: Clone> Results<P> {
         });
     }
 
-    /// Forgets the earlier proofs that are past their latest fence: they make no duplicates more.
+    /// Forgets the earlier proofs that are past their fence: they make no duplicates more.
     pub fn forget_past(&mut self, now_ms: Millis, slot: Option<u64>) {
-        self.seen
-            .retain(|_, seen| !is_past(seen.fence, now_ms, slot));
+        self.seen.retain(|_, seen| {
+            seen.retain(|proof| !is_past(proof.fence, now_ms, slot));
+            !seen.is_empty()
+        });
     }
 
     fn refuse(&mut self, proof: Proof<P>, effects: &mut Vec<Effect<P>>) {
@@ -226,20 +228,18 @@ impl<P: Clone> Results<P> {
     /// Keeps the participants, so that a later proof with no others is a duplicate.
     fn remember(&mut self, proof: &Proof<P>) {
         let key = (proof.group.slot, proof.message.clone());
-        let seen = self.seen.entry(key).or_insert(Seen {
-            participants: Vec::new(),
+        self.seen.entry(key).or_default().push(Seen {
+            participants: proof.participants.clone(),
             fence: proof.fence,
         });
-        seen.fence = latest(seen.fence, proof.fence);
-        seen.participants.push(proof.participants.clone());
     }
 
     fn is_duplicate(&self, proof: &Proof<P>) -> bool {
         self.seen
             .get(&(proof.group.slot, proof.message.clone()))
             .is_some_and(|seen| {
-                let mut earlier = seen.participants.iter();
-                earlier.any(|all| covers(all, &proof.participants))
+                let mut earlier = seen.iter();
+                earlier.any(|each| covers(&each.participants, &proof.participants))
             })
     }
 
@@ -250,14 +250,6 @@ impl<P: Clone> Results<P> {
                 effects.push(Effect::Dropped(oldest.result.group().clone()));
             }
         }
-    }
-}
-
-/// A fence that passes when both have.
-fn latest(a: Fence, b: Fence) -> Fence {
-    Fence {
-        at_ms: a.at_ms.max(b.at_ms),
-        slot: a.slot.zip(b.slot).map(|(a, b)| a.max(b)),
     }
 }
 

@@ -176,7 +176,7 @@ export class Model {
     this.nowMs += LOST_GRACE_MS;
     this.send({ kind: "tick" });
     const { requests, verifying, seen, latches } = this.state;
-    expect([requests.size, verifying.size, seen.size], "nothing is left").toEqual([0, 0, 0]);
+    expect([requests.size, verifying.size, seen.length], "nothing is left").toEqual([0, 0, 0]);
     expect([...latches], "latches").toEqual([]);
     expect(isIdle(this.state)).toBe(true);
     const holds = this.told.map(({ submission }) => submission.holdUntilMs);
