@@ -36,7 +36,7 @@ type Aggregator struct {
 	bodies  []*BodyCandidate
 	// unreported are the skips that the node has yet to learn, in their order; isReporting: a goroutine reports
 	// them.
-	unreported  []Skip
+	unreported  []laterSkip
 	isReporting bool
 	// idle is closed by the dispatch after which the machine is idle; nil: nobody waits.
 	idle     chan struct{}
@@ -62,6 +62,8 @@ type record struct {
 	hasLengthBit bool
 	isMerge      bool
 	isSent       bool
+	// mayPass: its last refusal was for what is not in it.
+	mayPass bool
 	// traceparent is the header of each try. Empty: none.
 	traceparent string
 	// onSubmit is called once, with the request id, in the critical section in which the machine comes to

@@ -20,6 +20,8 @@ const (
 	// bodyRequestsMax: three merges may be in flight; those before them were cancelled, and their results
 	// are on their way.
 	bodyRequestsMax = 16
+	// budgetMax is the longest deadline and fence of a request, as the service has them.
+	budgetMax = 120 * time.Second
 )
 
 // Claim says who signed one message of a merge.
@@ -244,7 +246,8 @@ func (b *BodyCandidate) call(calls bodyCalls) {
 func (b *BodyCandidate) submit(ask *bodyMerge) {
 	start := b.node.options.Clock.Start(ask.blockSlot)
 	left := time.Until(start)
-	if left < time.Millisecond {
+	// Of a block too far ahead the service refuses a merge: it is asked for in a later tick.
+	if left < time.Millisecond || left+b.options.Grace > budgetMax {
 		b.notSubmitted(ask, "")
 		return
 	}
@@ -281,7 +284,7 @@ func (b *BodyCandidate) notSubmitted(ask *bodyMerge, reason SkipReason) {
 		if ask.number != b.asked {
 			return bodyEffects{}
 		}
-		return b.passSkip("", reason)
+		return b.passSkip(laterSkip{Skip: Skip{Reason: reason}})
 	})
 }
 
@@ -297,11 +300,11 @@ func (b *BodyCandidate) end(requestID string) bool {
 }
 
 // skipped is called with each request that is skipped later. It returns true for one of the candidate's.
-func (b *BodyCandidate) skipped(skip Skip) bool {
+func (b *BodyCandidate) skipped(skip laterSkip) bool {
 	if !b.end(skip.RequestID) {
 		return false
 	}
-	b.step(func() bodyEffects { return b.passSkip(skip.RequestID, skip.Reason) })
+	b.step(func() bodyEffects { return b.passSkip(skip) })
 	return true
 }
 
@@ -342,12 +345,16 @@ func badComponents(outcome *Outcome) []int {
 	return bad
 }
 
-// passSkip passes a skip to the machine; the request is empty for a merge that was not submitted.
-func (b *BodyCandidate) passSkip(requestID string, reason SkipReason) bodyEffects {
-	if reason == PredictedMiss {
-		return b.machine.Missed(requestID)
+// passSkip passes a skip to the machine; the request is empty for a merge that was not submitted. The components
+// of one that may pass are tried once more.
+func (b *BodyCandidate) passSkip(skip laterSkip) bodyEffects {
+	switch {
+	case skip.mayPass:
+		return b.machine.Failed(skip.RequestID, nil)
+	case skip.Reason == PredictedMiss:
+		return b.machine.Missed(skip.RequestID)
 	}
-	return b.machine.Skipped(requestID, reason == Invalid)
+	return b.machine.Skipped(skip.RequestID, skip.Reason == Invalid)
 }
 
 // isOfSize reports whether a smaller merge may start where this one was not started.

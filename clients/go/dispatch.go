@@ -51,11 +51,26 @@ func (a *Aggregator) dispatch(event machine.Event, kept *record) []machine.Effec
 	return effects
 }
 
+// laterSkip is the skip of a submitted request. mayPass: it was refused for what is not in it.
+type laterSkip struct {
+	Skip
+	mayPass bool
+}
+
+// noteMayPass notes that the refusal of a request that follows is for what is not in it.
+func (a *Aggregator) noteMayPass(requestID string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if kept := a.records[requestID]; kept != nil {
+		kept.mayPass = true
+	}
+}
+
 // reportLater counts the skip of a submitted request, and queues it for its body or the node. The lock is held.
 func (a *Aggregator) reportLater(effect machine.Skip) {
-	skip := Skip{RequestID: *effect.RequestID, Reason: effect.Reason}
+	skip := laterSkip{Skip: Skip{RequestID: *effect.RequestID, Reason: effect.Reason}}
 	if kept := a.records[skip.RequestID]; kept != nil {
-		skip.Slot, skip.Priority = kept.slot, kept.priority
+		skip.Slot, skip.Priority, skip.mayPass = kept.slot, kept.priority, kept.mayPass
 	}
 	a.countSkip(skip.Reason)
 	a.unreported = append(a.unreported, skip)
@@ -82,7 +97,7 @@ func (a *Aggregator) reportSkips() {
 		a.unreported = a.unreported[1:]
 		a.mu.Unlock()
 		if !a.anyBody(func(body *BodyCandidate) bool { return body.skipped(skip) }) {
-			a.report(skip)
+			a.report(skip.Skip)
 		}
 	}
 }

@@ -14,11 +14,14 @@ type failure struct {
 	// reason is empty when the try had no answer and may be sent again.
 	reason    SkipReason
 	isTimeout bool
+	// mayPass: it was refused for what is not in the request, such as the caller's token.
+	mayPass bool
 }
 
+// invalidCodes has the codes that are [Invalid], and whether each may pass.
 var invalidCodes = map[connect.Code]bool{
-	connect.CodeInvalidArgument:    true,
-	connect.CodeOutOfRange:         true,
+	connect.CodeInvalidArgument:    false,
+	connect.CodeOutOfRange:         false,
 	connect.CodeFailedPrecondition: true,
 	connect.CodeUnauthenticated:    true,
 	connect.CodePermissionDenied:   true,
@@ -55,7 +58,7 @@ func failureOf(err error) failure {
 	case errors.As(err, &status):
 		return failureOfHTTP(status.status)
 	case errors.As(err, &token):
-		return failure{reason: machine.Invalid}
+		return failure{reason: machine.Invalid, mayPass: true}
 	case errors.As(err, &answer):
 		return failure{reason: machine.Unreachable}
 	case errors.Is(err, context.DeadlineExceeded), connect.CodeOf(err) == connect.CodeDeadlineExceeded:
@@ -63,13 +66,15 @@ func failureOf(err error) failure {
 	case !connect.IsWireError(err):
 		return failure{} // the connection broke, or could not be made
 	}
-	switch code := connect.CodeOf(err); {
-	case code == connect.CodeUnavailable, code == connect.CodeAborted, code == connect.CodeCanceled:
+	code := connect.CodeOf(err)
+	switch code {
+	case connect.CodeUnavailable, connect.CodeAborted, connect.CodeCanceled:
 		return failure{}
-	case code == connect.CodeResourceExhausted:
+	case connect.CodeResourceExhausted:
 		return failure{reason: machine.Overloaded}
-	case invalidCodes[code]:
-		return failure{reason: machine.Invalid}
+	}
+	if mayPass, isInvalid := invalidCodes[code]; isInvalid {
+		return failure{reason: machine.Invalid, mayPass: mayPass}
 	}
 	return failure{reason: machine.Unreachable}
 }
@@ -79,5 +84,6 @@ func failureOfHTTP(status int) failure {
 	case 429, 502, 503, 504:
 		return failure{}
 	}
-	return failure{reason: machine.Invalid}
+	// 413 is a proxy's limit on the size of the request.
+	return failure{reason: machine.Invalid, mayPass: status != 413}
 }

@@ -208,6 +208,9 @@ func (e *endpoint) failed(requestID string, err error, isOver bool) {
 		return
 	}
 	e.warnOnce(err)
+	if failure.mayPass {
+		e.owner.noteMayPass(requestID)
+	}
 	e.refused(requestID, failure.reason)
 }
 

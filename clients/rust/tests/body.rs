@@ -6,7 +6,7 @@ mod support;
 use std::sync::{mpsc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lean_aggregator_client::machine::{Gates, Priority, RequestId};
+use lean_aggregator_client::machine::{Gates, Priority, RequestId, SkipReason};
 use lean_aggregator_client::slot::SlotTimes;
 use lean_aggregator_client::{
     proto, Aggregator, BodyCandidate, BodyComponent, BodyOffer, BodyOptions, Component,
@@ -15,6 +15,7 @@ use lean_aggregator_client::{
 use proto::stream_results_response::Event;
 use proto::submit_snapshot_response::Result as Answer;
 use support::scripted::Scripted;
+use tonic::{Code, Status};
 
 const SLOT: u64 = 5;
 const BLOCK_SLOT: u64 = 12;
@@ -104,22 +105,31 @@ fn keys(body: Option<&FinishedBody>) -> String {
 }
 
 impl World {
-    /// Offers in each tick until the service has so many submissions, and returns the newest.
+    /// Offers in each tick until the service has so many submissions, accepts the newest and returns it.
     fn submitted(&self, keys: &str, count: usize) -> proto::SubmitSnapshotRequest {
-        wait(|| {
-            self.tick(keys);
-            self.service.calls().submits.len() == count
-        });
-        let mut calls = self.service.calls();
-        let call = calls.submits.last_mut().unwrap();
         let accepted = proto::Accepted {
             fence_ms: 30_000,
             service_id: "s".into(),
             ..Default::default()
         };
         let result = Some(Answer::Accepted(accepted));
-        let answer = call.answer.take().unwrap();
-        let _ = answer.send(Ok(proto::SubmitSnapshotResponse { result }));
+        self.answered(keys, count, Ok(proto::SubmitSnapshotResponse { result }))
+    }
+
+    /// As `submitted`, with another answer.
+    fn answered(
+        &self,
+        keys: &str,
+        count: usize,
+        with: Result<proto::SubmitSnapshotResponse, Status>,
+    ) -> proto::SubmitSnapshotRequest {
+        wait(|| {
+            self.tick(keys);
+            self.service.calls().submits.len() == count
+        });
+        let mut calls = self.service.calls();
+        let call = calls.submits.last_mut().unwrap();
+        let _ = call.answer.take().unwrap().send(with);
         call.request.clone()
     }
 
@@ -255,6 +265,62 @@ fn a_fuller_merge_replaces_one_that_waits() {
     world.end(&fuller, None);
     world.grown("ab", "ab");
     assert_eq!(world.service.calls().submits.len(), 2);
+}
+
+#[test]
+fn what_is_refused_for_what_is_not_in_it_is_tried_once_more() {
+    for code in [
+        Code::Unauthenticated,
+        Code::Unimplemented,
+        Code::FailedPrecondition,
+    ] {
+        let world = world();
+        world.answered("a", 1, Err(Status::new(code, "refused")));
+        world.end(&world.submitted("a", 2), None);
+        world.grown("a", "a");
+    }
+}
+
+#[test]
+fn what_is_refused_as_invalid_is_given_up() {
+    let world = world();
+    world.answered("a", 1, Err(Status::invalid_argument("refused")));
+    wait(|| {
+        world.tick("a");
+        let skipped = world.adapter.stats().skipped;
+        skipped.contains(&(SkipReason::Invalid, 1))
+    });
+    for _ in 0..50 {
+        world.tick("a");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // What was given up is not asked for: the next merge is a fuller one.
+    let next = world.submitted("ab", 2);
+    assert_eq!(next.snapshot.unwrap().groups[0].components.len(), 2);
+}
+
+#[test]
+fn a_block_is_asked_for_once_its_fence_is_near_enough() {
+    let world = world();
+    let tick = || {
+        // In 120 s, and its fence half a second later.
+        let block_slot = SLOT + 30;
+        let offer = BodyOffer {
+            block_slot,
+            ..offer("a", &PARENT)
+        };
+        world.body.offer(SLOT, offer);
+    };
+    tick();
+    let stats = world.adapter.stats();
+    assert!(stats.skipped.iter().all(|(_, count)| *count == 0));
+    assert!(world.service.calls().submits.is_empty());
+    wait(|| {
+        tick();
+        !world.service.calls().submits.is_empty()
+    });
+    let fence_ms = world.service.calls().submits[0].request.fence_ms;
+    assert!(fence_ms.unwrap() <= 120_000, "{fence_ms:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod offer;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::builder::BuildError;
 use super::merge::{Merge, MergeOptions};
@@ -18,6 +19,8 @@ pub use offer::{BodyComponent, BodyOffer, BodyOptions, FinishedBody};
 
 /// Three may be in flight; those before them were cancelled, and their results are on their way.
 const REQUESTS_MAX: usize = 16;
+/// Longest deadline and fence of a request, as the service has them.
+const BUDGET_MAX: Duration = Duration::from_secs(120);
 
 /// The body of the node's next block, built ahead of it: see
 /// [`Aggregator::grow_body`](super::Aggregator::grow_body).
@@ -201,6 +204,11 @@ impl Body {
         let Some(left) = left.filter(|left| !left.is_zero()) else {
             return self.not_submitted(ask.number, None);
         };
+        let fence = left.saturating_add(self.options.grace);
+        if fence > BUDGET_MAX {
+            // The service refuses a merge of a block too far ahead: it is asked for in a later tick.
+            return self.not_submitted(ask.number, None);
+        }
         let Some(gates) = shared.hooks.guard("gates", &self.gates) else {
             return self.not_submitted(ask.number, None);
         };
@@ -208,7 +216,7 @@ impl Body {
             priority: self.options.priority,
             may_replace: true,
             deadline: Some(left),
-            fence: Some(left.saturating_add(self.options.grace)),
+            fence: Some(fence),
             steps: vec![Step {
                 until: left,
                 weight: 1,
@@ -266,12 +274,16 @@ impl Body {
         true
     }
 
-    /// Called with each request that is skipped later. True for one of this candidate's.
-    pub fn skipped(&self, skip: &Skip) -> bool {
+    /// Called with each request that is skipped later. True for one of this candidate's. `may_pass`: it was
+    /// refused for what is not in it, so its components are tried once more.
+    pub fn skipped(&self, skip: &Skip, may_pass: bool) -> bool {
         let Some(request_id) = skip.request_id.as_deref().filter(|id| self.end(id)) else {
             return false;
         };
-        self.step(|growing| growing.skipped(Some(request_id), Some(skip.reason)));
+        self.step(|growing| match may_pass {
+            true => growing.candidate.failed(request_id, &[]),
+            false => growing.skipped(Some(request_id), Some(skip.reason)),
+        });
         true
     }
 

@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::encode::TryBody;
 use super::report::{lasting_problem, unreachable};
 use super::shared::{Command, Shared};
-use super::status::{failure, text_of, Failure};
+use super::status::{failure, may_pass, text_of, Failure};
 use super::stream::{keep_open, narrow};
 use crate::machine::{EndpointIndex, Event, RequestId, Send, SkipReason};
 use crate::proto;
@@ -210,6 +210,9 @@ fn failed(
         Failure::Timeout => true,
         Failure::NoAnswer => false,
         Failure::Refused(reason) => {
+            if may_pass(status) {
+                shared.note_may_pass(&request_id);
+            }
             refused(shared, request_id, endpoint, reason);
             return;
         }

@@ -54,6 +54,8 @@ pub(super) struct Frozen {
     pub traceparent: Option<String>,
     /// No try has left yet.
     pub is_first_try: bool,
+    /// Its last refusal was for what is not in it.
+    pub may_pass: bool,
 }
 
 pub(super) struct State {
@@ -160,6 +162,13 @@ impl Shared {
             self.hooks.ready();
         }
         answer
+    }
+
+    /// Notes that the refusal of a request that follows is for what is not in it.
+    pub fn note_may_pass(&self, request_id: &RequestId) {
+        if let Some(frozen) = self.state().frozen.get_mut(request_id) {
+            frozen.may_pass = true;
+        }
     }
 
     /// Takes results, of these requests and at most so many. Passes a body its own, and returns the
@@ -328,9 +337,10 @@ impl Shared {
 
     fn tell(&self, tell: Tell) {
         match tell {
-            Tell::Skip(skip) if self.any_body(|body| body.skipped(&skip)) => {}
-            Tell::Skip(skip) if self.is_ownerless(&skip) => {}
-            Tell::Skip(skip) => {
+            Tell::Skip { skip, may_pass }
+                if self.any_body(|body| body.skipped(&skip, may_pass)) => {}
+            Tell::Skip { skip, .. } if self.is_ownerless(&skip) => {}
+            Tell::Skip { skip, .. } => {
                 tracing::info!(
                     target: "lean_aggregator",
                     request_id = skip.request_id.as_deref(),
@@ -372,22 +382,28 @@ impl Shared {
 }
 
 fn skipped_later(request_id: RequestId, reason: SkipReason, state: &mut State) -> Tell {
+    let frozen = state.frozen.get(&request_id);
+    let may_pass = frozen.is_some_and(|frozen| frozen.may_pass);
     if reason == SkipReason::Unreachable {
-        let frozen = state.frozen.get(&request_id);
         let slot = frozen.map_or(0, |frozen| frozen.slot);
         let request_id = Some(request_id.clone());
         state.unreachable.push(Unreachable { slot, request_id });
     }
-    Tell::Skip(Skip {
+    let skip = Skip {
         request_id: Some(request_id),
         reason,
         detail: String::new(),
-    })
+    };
+    Tell::Skip { skip, may_pass }
 }
 
 /// What the node learns after the lock is free.
 enum Tell {
-    Skip(Skip),
+    /// `may_pass`: the request was refused for what is not in it.
+    Skip {
+        skip: Skip,
+        may_pass: bool,
+    },
     Problem(Problem),
 }
 

@@ -64,6 +64,18 @@ pub(super) fn failure(status: &Status) -> Failure {
     }
 }
 
+/// Whether a call was refused for what is not in it, such as the caller's token.
+pub(super) fn may_pass(status: &Status) -> bool {
+    if failure(status) != Failure::Refused(SkipReason::Invalid) {
+        return false;
+    }
+    match cause_of::<HttpStatus>(status) {
+        // A proxy's limit on the size of the request.
+        Some(HttpStatus(code)) => *code != 413,
+        None => !matches!(status.code(), Code::InvalidArgument | Code::OutOfRange),
+    }
+}
+
 /// Whether the service says that another process has this node's id.
 pub(super) fn is_node_id_in_use(status: &Status) -> bool {
     status.code() == Code::FailedPrecondition && status.message().contains("node_id_in_use")
@@ -110,6 +122,7 @@ fn cause_of<E: std::error::Error + 'static>(status: &Status) -> Option<&E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::token::TOO_LATE;
 
     #[test]
     fn each_code_means_what_the_protocol_says() {
@@ -151,6 +164,18 @@ mod tests {
         assert_eq!(text_of(&of_service), "too many calls");
         let silent = Status::new(Code::Aborted, "");
         assert_eq!(text_of(&silent), Code::Aborted.to_string());
+    }
+
+    #[test]
+    fn a_refusal_may_pass_unless_it_is_of_the_request() {
+        let of = |code| may_pass(&Status::new(code, ""));
+        assert!(of(Code::Unauthenticated) && of(Code::PermissionDenied));
+        assert!(of(Code::FailedPrecondition) && of(Code::Unimplemented) && of(Code::NotFound));
+        assert!(!of(Code::InvalidArgument) && !of(Code::OutOfRange));
+        assert!(!of(Code::ResourceExhausted) && !of(Code::Unavailable) && !of(Code::Internal));
+        let of = |code| may_pass(&Status::from_error(Box::new(HttpStatus(code))));
+        assert!(of(404) && !of(413) && !of(503));
+        assert!(may_pass(&TOO_LATE.into()));
     }
 
     #[test]

@@ -203,6 +203,7 @@ impl Submitter {
             slot,
             traceparent: options.traceparent.clone(),
             is_first_try: true,
+            may_pass: false,
         };
         (submission, frozen)
     }
