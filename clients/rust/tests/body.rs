@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use lean_aggregator_client::machine::{Gates, Priority, RequestId, SkipReason};
 use lean_aggregator_client::slot::SlotTimes;
 use lean_aggregator_client::{
-    proto, Aggregator, BodyCandidate, BodyComponent, BodyOffer, BodyOptions, Component,
-    FinishedBody, Message, Signers,
+    proto, Aggregator, BodyCandidate, BodyComponent, BodyOffer, BodyOptions, Component, Ending,
+    FinishedBody, Merge, MergeOptions, Message, Signers,
 };
 use proto::stream_results_response::Event;
 use proto::submit_snapshot_response::Result as Answer;
@@ -321,6 +321,40 @@ fn a_block_is_asked_for_once_its_fence_is_near_enough() {
     });
     let fence_ms = world.service.calls().submits[0].request.fence_ms;
     assert!(fence_ms.unwrap() <= 120_000, "{fence_ms:?}");
+}
+
+#[test]
+fn merges_are_cancelled_by_their_request_only() {
+    let world = world();
+    world.submitted("a", 1);
+    let votes = submit_votes(&world);
+    let component = offer("b", &PARENT).components[0].component.clone();
+    let merge = || {
+        Ok::<_, String>(Some(Merge {
+            components: vec![component],
+            ..Merge::default()
+        }))
+    };
+    let options = MergeOptions {
+        priority: Priority::Backlog,
+        ..MergeOptions::default()
+    };
+    let adapter = &world.adapter;
+    let merge = adapter
+        .merge_or_skip(SLOT, Gates::OPEN, merge, &options)
+        .unwrap();
+    let mut named = Vec::new();
+    let cancelled = adapter.cancel_where(|group| {
+        named.push(group.request_id.clone());
+        group.request_id != &votes
+    });
+    assert_eq!((cancelled, named), (0, vec![votes]));
+    assert_eq!(adapter.cancel_request(&merge), 1);
+    assert_eq!(adapter.cancel_request(&merge), 0, "it is over");
+    let results = adapter.take_results(SLOT);
+    assert_eq!(results.len(), 1);
+    assert!(matches!(results[0].ending, Ending::Cancelled));
+    assert_eq!(results[0].request_id, merge);
 }
 
 #[test]

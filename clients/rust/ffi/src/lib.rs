@@ -150,10 +150,7 @@ pub unsafe extern "C" fn la_cancel(adapter: *const Adapter, request_id: *const c
         // SAFETY: the caller's promise.
         let (adapter, request_id) = unsafe { (adapter.as_ref(), text(request_id)) };
         adapter.zip(request_id).map_or(0, |(adapter, request_id)| {
-            let is_unwanted = |group: &str| group == request_id;
-            adapter
-                .inner
-                .cancel_where(|group| is_unwanted(group.request_id))
+            adapter.inner.cancel_request(request_id)
         })
     })
 }

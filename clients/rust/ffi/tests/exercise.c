@@ -140,6 +140,14 @@ static void merge(const char *endpoint) {
   CHECK(reason == 0);
   la_result rejected = take_one(adapter);
   CHECK(rejected.bad_component == 1 && strcmp(rejected.reason, "rejected") == 0);
+  char request_id[65];
+  reason = 1;
+  for (int tries = 0; reason != 0 && tries < 500; tries++) {
+    reason = la_snapshot_submit(adapter, make_merge(1), &submit, request_id);
+    if (reason != 0) usleep(10000);
+  }
+  CHECK(la_cancel(adapter, request_id) == 1);
+  CHECK(take(adapter) == LA_CANCELLED);
   la_close(adapter, 1000);
 }
 

@@ -160,8 +160,11 @@ impl Aggregator {
         Ready(self.shared.ready.clone())
     }
 
-    /// Cancels each group in flight for which the predicate says so, for example because its
+    /// Cancels each group of votes in flight for which the predicate says so, for example because its
     /// source or target has left the chain. Returns their number.
+    ///
+    /// It sees no merge: [`cancel_request`](Aggregator::cancel_request) cancels one of the node's own,
+    /// [`BodyCandidate::forget`] those of a body.
     pub fn cancel_where(&self, mut is_unwanted: impl FnMut(InFlightGroup<'_>) -> bool) -> usize {
         let mut cancelled = 0;
         for (request_id, groups) in self.unwanted(&mut is_unwanted) {
@@ -174,6 +177,21 @@ impl Aggregator {
         cancelled
     }
 
+    /// Cancels what has not ended of a request, for example a merge whose parent has left the chain.
+    /// Returns the number of its groups: 0 when the request is unknown or over.
+    pub fn cancel_request(&self, request_id: &str) -> usize {
+        let groups = self.shared.state().machine.unended_groups(request_id);
+        let cancelled = groups.len();
+        if cancelled > 0 {
+            self.shared.handle(Event::Cancel {
+                request_id: request_id.into(),
+                groups: Some(groups),
+            });
+        }
+        cancelled
+    }
+
+    /// The groups of votes that the predicate names, by request.
     fn unwanted(
         &self,
         is_unwanted: &mut dyn FnMut(InFlightGroup<'_>) -> bool,
@@ -182,6 +200,7 @@ impl Aggregator {
             let state = self.shared.state();
             let submissions = state.machine.in_flight();
             submissions
+                .filter(|submission| submission.latch.proof_kind == ProofKind::Aggregate)
                 .filter_map(|submission| {
                     let groups = state.machine.unended_groups(&submission.request_id);
                     let data = state.frozen.get(&submission.request_id)?.data.clone();

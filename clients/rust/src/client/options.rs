@@ -172,7 +172,7 @@ pub(super) fn is_proved(outcome: &proto::Outcome) -> bool {
     )
 }
 
-/// A group that has not ended, for the predicate of `cancel_where`.
+/// A group of votes that has not ended, for the predicate of `cancel_where`.
 #[derive(Clone, Copy, Debug)]
 pub struct InFlightGroup<'a> {
     /// The request.
@@ -183,7 +183,7 @@ pub struct InFlightGroup<'a> {
     pub slot: u64,
     /// Priority of the submission.
     pub priority: Priority,
-    /// What the group's votes say; `None` for a merge.
+    /// What the group's votes say; `None` if the snapshot has none.
     pub data: Option<&'a proto::AttestationData>,
 }
 
