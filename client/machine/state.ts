@@ -86,7 +86,7 @@ export interface Proof<P> extends Fence {
 }
 
 /** The participants of an earlier proof, which makes no duplicate from its own fence on. */
-export interface SeenProof extends Fence {
+interface SeenProof extends Fence {
   /** Slot of submission and root. */
   readonly key: string;
   readonly participants: Uint8Array;
