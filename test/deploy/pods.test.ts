@@ -150,6 +150,28 @@ describe.skipIf(missingTools !== undefined)(`pods${missingTools ?? ""}`, () => {
     expect(() => settingsOf(door)).toThrow(/--engine-key is not given/);
   });
 
+  test("give doors the default proof system, and the upgrade, that the values name", async () => {
+    const [{ file = "" } = {}] = valueSets.filter(({ name }) => name === "minimal");
+    const proofSystem = "leanxmss py-lean-pq-0.7.0";
+    const upgrade = { revision: "py-lean-pq-0.8.0", slot: 1_234_567_890, shadow: 0.1 };
+    const set = [
+      `doors.proofSystem=${JSON.stringify(proofSystem)}`,
+      `doors.upgrade=${JSON.stringify(upgrade)}`,
+    ];
+    const settings = async (of: readonly string[]) =>
+      (await mustRender({ values: file, set: of }))
+        .pods()
+        .filter(({ container }) => isOurs(container))
+        .map(({ container }) => settingsOf(container.args));
+    expect((await settings(set)).filter((each) => "upgrade" in each)).toEqual([
+      expect.objectContaining({ command: "serve", proofSystem, upgrade }),
+    ]);
+    for (const each of await settings([])) {
+      expect(each).not.toHaveProperty("proofSystem");
+      expect(each).not.toHaveProperty("upgrade");
+    }
+  });
+
   test("have enough time to end at every choice that the schema allows", async () => {
     const [{ file = "" } = {}] = valueSets.filter(({ name }) => name === "minimal");
     const longest = "timeouts={fenceMs: 59400, doorDrainMs: 60000, preStopSeconds: 10}";

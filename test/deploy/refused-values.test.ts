@@ -37,6 +37,16 @@ const REFUSED: [what: string, set: string, text: string][] = [
     "doors.policy.principals=[]",
     "at '/doors/policy/principals': minItems: got 0, want 1",
   ],
+  [
+    "an upgrade without its slot",
+    'doors.upgrade={"revision": "py-lean-pq-0.8.0"}',
+    "at '/doors/upgrade': properties 'slot' required, if 'revision' exists",
+  ],
+  [
+    "a proof system of three words",
+    'doors.proofSystem="leanxmss py-lean-pq 0.7.0"',
+    "at '/doors/proofSystem': 'leanxmss py-lean-pq 0.7.0' does not match pattern",
+  ],
   ["half a core", "pools.cpu.cores=1.5", "at '/pools/cpu/cores': got number, want integer"],
   ["two standbys", "pools.cpu.standby=2", "at '/pools/cpu/standby': value must be one of 0, 1"],
   [
