@@ -112,6 +112,18 @@ test("every service of ours has flags and variables that its command takes", () 
   }
 });
 
+test("each lane host, which shares its machine, says what memory a prover may take", () => {
+  const hosts = own.filter(([, { command }]) => command[0] === "prove");
+  expect(hosts).toHaveLength(2);
+  const chart = parse(readFileSync("deploy/helm/lean-aggregator/values.yaml", "utf8")) as {
+    poolDefaults: { proverMemoryMb: number };
+  };
+  for (const [name, { command, environment }] of hosts)
+    expect(settingsOf(command, environment).proverMemoryMb, name).toBe(
+      chart.poolDefaults.proverMemoryMb,
+    );
+});
+
 /** The file on this machine that the container has at `path`. */
 function mountedAt(service: string, path: string): string {
   for (const volume of services[service]?.volumes ?? []) {
