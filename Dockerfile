@@ -37,6 +37,7 @@ COPY --from=build /app/dist/cli ./dist/cli
 COPY --from=build /app/dist/client ./dist/client
 COPY --from=build /app/dist/native ./dist/native
 COPY --from=build /app/dist/page ./dist/page
+COPY deploy/healthcheck.mjs ./deploy/
 COPY page/icon.svg page/index.html page/page.css ./page/
 COPY --from=build /app/dist/proto ./dist/proto
 COPY --from=build /app/dist/server ./dist/server
@@ -50,8 +51,9 @@ ENV NODE_ENV=production \
   LEAN_AGGREGATOR_SERVER=unix:/run/lean-aggregator/nodes.sock \
   LEAN_AGGREGATOR_RUNTIME_DIR=/run/lean-aggregator \
   LEAN_AGGREGATOR_STATE_DIR=/var/lib/lean-aggregator
-# Healthy while it answers: without a prover it is not ready, which a restart does not fix.
+# Healthy while it answers: without a prover it is not ready, which a restart does not fix. It asks the
+# probes: a lane host, and a service without that socket, have nothing at LEAN_AGGREGATOR_SERVER.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s \
-  CMD ["node", "dist/cli/main.js", "health", "--live"]
+  CMD ["node", "deploy/healthcheck.mjs"]
 ENTRYPOINT ["node", "dist/cli/main.js"]
 CMD ["serve"]

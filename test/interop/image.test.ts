@@ -26,6 +26,7 @@ import {
 } from "./dockerfile.js";
 import type { Stage } from "./dockerfile.js";
 import { HADOLINT, INSTALL_TIMEOUT_MS, installHadolint, run } from "./interop-tools.js";
+import { freePorts } from "../../tools/harness/processes/free-ports.js";
 import { ServiceProcess } from "../../tools/harness/processes/service-process.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 
@@ -87,9 +88,11 @@ describe("the image", () => {
     );
     expect([...(entry ?? []), ...(command ?? [])]).toEqual(["node", "dist/cli/main.js", "serve"]);
     const [, ...healthArgs] = health ?? [];
-    const isHealthy = () => run(process.execPath, healthArgs, { env, cwd: app });
+    const [port = 0] = await freePorts(1);
+    const own = { ...env, LEAN_AGGREGATOR_PROBES: `127.0.0.1:${port}` };
+    const isHealthy = () => run(process.execPath, healthArgs, { env: own, cwd: app });
     const flags = ["--prover", "fake"];
-    const service = ServiceProcess.spawn({ folder: app, flags, env, user });
+    const service = ServiceProcess.spawn({ folder: app, flags, env: own, user });
     try {
       await service.ready();
       expect((await service.listening()).nodes).toBe(env.LEAN_AGGREGATOR_LISTEN);
