@@ -1,4 +1,7 @@
-/** What docs/operate/fleet.md tells operators to type works: certificates, secrets, values, names. */
+/**
+ * What docs/operate/fleet.md tells operators to type works: certificates, secrets, values, names. So do the
+ * commands of docs/operate/upgrade.md, in their order.
+ */
 import { X509Certificate } from "node:crypto";
 import { execFileSync } from "node:child_process";
 import {
@@ -21,8 +24,10 @@ import type { Release } from "./rendered.js";
 
 const page = readFileSync("docs/operate/fleet.md", "utf8");
 const { blocks } = parseDocument(page);
+const upgradePage = readFileSync("docs/operate/upgrade.md", "utf8");
 const folder = temporaryFolder();
 const secrets = join(folder, "secrets");
+const values = join(folder, "values.yaml");
 let release: Release;
 
 /** The code block that contains the text, without its indent. */
@@ -49,7 +54,6 @@ beforeAll(async () => {
   symlinkSync(join(process.cwd(), "deploy"), join(folder, "deploy"));
   const env = { ...process.env, PATH: `${join(folder, "bin")}:${process.env["PATH"] ?? ""}` };
   execFileSync("bash", ["-ec", blockWith("deploy/certificates.sh certs")], { cwd: folder, env });
-  const values = join(folder, "values.yaml");
   writeFileSync(
     values,
     blockWith("repository: REGISTRY").replace("REGISTRY", "registry.example.org"),
@@ -116,7 +120,7 @@ describe.skipIf(missingTools !== undefined)(`the fleet's page${missingTools ?? "
 
   test("names stateful sets, Services and pods that exist", () => {
     const sets = release.pods().map(({ name }) => name);
-    for (const [, name = ""] of page.matchAll(/statefulset\/([\w-]+)/g))
+    for (const [, name = ""] of (page + upgradePage).matchAll(/statefulset\/([\w-]+)/g))
       expect(sets).toContain(name);
     const pods = release
       .pods()
@@ -126,5 +130,40 @@ describe.skipIf(missingTools !== undefined)(`the fleet's page${missingTools ?? "
     const services = release.services().map(({ name }) => name);
     for (const [, name = ""] of page.matchAll(/https:\/\/([\w-]+)\.lean\.svc/g))
       expect(services).toContain(name);
+  });
+
+  test("upgrades servers, then lane hosts, then doors, and holds the later ones back", async () => {
+    const commands = upgradePage.match(/^ +\$upgrade .*$/gm) ?? [];
+    const steps = commands.map((command) =>
+      [...command.matchAll(/--set (\w+\.partition=\d+)/g)].map(([, set = ""]) => set),
+    );
+    const restarted = await Promise.all(
+      steps.map(async (set) =>
+        (await mustRender({ values, set }))
+          .pods()
+          .filter(({ updateStrategy }) => updateStrategy.rollingUpdate.partition === 0)
+          .map(({ name }) => name.replace("fleet-lean-aggregator-", "")),
+      ),
+    );
+    expect(restarted.map((names) => names.toSorted())).toEqual([
+      ["engine"],
+      ["cpu", "engine"],
+      ["cpu", "door", "engine"],
+    ]);
+    const held = (await mustRender({ values, set: steps[0] ?? [] })).pods();
+    for (const { name, replicas, updateStrategy } of held) {
+      const { partition } = updateStrategy.rollingUpdate;
+      expect(partition === 0 || partition >= replicas, name).toBe(true);
+    }
+  });
+
+  test("upgrades one pool while the others are held back", async () => {
+    const set = ["poolDefaults.partition=256", 'pools={"cpu": {"partition": 0}, "gpu": {}}'];
+    const pods = (await mustRender({ values, set })).pods();
+    const partitions = pods.map(({ name, updateStrategy }) => [
+      name.replace("fleet-lean-aggregator-", ""),
+      updateStrategy.rollingUpdate.partition,
+    ]);
+    expect(Object.fromEntries(partitions)).toEqual({ cpu: 0, gpu: 256, door: 0, engine: 0 });
   });
 });

@@ -70,6 +70,10 @@ const resource = z.looseObject({
 const statefulSet = z.looseObject({
   serviceName: z.string(),
   replicas: z.number(),
+  updateStrategy: z.strictObject({
+    type: z.literal("RollingUpdate"),
+    rollingUpdate: z.strictObject({ partition: z.number() }),
+  }),
   selector,
   template: z.object({ metadata: z.looseObject({ labels }), spec: podSpec }),
 });
