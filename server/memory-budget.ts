@@ -6,6 +6,7 @@
  */
 import { Refusal } from "./errors.js";
 import { limits } from "./limits.js";
+import type { NoMemoryCause } from "./reasons.js";
 
 /** Who sends a request. */
 export interface Sender {
@@ -24,12 +25,13 @@ export class MemoryBudget {
 
   /**
    * @param changed called after each change with the bytes held in all, for a gauge
-   * @param callRefused called for each call that is refused because it does not fit, for a counter
+   * @param callRefused called for each call that is refused because it does not fit, with the cause,
+   * for a counter
    */
   constructor(
     private readonly bytesMax: number,
     private readonly changed: (heldBytes: number) => void = () => undefined,
-    private readonly callRefused: () => void = () => undefined,
+    private readonly callRefused: (cause: NoMemoryCause) => void = () => undefined,
   ) {}
 
   get heldBytes(): number {
@@ -53,7 +55,7 @@ export class MemoryBudget {
       return true;
     };
     if (take(bytes)) return new MemoryShare(bytes, take);
-    this.callRefused();
+    this.callRefused(this.fits(bytes) ? "share" : "budget");
     return undefined;
   }
 
@@ -87,9 +89,13 @@ export class MemoryBudget {
     else this.heldByCaller.set(caller, all);
   }
 
+  private fits(bytes: number): boolean {
+    return this.held + bytes <= this.bytesMax;
+  }
+
   /** Takes bytes, or returns them when negative; false, and no change, when they do not fit. */
   private take(bytes: number): boolean {
-    if (bytes > 0 && this.held + bytes > this.bytesMax) return false;
+    if (bytes > 0 && !this.fits(bytes)) return false;
     this.held += bytes;
     this.changed(this.held);
     return true;

@@ -147,6 +147,13 @@ export type ForbiddenReason = (typeof forbiddenReasons)[number];
 export const deniedReasons = [...unknownReasons, ...forbiddenReasons] as const;
 export type DeniedReason = (typeof deniedReasons)[number];
 
+/**
+ * Why no memory was free for a call. `budget`: not for any call of its size. `share`: it is, but the
+ * call's connection or caller holds its share already.
+ */
+export const noMemoryCauses = ["budget", "share"] as const;
+export type NoMemoryCause = (typeof noMemoryCauses)[number];
+
 /** The quotas of a principal, by their names in the policy file. */
 export const quotaNames = [
   "sessionsInFlight",

@@ -218,7 +218,7 @@ function memoryBudget(metrics: Metrics): MemoryBudget {
   return new MemoryBudget(
     limits.heldBytesMax,
     (bytes) => metrics.heldBytes.set(bytes),
-    () => metrics.unreadRefusals.inc(),
+    (cause) => metrics.unreadRefusals.inc({ cause }),
   );
 }
 

@@ -13,6 +13,7 @@ import {
   callCodes,
   deniedReasons,
   groupReasons,
+  noMemoryCauses,
   outcomeStatuses,
   quotaNames,
   refreshResults,
@@ -284,7 +285,8 @@ const callers = {
   unreadRefusals: {
     kind: "counter",
     name: "unread_refusals_total",
-    help: "Calls refused with RESOURCE_EXHAUSTED before they were read, for lack of memory",
+    help: "Calls refused with RESOURCE_EXHAUSTED before they were read, for lack of memory, by cause: the budget is used up, or the call's connection or caller holds its share of it",
+    labels: { cause: noMemoryCauses },
   },
   logLinesDropped: {
     kind: "counter",

@@ -44,17 +44,28 @@ describe("what the calls of a connection may have", () => {
   const connection = () => ({ connection: {}, caller: undefined });
 
   test("is a quarter of what is free, and its first call all that fits", () => {
-    let refused = 0;
-    const budget = new MemoryBudget(100, undefined, () => refused++);
+    const refused: string[] = [];
+    const budget = new MemoryBudget(100, undefined, (cause) => refused.push(cause));
     const one = connection();
     const first = budget.reserveForCall(10, one);
     expect(first?.resize(22)).toBe(true);
     expect(first?.resize(23)).toBe(false);
     expect(budget.reserveForCall(1, one)).toBeUndefined();
-    expect(refused).toBe(1);
+    expect(refused).toEqual(["share"]);
     expect(budget.reserveForCall(60, connection())?.heldBytes).toBe(60);
     first?.release();
     expect(budget.reserveForCall(40, one)?.heldBytes).toBe(40);
+  });
+
+  test("is refused for the budget where no call of its size fits", () => {
+    const refused: string[] = [];
+    const budget = new MemoryBudget(100, undefined, (cause) => refused.push(cause));
+    const one = connection();
+    budget.reserveForCall(90, one);
+    expect(budget.reserveForCall(11, one)).toBeUndefined();
+    expect(budget.reserveForCall(11, connection())).toBeUndefined();
+    expect(budget.reserveForCall(10, one)).toBeUndefined();
+    expect(refused).toEqual(["budget", "budget", "share"]);
   });
 
   test("is less by what their caller holds on other connections", () => {

@@ -10,6 +10,8 @@ import {
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { fakeSignature } from "../../../server/prover/fake/fake.js";
 import { limits } from "../../../server/limits.js";
+import { totalOf } from "../../../server/metrics/metric-table.js";
+import type { NoMemoryCause } from "../../../server/reasons.js";
 import type { Service } from "../../../server/service.js";
 import { startBareServer } from "../../../tools/harness/wire/bare-server.js";
 import { GatedProver } from "../schedule/gated-prover.js";
@@ -133,13 +135,14 @@ describe("the votes of a group", () => {
 test("a call that finds no memory left is counted, and nothing of it read", async () => {
   // Room for the headers of one call.
   const bare = await startBareServer({ bytesMax: limits.requestBytesMax });
-  const refusals = async () => (await bare.metrics.unreadRefusals.get()).values[0]?.value;
+  const refusals = (cause: NoMemoryCause) => totalOf(bare.metrics.unreadRefusals, { cause });
   try {
     const caller = new RawClient(bare.address);
     const [, second] = [caller.call("SubmitSnapshot"), caller.call("SubmitSnapshot")];
     second.stream.resume();
     expect(await second.status).toMatchObject({ code: 8 });
-    expect(await refusals()).toBe(1);
+    expect(await refusals("budget")).toBe(1);
+    expect(await refusals("share")).toBe(0);
     caller.close();
   } finally {
     await bare.close();

@@ -18,6 +18,7 @@ import type { Logger } from "../../../server/log/log.js";
 import { MemoryBudget } from "../../../server/memory-budget.js";
 import { createMetrics } from "../../../server/metrics/metrics.js";
 import type { Metrics } from "../../../server/metrics/metrics.js";
+import type { NoMemoryCause } from "../../../server/reasons.js";
 import type { Calls } from "../../../server/rpc/handlers.js";
 import { addAggregatorRoutes } from "../../../server/rpc/handlers.js";
 import { Pages } from "../../../server/rpc/pages/pages.js";
@@ -40,7 +41,7 @@ const emptyCalls: Calls = {
 export class WatchedBudget extends MemoryBudget {
   private readonly waiting: Set<() => void>;
 
-  constructor(bytesMax: number, callRefused = () => {}) {
+  constructor(bytesMax: number, callRefused?: (cause: NoMemoryCause) => void) {
     const waiting = new Set<() => void>();
     super(bytesMax, () => waiting.forEach((look) => look()), callRefused);
     this.waiting = waiting;
@@ -119,7 +120,7 @@ export async function startBareServer(options: BareOptions = {}): Promise<BareSe
   const handlers = { ...emptyCalls, ...calls };
   const log = options.log ?? createLog("silent");
   const metrics = createMetrics();
-  const memory = new WatchedBudget(bytesMax, () => metrics.unreadRefusals.inc());
+  const memory = new WatchedBudget(bytesMax, (cause) => metrics.unreadRefusals.inc({ cause }));
   const access = new Access(options.policy, { clock, log, metrics });
   const transport = createTransportMetrics(metrics.registry);
   const modules = { clock, memory, transport, log, access, metrics };
