@@ -65,6 +65,12 @@ export const limits = {
   sessionsInFlightMax: 512,
   /** Memory for requests, snapshots, proofs and answers: about twenty of the largest snapshots. */
   heldBytesMax: 512 * 1024 * 1024,
+  /** Memory counted for each group of a session in flight besides inputs and outcome: 3.6 KB measured. */
+  groupBytes: 4000,
+  /** Memory counted for each request of a node's record besides its outcomes: 2.0 KB measured. */
+  recordBytes: 2500,
+  /** Memory counted for each outcome besides its proof and its lists: 3.8 KB measured, 4.0 KB with eight steps. */
+  outcomeBytes: 4500,
   /** Memory counted for each input that an outcome names as left out: 350 bytes measured. */
   leftOutBytes: 400,
   /** Memory counted for each claim of an outcome besides its participants: 1.3 KB measured. */

@@ -1,22 +1,26 @@
 /** How much memory an accepted snapshot holds, for the memory budget and for quotas. */
 import { limits } from "../limits.js";
-import type { GroupWork } from "../work/group.js";
+import type { DecodedGroup, GroupWork } from "../work/group.js";
 import { inputsOf, mayStart } from "../work/group.js";
-import { namedBytes } from "../work/claim-bytes.js";
+import { keptBytesMin, NUMBER_BYTES } from "../work/outcome-bytes.js";
 import { shapeOf } from "../work/shape.js";
 import type { Submission } from "../work/submission.js";
 
-/** Memory of one validator index, as an element of an array of numbers. */
-const VALIDATOR_BYTES = 8;
+/** A bit for each validator and a length bit. */
+const PARTICIPANTS_BYTES = Math.ceil((limits.validatorsMax + 1) / 8);
 
 /**
- * Bytes to reserve for a snapshot: the snapshot itself and, for every group that may be proved, its
- * copies of public keys and the largest result.
+ * Bytes to reserve for a snapshot: the snapshot itself, its record, for every group the outcome, and, for
+ * every group that may be proved, its copies of public keys and the largest result. Its session never
+ * holds more, however it ends.
  */
 export function bytesToHold({ bytes, groups }: Pick<Submission, "bytes" | "groups">): number {
-  const mayBeProved = groups.filter(mayStart);
-  const named = groups.reduce((sum, group) => sum + namedBytes(group), bytes);
-  return mayBeProved.reduce((sum, { work }) => sum + claimBytes(work) + resultBytes(work), named);
+  return groups.reduce((sum, group) => sum + bytesOfGroup(group), bytes + limits.recordBytes);
+}
+
+function bytesOfGroup(group: DecodedGroup): number {
+  const bytes = limits.groupBytes + keptBytesMin(group);
+  return mayStart(group) ? bytes + claimBytes(group.work) + resultBytes(group.work) : bytes;
 }
 
 /**
@@ -26,13 +30,17 @@ export function bytesToHold({ bytes, groups }: Pick<Submission, "bytes" | "group
 function claimBytes(work: GroupWork): number {
   const { raws, children } = inputsOf(work);
   return [...raws, ...children].reduce(
-    (sum, { keys, validators }) => sum + keys.length + validators.length * VALIDATOR_BYTES,
+    (sum, { keys, validators }) => sum + keys.length + validators.length * NUMBER_BYTES,
     0,
   );
 }
 
-/** Bytes of the largest result: a proof of the maximum size, and every input named as left out. */
+/**
+ * Bytes of the largest result: a proof of the maximum size, every input named as left out, the
+ * validators that the proof covers and the children in it. The detail of a failure takes less.
+ */
 function resultBytes(work: GroupWork): number {
   const { raws, children } = shapeOf(work);
-  return limits.proofBytesMax + (raws + children) * limits.leftOutBytes;
+  const covered = PARTICIPANTS_BYTES + children * NUMBER_BYTES;
+  return limits.proofBytesMax + (raws + children) * limits.leftOutBytes + covered;
 }

@@ -21,11 +21,11 @@ import {
   VerifyAggregateResponseSchema,
 } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { askedSchedule } from "../admission/asked-schedule.js";
-import { bytesOfClaims } from "../work/claim-bytes.js";
 import { nextChange } from "../changes.js";
 import { invalid, Refusal } from "../errors.js";
 import { limits } from "../limits.js";
 import type { RequestRecord } from "../session/node-record.js";
+import { keptBytes } from "../work/outcome-bytes.js";
 import { checkId, nodeIdOf } from "./call/call-context.js";
 import type { CallContext, HandlersModules, HandlersOptions } from "./call/call-context.js";
 import { Deliveries } from "./deliveries.js";
@@ -37,9 +37,6 @@ import type { Reader } from "./stream-results.js";
 import { submitSnapshot } from "./submit-snapshot.js";
 import { claimedProof } from "./verify-aggregate.js";
 import { VerifyCalls } from "./verify-calls.js";
-
-/** Bytes of an outcome without its proof: attestation data, a bit for each validator, and slack. */
-const OUTCOME_BYTES = 1024;
 
 /** The methods of `Handlers`, without their private fields. */
 export type Calls = Pick<Handlers, keyof Handlers>;
@@ -195,13 +192,8 @@ export class Handlers {
 
 /** About how many bytes a session takes in an answer: mostly proofs and the inputs left out. */
 function answerBytes({ outcomes }: Session): number {
-  return outcomes.reduce(
-    (sum, { proof, leftOut, claims }) =>
-      sum +
-      OUTCOME_BYTES +
-      proof.length +
-      leftOut.length * limits.leftOutBytes +
-      bytesOfClaims(claims),
-    OUTCOME_BYTES,
+  return outcomes.reduce<number>(
+    (sum, outcome) => sum + outcome.proof.length + keptBytes(outcome),
+    limits.recordBytes,
   );
 }

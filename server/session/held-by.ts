@@ -1,16 +1,14 @@
 /** What a principal holds of the service, for its quotas. Pure. */
-import type { MemoryShare } from "../memory-budget.js";
-import { namedBytes } from "../work/claim-bytes.js";
+import { keptBytesMin } from "../work/outcome-bytes.js";
 import type { Session } from "./session.js";
 
-/** The memory that is still held for a session that has ended. */
-export interface HeldShare {
-  principal: string;
-  share: MemoryShare;
-}
-
-export function heldShareOf({ submission, share }: Session): HeldShare {
-  return { principal: submission.principal.name, share };
+/** What is held for every principal. */
+export interface Held {
+  inFlight: readonly Session[];
+  /** Ended sessions whose snapshots are still held. */
+  unsettled: readonly Session[];
+  /** Bytes held for other ended sessions of the principal. */
+  endedBytes: number;
 }
 
 /**
@@ -19,14 +17,14 @@ export function heldShareOf({ submission, share }: Session): HeldShare {
  */
 export function heldBy(
   principal: string,
-  inFlight: readonly Session[],
-  ended: readonly HeldShare[],
+  { inFlight, unsettled, endedBytes }: Held,
   superseded: readonly Session[],
 ): { sessionsInFlight: number; heldBytes: number } {
-  const own = inFlight.filter(({ submission }) => submission.principal.name === principal);
+  const isOwn = ({ submission }: Session) => submission.principal.name === principal;
+  const own = inFlight.filter(isOwn);
   const stay = own.filter((session) => !superseded.includes(session) || isRunning(session));
-  const held = [...stay, ...ended.filter((each) => each.principal === principal)];
-  const heldBytes = held.reduce((sum, { share }) => sum + share.heldBytes, 0);
+  const held = [...stay, ...unsettled.filter(isOwn)];
+  const heldBytes = held.reduce((sum, { share }) => sum + share.heldBytes, endedBytes);
   const go = own.filter((session) => !stay.includes(session));
   const left = go.reduce((sum, session) => sum + resultBytes(session), 0);
   return { sessionsInFlight: stay.length, heldBytes: heldBytes + left };
@@ -35,7 +33,7 @@ export function heldBy(
 const isRunning = ({ state }: Session) => state.groups.some(({ kind }) => kind === "running");
 
 /** Bytes of the session's results once its queued groups have ended without a proof. */
-function resultBytes({ proofBytes, namedBytes: named, state, submission }: Session): number {
+function resultBytes({ proofBytes, keptBytes, state, submission }: Session): number {
   const queued = submission.groups.filter((_, at) => state.groups[at]?.kind === "queued");
-  return queued.reduce((sum, group) => sum + namedBytes(group), proofBytes + named);
+  return queued.reduce((sum, group) => sum + keptBytesMin(group), proofBytes + keptBytes);
 }

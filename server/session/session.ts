@@ -49,8 +49,8 @@ export interface Session {
   endedAtMs: number | undefined;
   /** Size of all proofs in the outcomes so far. */
   proofBytes: number;
-  /** Memory for the claims and the left-out inputs that outcomes so far name; held until retention ends. */
-  namedBytes: number;
+  /** Memory for the request's record and its outcomes so far, without proofs; held until retention ends. */
+  keptBytes: number;
 }
 
 /** One group of one session that waits for an attempt to start or to end. */

@@ -17,11 +17,12 @@ import type { Recorder } from "../recording/recorder.js";
 import type { ProverDescription } from "../work/prover-description.js";
 import { proofSystemOf } from "../work/prover-description.js";
 import type { StopReason } from "../work/group.js";
-import { bytesOfClaims } from "../work/claim-bytes.js";
+import { keptBytes } from "../work/outcome-bytes.js";
 import type { Submission } from "../work/submission.js";
 import { toOutcome, toSummary } from "./outcome.js";
-import type { AcceptedTimes, NodeRecord, RequestRecord } from "./node-record.js";
-import { heldBy, heldShareOf, type HeldShare } from "./held-by.js";
+import { EndedShares } from "./ended-shares.js";
+import type { AcceptedTimes, NodeRecord } from "./node-record.js";
+import { heldBy } from "./held-by.js";
 import { auditSession } from "./session-audit.js";
 import { groupOf } from "./session.js";
 import type { Session } from "./session.js";
@@ -68,12 +69,6 @@ export interface OpenSession {
   cameToIdle: boolean;
 }
 
-/** The memory that is still held for the results of a session that has ended. */
-interface EndedShare extends HeldShare {
-  namedBytes: number;
-  request: RequestRecord;
-}
-
 /** The sessions in flight with one proof system, as its schedule sees them. */
 export interface SessionsOfSystem {
   /** The sessions with queued groups, in no order. */
@@ -106,7 +101,7 @@ export class Sessions {
   private nextOrder = 1;
   /** What is queued, by the name of the proof system. */
   private readonly queued = new Map<string, Queued>();
-  private endedShares: EndedShare[] = [];
+  private readonly endedShares = new EndedShares();
   /** Ended sessions whose time is not charged yet: the attempts that they have left hold their snapshots. */
   private readonly unsettled = new Set<Session>();
 
@@ -161,8 +156,9 @@ export class Sessions {
 
   /** See `heldBy`. */
   heldBy(principal: string, superseded: readonly Session[]) {
-    const ended = [...this.endedShares, ...[...this.unsettled].map(heldShareOf)];
-    return heldBy(principal, this.all(), ended, superseded);
+    const endedBytes = this.endedShares.heldBy(principal);
+    const held = { inFlight: this.all(), unsettled: [...this.unsettled], endedBytes };
+    return heldBy(principal, held, superseded);
   }
 
   /** Opens the session of an accepted snapshot, with every group queued, and starts its timers. */
@@ -197,7 +193,7 @@ export class Sessions {
       uncharged: 0,
       endedAtMs: undefined,
       proofBytes: 0,
-      namedBytes: 0,
+      keptBytes: limits.recordBytes,
     };
     this.inFlight.set(session.id, session);
     this.queueChanged(session, groups.length);
@@ -272,23 +268,15 @@ export class Sessions {
   expire(): void {
     const nowMs = this.modules.clock.nowMs();
     this.modules.slots.expire(nowMs);
-    this.endedShares = this.endedShares.filter(({ share, namedBytes, request }) => {
-      const { fenceAtMs, isForgotten } = request;
-      if (nowMs >= fenceAtMs) share.resize(namedBytes);
-      const isRetained = !isForgotten && (nowMs < fenceAtMs || namedBytes > 0);
-      if (!isRetained) share.release();
-      return isRetained;
-    });
+    this.endedShares.expire(nowMs);
   }
 
   /** Once all prover time of a session that has ended is charged: audits it, and holds its results alone. */
   private settle(session: Session): void {
     if (session.uncharged > 0 || session.endedAtMs === undefined) return;
     const { metrics, audit } = this.modules;
-    const { request, share, proofBytes, namedBytes } = session;
     this.unsettled.delete(session);
-    share.resize(proofBytes + namedBytes);
-    this.endedShares.push({ ...heldShareOf(session), namedBytes, request });
+    this.endedShares.add(session);
     metrics.coreSeconds.inc(Math.round(session.coreMs) / 1000);
     auditSession(audit, session);
   }
@@ -362,8 +350,7 @@ export class Sessions {
     const line = { session: id, request: requestId, group, status, queueMs, proveMs };
     log.debug(line, "group ended");
     session.proofBytes += outcome.proof.length;
-    session.namedBytes +=
-      outcome.leftOut.length * limits.leftOutBytes + bytesOfClaims(outcome.claims);
+    session.keptBytes += keptBytes(outcome);
     session.counts.set(status, (session.counts.get(status) ?? 0) + 1);
     recorder?.ended({ nodeId: submission.nodeId, requestId, outcome, group: decoded });
     activity?.add(endedActivity(session, outcome, clock.nowMs()));

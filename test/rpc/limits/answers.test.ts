@@ -12,6 +12,7 @@ import type { Calls } from "../../../server/rpc/handlers.js";
 import { HeldClock, startBareServer } from "../../../tools/harness/wire/bare-server.js";
 import { clientOver, Gate, requestIdOf } from "../../../tools/harness/wire/contract.js";
 import { frame, pathOf, RawClient } from "../../../tools/harness/wire/raw-grpc.js";
+import { heldOnceEnded } from "../../helpers/held-bytes.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { dataOf, snapshot } from "../../../tools/harness/vectors.js";
 
@@ -164,7 +165,7 @@ test.each(["GetSession", "CancelSession"])(
       await client.submitSnapshot({ node, snapshot: snapshot(100, [group], []) }),
     );
     await client.getSession({ node, requestId, waitMs: 5000 });
-    const ended = INPUTS * limits.leftOutBytes;
+    const ended = heldOnceEnded(1, 1, INPUTS);
     await expect.poll(heldBytes).toBe(ended);
 
     const raw = new RawClient(service.addresses[0] ?? "", NARROW);

@@ -62,5 +62,7 @@ test("the keys that children claim count for each child", async () => {
 test("a group over the limit has no room for a proof", async () => {
   const over = 100;
   const groups = Array.from({ length: limits.groupsMax + over }, (_, n) => inventedGroup(n, [0]));
-  expect(await heldBy(groups)).toBeLessThan((limits.groupsMax + 1) * limits.proofBytesMax);
+  const { groupsMax, groupBytes, outcomeBytes, proofBytesMax } = limits;
+  const objectBytes = groups.length * (groupBytes + outcomeBytes);
+  expect(await heldBy(groups)).toBeLessThan((groupsMax + 1) * proofBytesMax + objectBytes);
 });

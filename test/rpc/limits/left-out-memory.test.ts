@@ -1,9 +1,9 @@
 /** What outcomes name as left out is held for as long as they are retained, and counted as held. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { limits } from "../../../server/limits.js";
 import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import { clientOver, outcomesOf } from "../../../tools/harness/wire/contract.js";
+import { heldOnceEnded } from "../../helpers/held-bytes.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { dataOf } from "../../../tools/harness/vectors.js";
 
@@ -29,5 +29,5 @@ test("a thousand unknown validators count as held once their group has ended", a
   const group = { data: dataOf(0), rawSignatures };
   const [outcome] = await outcomesOf(client, { nodeId: "node" }, [group], []);
   expect(outcome?.leftOut.length).toBe(INPUTS);
-  await expect.poll(heldBytes).toBe(INPUTS * limits.leftOutBytes);
+  await expect.poll(heldBytes).toBe(heldOnceEnded(1, 1, INPUTS));
 });

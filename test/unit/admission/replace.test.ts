@@ -6,8 +6,8 @@ import {
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { bytesToHold } from "../../../server/admission/bytes-to-hold.js";
 import { limits } from "../../../server/limits.js";
-import { namedBytes } from "../../../server/work/claim-bytes.js";
 import type { ProofResult } from "../../../server/work/group.js";
+import { keptBytesMin } from "../../../server/work/outcome-bytes.js";
 import type { Quota } from "../../../server/work/principal.js";
 import { groupOfMerge, groupOfRaws, TestScheduler, provedResult } from "../../helpers/scheduler.js";
 
@@ -81,7 +81,7 @@ describe("at a quota", () => {
     const heldBefore = scheduler.memory.heldBytes;
     const merge = (at: number) => groupOfMerge(`merge ${at}`, { raws: 2, proofs: 1, votes: 800 });
     const oneBytes = bytesToHold({ bytes: 1000, groups: [merge(0)] });
-    const heldBytes = oneBytes + 3 * namedBytes(merge(0));
+    const heldBytes = oneBytes + 3 * (limits.recordBytes + keptBytesMin(merge(0)));
     const quota = quotaOf({ heldBytes });
     const answers = Array.from({ length: 6 }, (_, at) => {
       const answer = scheduler.submit("node", merge(at), quota);
