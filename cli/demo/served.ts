@@ -4,12 +4,14 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { CommandError } from "../io/command.js";
+import { packageRoot } from "../io/package-root.js";
 
 /** How often the log and the probe are looked at, in milliseconds. */
 const LOOK_MS = 100;
+/** Why a prover ended that could not be set up: the demo does not wait for another try. */
+const NOT_STARTED: readonly (string | undefined)[] = ["start_failed", "refused"];
 
 export interface DemoService {
   pid: number;
@@ -24,8 +26,8 @@ export interface DemoService {
 }
 
 const line = z.object({
-  msg: z.string().optional(),
   cause: z.string().optional(),
+  detail: z.string().optional(),
   nodes: z.array(z.string()).optional(),
   probes: z.string().optional(),
   operator: z.string().optional(),
@@ -43,7 +45,7 @@ export async function startDemoService(
   const folder = mkdtempSync(join(tmpdir(), "lean-aggregator-demo-"));
   const logPath = join(folder, "service.log");
   const log = openSync(logPath, "a");
-  const main = fileURLToPath(new URL("../main.js", import.meta.url));
+  const main = `${packageRoot}dist/cli/main.js`;
   const args = [main, "serve", "--state-dir", join(folder, "state"), ...flags];
   // In a process group of its own: a Ctrl-C is for the demo, which then ends it.
   const child = spawn(process.execPath, args, { stdio: ["ignore", log, log], detached: true });
@@ -67,8 +69,8 @@ export async function startDemoService(
     for (;;) {
       const lines = readFileSync(logPath, "utf8").split("\n").map(parsed);
       const { nodes: [nodes] = [], probes, operator } = lines.find((each) => each.nodes) ?? {};
-      const failed = lines.find(({ msg }) => msg === "prover did not start");
-      if (failed !== undefined) throw cannotProve(failed.cause ?? "");
+      const failed = lines.find(({ cause }) => NOT_STARTED.includes(cause));
+      if (failed !== undefined) throw cannotProve(failed.detail ?? "");
       if (end !== undefined) throw cannotProve(endText(end, logPath));
       if (nodes !== undefined && probes !== undefined && operator !== undefined) {
         // No answer when it has just ended; the next look finds out why.
