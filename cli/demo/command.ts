@@ -35,7 +35,8 @@ folded with votes. Installs the shipped prover first where it is missing, as
 'lean-aggregator setup' does.
 
 With --keep the service goes on afterwards, at the addresses that 'serve' has by
-default, and the command says how to submit to it and how to stop it.
+default, and the command says how to submit to it and how to stop it. Where
+LEAN_AGGREGATOR_PROBES is off, probes are at a free port: the demo reads them.
 
 Examples:
   lean-aggregator demo
@@ -50,7 +51,8 @@ Exit codes:
   2  a flag is wrong
 `;
 
-const FREE_PORTS = ["--listen", "127.0.0.1:0", "--probes", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+const FREE_PROBES = ["--probes", "127.0.0.1:0"];
+const FREE_PORTS = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", ...FREE_PROBES];
 const FAKE = ["--prover", "fake", "--fake-accepts", "any"];
 const START_TIMEOUT_MS = 120_000;
 const INFO_TIMEOUT_MS = 30_000;
@@ -87,7 +89,8 @@ async function demoCommand(
   introduce(say);
   // Each of them would end this process alone: the service has a process group of its own.
   const signal = interrupted(["SIGINT", "SIGTERM", "SIGHUP"]);
-  const flags = [...(keep ? [] : FREE_PORTS), ...(prover === "fake" ? FAKE : [])];
+  const keptPlace = env["LEAN_AGGREGATOR_PROBES"] === "off" ? FREE_PROBES : [];
+  const flags = [...(keep ? keptPlace : FREE_PORTS), ...(prover === "fake" ? FAKE : [])];
   const service = await orInterrupted(startDemoService(flags, signal), signal);
   try {
     const votes = openVotes(`${packageRoot}${VOTES_FOLDER}`);
@@ -224,11 +227,14 @@ async function verifyAll(
 function sayHowToGoOn({ pid, nodes, probes, operator, folder }: DemoService, terminal: Terminal) {
   const server = nodes === "127.0.0.1:9190" ? "" : ` --server ${nodes}`;
   terminal.out(`
-The service goes on: nodes at ${nodes}, probes and metrics at http://${probes},
-operator at http://${operator}. Its log is ${folder}/service.log.
+The service goes on: nodes at ${nodes}, probes and metrics at ${urlOf(probes)},
+operator at ${urlOf(operator)}. Its log is ${folder}/service.log.
 
   lean-aggregator example > snapshot.json && lean-aggregator submit snapshot.json${server}
   lean-aggregator info${server}
   kill ${pid}   # stops it
 `);
 }
+
+/** An address as a browser takes it; a Unix socket, or "off", as it is. */
+const urlOf = (address: string) => (/^(off$|unix:)/.test(address) ? address : `http://${address}`);

@@ -7,9 +7,15 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { CommandError } from "../io/command.js";
 import { packageRoot } from "../io/package-root.js";
+import { probePage } from "../io/probe-page.js";
 
 /** How often the log and the probe are looked at, in milliseconds. */
 const LOOK_MS = 100;
+/**
+ * Time for the service to be ready, in milliseconds: a setup of `proverStartMsMax`, after which the
+ * service says that the prover did not start, and two proofs that it times.
+ */
+const READY_MS_MAX = 300_000;
 /** Why a prover ended that could not be set up: the demo does not wait for another try. */
 const NOT_STARTED: readonly (string | undefined)[] = ["start_failed", "refused"];
 
@@ -34,19 +40,22 @@ const line = z.object({
 });
 
 /**
- * Starts a service with these flags, and waits until it is ready. It learns costs of its own, as it
- * proves beside a node; the device's lock is that of any service. Rejects, and ends it, when it
- * cannot prove or `signal` aborts.
+ * Starts a service with these flags, which have an address for probes, and waits until it is ready.
+ * It learns costs of its own, as it proves beside a node; the device's lock is that of any service.
+ * Rejects, and ends it, when it cannot prove, is not ready in time, or `signal` aborts.
  */
 export async function startDemoService(
   flags: readonly string[],
   signal: AbortSignal,
+  readyMsMax = READY_MS_MAX,
 ): Promise<DemoService> {
   const folder = mkdtempSync(join(tmpdir(), "lean-aggregator-demo-"));
   const logPath = join(folder, "service.log");
   const log = openSync(logPath, "a");
   const main = `${packageRoot}dist/cli/main.js`;
-  const args = [main, "serve", "--state-dir", join(folder, "state"), ...flags];
+  // The log has the addresses at level info, whatever the environment asks for.
+  const own = ["--state-dir", join(folder, "state"), "--log-level", "info"];
+  const args = [main, "serve", ...own, ...flags];
   // In a process group of its own: a Ctrl-C is for the demo, which then ends it.
   const child = spawn(process.execPath, args, { stdio: ["ignore", log, log], detached: true });
   closeSync(log);
@@ -65,6 +74,7 @@ export async function startDemoService(
     rmSync(folder, { recursive: true, force: true });
     return code;
   };
+  const untilMs = performance.now() + readyMsMax;
   try {
     for (;;) {
       const lines = readFileSync(logPath, "utf8").split("\n").map(parsed);
@@ -72,12 +82,16 @@ export async function startDemoService(
       const failed = lines.find(({ cause }) => NOT_STARTED.includes(cause));
       if (failed !== undefined) throw cannotProve(failed.detail ?? "");
       if (end !== undefined) throw cannotProve(endText(end, logPath));
+      let state = "it does not listen yet";
       if (nodes !== undefined && probes !== undefined && operator !== undefined) {
         // No answer when it has just ended; the next look finds out why.
-        const answer = await fetch(`http://${probes}/readyz`, { signal }).catch(() => undefined);
+        const answer = await probePage(probes, "/readyz", signal).catch(() => undefined);
         if (answer?.status === 200 && child.pid !== undefined)
           return { pid: child.pid, nodes, probes, operator, folder, stop };
+        state = answer?.text.trim() ?? "no answer";
       }
+      if (performance.now() > untilMs)
+        throw cannotProve(`it is not ready after ${readyMsMax / 1000} s: ${state}`);
       await delay(LOOK_MS, undefined, { signal });
     }
   } catch (error) {

@@ -2,10 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { lstatSync } from "node:fs";
-import { Agent, get } from "node:http";
-import type { IncomingMessage } from "node:http";
 import { createServer } from "node:net";
-import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
 import { callAdmin } from "../../client/rpc/operator-client.js";
 import { AggregatorClient } from "../../client/rpc/aggregator-client.js";
@@ -15,6 +12,7 @@ import { bind, ListenError } from "../../server/net/bind.js";
 import { isStaleSocket } from "../../server/net/unix-socket.js";
 import { limits } from "../../server/limits.js";
 import { readFileWithin } from "../../server/files/read-file.js";
+import { probePage } from "../io/probe-page.js";
 import { holderOf } from "../run/port-holder.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
@@ -88,15 +86,8 @@ async function whoOverGrpc(address: string): Promise<string | undefined> {
 
 async function whoAtProbes(address: string): Promise<string | undefined> {
   try {
-    // Not by `fetch`, which goes through a proxy where NODE_USE_ENV_PROXY asks it to.
-    const request = get(`http://${address}/`, {
-      agent: new Agent(),
-      signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
-    });
-    const [answer] = (await once(request, "response")) as [IncomingMessage];
-    return (await text(answer)).startsWith("lean-aggregator")
-      ? "lean-aggregator's listener for probes"
-      : undefined;
+    const { text } = await probePage(address, "/");
+    return text.startsWith("lean-aggregator") ? "lean-aggregator's listener for probes" : undefined;
   } catch {
     return undefined; // another program
   }

@@ -2,25 +2,59 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, afterEach, expect, test, vi } from "vitest";
+import { startDemoService } from "../../../cli/demo/served.js";
 import { commandLine, MAIN } from "../../helpers/command-line.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
 import { until } from "../serve/served.js";
 
 const ends: (() => void)[] = [];
 afterAll(() => ends.forEach((end) => end()));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.unstubAllGlobals();
+});
+
+/** Addresses that need no port of this machine; later flags win. */
+const free = ["--listen", "--probes", "--admin"].flatMap((flag) => [flag, "127.0.0.1:0"]);
+
+/** The service's address for probes, once it is ready; it has been stopped then. */
+async function startedProbes(...flags: string[]): Promise<string> {
+  const signal = AbortSignal.timeout(20_000);
+  const service = await startDemoService([...free, "--prover", "fake", ...flags], signal);
+  await service.stop();
+  return service.probes;
+}
+
+test("a quiet log, a proxy and a Unix socket for probes do not keep the demo waiting", async () => {
+  vi.stubEnv("LEAN_AGGREGATOR_LOG_LEVEL", "silent");
+  expect(await startedProbes()).toMatch(/^127\.0\.0\.1:\d+$/);
+  // With NODE_USE_ENV_PROXY it would go to the proxy.
+  vi.stubGlobal("fetch", () => Promise.reject(new Error("the proxy")));
+  const socket = `unix:${temporaryFolder()}/probes`;
+  expect(await startedProbes("--probes", socket)).toBe(socket);
+});
+
+test("a service that is not ready in time ends the demo, which says what it waits for", async () => {
+  const flags = [...free, "--devices", "none", "--engine", "nats://127.0.0.1:1"];
+  const start = startDemoService(flags, AbortSignal.timeout(20_000), 3000);
+  await expect(start).rejects.toThrow(
+    /^the service cannot prove: it is not ready after 3 s: .*; run 'lean-aggregator doctor'$/,
+  );
+});
 
 test("demo --keep verifies its proofs, and leaves a service that it says how to use and stop", async () => {
   const env = {
     TMPDIR: temporaryFolder(),
     LEAN_AGGREGATOR_LISTEN: "127.0.0.1:0",
-    LEAN_AGGREGATOR_PROBES: "127.0.0.1:0",
+    LEAN_AGGREGATOR_PROBES: "off",
     LEAN_AGGREGATOR_ADMIN: "127.0.0.1:0",
   };
   const { code, stdout } = await commandLine(["demo", "--keep", "--prover", "fake"], { env });
   const pid = Number(/kill (\d+)/.exec(stdout)?.[1]);
   ends.push(() => process.kill(pid, "SIGKILL"));
   expect(code).toBe(0);
+  expect(stdout).toMatch(/probes and metrics at http:\/\/127\.0\.0\.1:\d+,$/m);
   const [, good, count] = /verified (\d+) of (\d+) proofs/.exec(stdout) ?? [];
   expect([Number(good) > 0, good]).toEqual([true, count]);
   expect(readFileSync(`/proc/${pid}/cmdline`, "utf8")).toContain("serve");
