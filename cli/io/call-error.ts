@@ -4,13 +4,10 @@ import { httpStatusIn, meaningOfHttpStatus } from "../../client/http-status.js";
 import { CommandError } from "./command.js";
 import type { ConnectOptions } from "./connect.js";
 import { findObstacle } from "./obstacle.js";
-import type { Obstacle } from "./obstacle.js";
+import type { Listener, Obstacle } from "./obstacle.js";
 
 /** The start of a refusal that names a field, such as `snapshot.groups[0].kind: `. */
 const FIELD = /^[a-z_]+(\[\d+\])?(\.[a-z_]+(\[\d+\])?)*: /;
-
-/** Which listener was called: the one for nodes, or the operator's. */
-export type Listener = "service" | "operator";
 
 /**
  * Resolves with the error to report for a failed call; with a `CommandError` as it is. When no call
@@ -25,20 +22,15 @@ export async function callError(
   const cause = AggregatorError.from(thrown);
   const { server } = options;
   const whose = listener === "service" ? "the service" : "the operator's listener";
-  const fix = listener === "service" ? "fix --server" : "set --server to its --admin address";
   const error = ({ why, todo }: Obstacle) =>
-    new CommandError(
-      `cannot reach ${whose} at ${server}: ${why}`,
-      todo.replace("fix --server", fix),
-      { cause },
-    );
+    new CommandError(`cannot reach ${whose} at ${server}: ${why}`, todo, { cause });
   const httpStatus = httpStatusIn(detailsOf(cause));
   if (httpStatus !== undefined) {
     const { problem, todo } = meaningOfHttpStatus(httpStatus);
     return new CommandError(`${server}: ${problem}`, todo, { cause });
   }
   if (["unavailable", "internal", "deadline_exceeded"].includes(cause.kind)) {
-    const obstacle = await findObstacle(options);
+    const obstacle = await findObstacle(options, listener);
     if (obstacle !== undefined) return error(obstacle);
   }
   const { problem, todo } = refusalText(cause, server, listener);

@@ -28,11 +28,39 @@ export interface Obstacle {
   todo: string;
 }
 
-const FIX = "fix --server";
-const START = "start it with 'lean-aggregator serve', or fix --server";
+/** Which listener was called: the one for nodes, or the operator's. */
+export type Listener = "service" | "operator";
+
+/** What to do where it depends on the listener, in the imperative. */
+interface Advice {
+  /** Another program listens at the address, or none. */
+  fix: string;
+  /** The user may not open the socket. */
+  openSocket: string;
+  /** The address wants TLS, and was called without. */
+  useTls: string;
+}
+
+const ADVICE: Readonly<Record<Listener, Advice>> = {
+  service: {
+    fix: "fix --server",
+    openSocket: "run as a user whom serve's --socket-mode and --socket-group allow",
+    useTls: "name its certificate authority with --tls-ca, or write https:// before the address",
+  },
+  // This listener has no TLS, and its socket is for the service's own user alone.
+  operator: {
+    fix: "set --server to its --admin address",
+    openSocket: "run as the user of the service",
+    useTls: "set --server to its --admin address",
+  },
+};
 
 /** Resolves with what is in the way; undefined when a connection of HTTP/2 can be made. */
-export async function findObstacle(options: ConnectOptions): Promise<Obstacle | undefined> {
+export async function findObstacle(
+  options: ConnectOptions,
+  listener: Listener,
+): Promise<Obstacle | undefined> {
+  const advice = ADVICE[listener];
   const { target, isEncrypted } = parseServerAddress(options.server);
   const at = readAddress(target.replace(/^(dns:(\/\/\/)?|ipv4:|ipv6:)/, ""));
   if (at.kind === "problem") return undefined; // several addresses: there is no one to look at
@@ -43,76 +71,83 @@ export async function findObstacle(options: ConnectOptions): Promise<Obstacle | 
   const isTls = isEncrypted ?? hasTlsFlag;
   const first = await answerOf(connectPlain(to), "connect", isTls ? undefined : HTTP2_START);
   if (first.code !== "") {
-    return at.kind === "unix" ? socketObstacle(at.path, first.code) : hostObstacle(first.code);
+    return at.kind === "unix"
+      ? socketObstacle(at.path, first.code, advice)
+      : hostObstacle(first.code, advice);
   }
-  const host = at.kind === "unix" ? "" : at.host;
-  if (isTls) return tlsObstacle(to, host, options);
-  return first.isHttp2 ? undefined : plainObstacle(to, first);
+  if (!isTls) return first.isHttp2 ? undefined : plainObstacle(to, first, advice);
+  const obstacle = await tlsObstacle(to, at.kind === "unix" ? "" : at.host, options);
+  if (listener === "service" || obstacle === undefined) return obstacle;
+  return { ...obstacle, todo: `${advice.fix}, without https://` };
 }
 
-function hostObstacle(code: string): Obstacle {
+const startOr = (fix: string) => `start it with 'lean-aggregator serve', or ${fix}`;
+
+function hostObstacle(code: string, { fix }: Advice): Obstacle {
   switch (code) {
     case "ECONNREFUSED":
-      return { why: "nothing listens there", todo: START };
+      return { why: "nothing listens there", todo: startOr(fix) };
     case "ENOTFOUND":
-      return { why: "the name does not resolve", todo: FIX };
+      return { why: "the name does not resolve", todo: fix };
     case "EAI_AGAIN":
-      return { why: "the name cannot be resolved now", todo: `check the DNS, or ${FIX}` };
+      return { why: "the name cannot be resolved now", todo: `check the DNS, or ${fix}` };
     case "EHOSTUNREACH":
     case "ENETUNREACH":
-      return { why: "this machine has no route to it", todo: `check the network, or ${FIX}` };
+      return { why: "this machine has no route to it", todo: `check the network, or ${fix}` };
     case TIMED_OUT:
     case "ETIMEDOUT":
       return { why: "it does not answer", todo: "check that it runs, and firewalls on the way" };
     default:
-      return { why: `the connection fails (${code})`, todo: FIX };
+      return { why: `the connection fails (${code})`, todo: fix };
   }
 }
 
-function socketObstacle(path: string, code: string): Obstacle {
-  const found = lstatSync(path, { throwIfNoEntry: false });
+function socketObstacle(path: string, code: string, advice: Advice): Obstacle {
+  const { fix, openSocket } = advice;
   switch (code) {
     case "ENOENT":
-      return { why: "the socket does not exist", todo: START };
+      return { why: "the socket does not exist", todo: startOr(fix) };
     case "ECONNREFUSED":
     case "ENOTSOCK":
-      if (found?.isSocket() === false) return { why: "it is not a socket", todo: FIX };
-      return { why: "the service that made the socket has ended", todo: START };
+      if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false)
+        return { why: "it is not a socket", todo: fix };
+      return { why: "the service that made the socket has ended", todo: startOr(fix) };
     case "EACCES":
-    case "EPERM": {
-      const todo = "run as a user whom serve's --socket-mode and --socket-group allow";
-      return { why: "this user may not open the socket", todo };
-    }
+    case "EPERM":
+      return { why: "this user may not open the socket", todo: openSocket };
     default:
-      return hostObstacle(code);
+      return hostObstacle(code, advice);
   }
 }
 
 /** What stands at an address that takes connections and does not speak HTTP/2 in plain text. */
-async function plainObstacle(to: NetConnectOpts, answer: Answer): Promise<Obstacle> {
+async function plainObstacle(
+  to: NetConnectOpts,
+  answer: Answer,
+  { fix, useTls }: Advice,
+): Promise<Obstacle> {
   if (answer.text.startsWith("HTTP/1")) {
-    return { why: "a web server without HTTP/2 listens there, not the service", todo: FIX };
+    return { why: "a web server without HTTP/2 listens there, not the service", todo: fix };
   }
   const socket = connectTls({ ...to, rejectUnauthorized: false, ALPNProtocols: ["h2"] });
   const { isConnected, code } = await answerOf(socket, "secureConnect", undefined);
   if (isConnected || code.startsWith("ERR_SSL_")) {
-    const todo =
-      "name its certificate authority with --tls-ca, or write https:// before the address";
-    if (code !== WRONG_VERSION) return { why: "it wants TLS", todo };
+    if (code !== WRONG_VERSION) return { why: "it wants TLS", todo: useTls };
   }
-  if (code === TIMED_OUT) return SILENT;
-  return { why: "another program listens there, not the service", todo: FIX };
+  if (code === TIMED_OUT) return silent(fix);
+  return { why: "another program listens there, not the service", todo: fix };
 }
 
 /** A stopped or starved service looks the same as a program that waits for other bytes. */
-const SILENT: Obstacle = {
+const silent = (fix: string): Obstacle => ({
   why: "it takes the connection and does not answer",
-  todo: "check that the service is not stopped or overloaded, or fix --server",
-};
+  todo: `check that the service is not stopped or overloaded, or ${fix}`,
+});
 
 /** Code of OpenSSL when what came back is not TLS. */
 const WRONG_VERSION = "ERR_SSL_WRONG_VERSION_NUMBER";
 
+/** What keeps a client of the service from its TLS. */
 async function tlsObstacle(
   to: NetConnectOpts,
   host: string,
@@ -138,7 +173,7 @@ async function tlsObstacle(
   });
   const { isConnected, code, isHttp2 } = await answerOf(socket, "secureConnect", HTTP2_START);
   if (!isConnected) {
-    if (code === TIMED_OUT) return SILENT;
+    if (code === TIMED_OUT) return silent(ADVICE.service.fix);
     if (code === ALERT_VERSION) {
       return { why: "it speaks another version of TLS", todo: "use a service with TLS 1.2 or 1.3" };
     }

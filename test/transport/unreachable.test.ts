@@ -93,6 +93,30 @@ test("TLS on one side alone, certificates that do not fit, and what to do", asyn
   expect(code).toBe(0);
 });
 
+/** What `admin provers` says, with `AT` for the address. */
+async function operatorHears(server: string): Promise<string> {
+  const { code, stderr } = await commandInProcess(["admin", "provers", "--server", server]);
+  expect(code).toBe(1);
+  return stderr
+    .replace("lean-aggregator: cannot reach the operator's listener at ", "")
+    .replaceAll(server, "AT")
+    .trim();
+}
+
+test("an error of an operator names no flag that 'admin' lacks", async () => {
+  const todo = "set --server to its --admin address";
+  expect(await operatorHears(at("tls"))).toBe(`AT: it wants TLS; ${todo}`);
+  expect(await operatorHears(`https://${at("tls")}`)).toBe(
+    `AT: its certificate is of an authority that Node.js does not trust; ${todo}, without https://`,
+  );
+  expect(await operatorHears(`https://${at("plain")}`)).toBe(
+    `AT: it speaks plain text, not TLS; ${todo}, without https://`,
+  );
+  expect(await operatorHears(`unix:${freshPath("a.sock")}`)).toBe(
+    `AT: the socket does not exist; start it with 'lean-aggregator serve', or ${todo}`,
+  );
+});
+
 test("an IP address over TLS brings no warning of Node.js", async () => {
   const warnings: Error[] = [];
   const note = (warning: Error) => warnings.push(warning);
@@ -177,6 +201,27 @@ test("Unix sockets", async () => {
     "AT: the socket does not exist; start it with 'lean-aggregator serve', or fix --server",
   );
   expect(await said(`unix:${file}`)).toBe("AT: it is not a socket; fix --server");
+});
+
+test("a Unix socket that this user may not open", async () => {
+  const [isRoot, path] = [process.getuid?.() === 0, freshPath("a.sock")];
+  const server = createServer().listen(path);
+  await once(server, "listening");
+  servers.push(server);
+  // Nobody may not even look into the folder.
+  if (isRoot) process.seteuid?.(65_534);
+  else chmodSync(path, 0);
+  try {
+    expect(await operatorHears(`unix:${path}`)).toBe(
+      "AT: this user may not open the socket; run as the user of the service",
+    );
+    expect(await said(`unix:${path}`)).toBe(
+      "AT: this user may not open the socket; " +
+        "run as a user whom serve's --socket-mode and --socket-group allow",
+    );
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
 });
 
 test.each([
