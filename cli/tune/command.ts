@@ -31,6 +31,10 @@ locks of the devices in --runtime-dir, and does not start while a service holds
 one. It takes about 50 s for each layout, and starts no proof after --minutes.
 Ctrl-C ends it and shows what was measured. The report goes to standard error.
 
+All devices of the settings may differ in name, cores and threads alone, as each
+layout is made of copies of one: where they differ in more, such as "env" or
+"prover", tune each with a settings file of its own.
+
 Layouts are written as lanes x cores of each, such as 4x4, with a number of
 threads where it is not that of the cores: 1x16/8.
 

@@ -1,4 +1,5 @@
 /** A layout as the setting `devices`, in the form in which `serve` takes it. Pure. */
+import { isDeepStrictEqual } from "node:util";
 import { deviceSchema } from "../../server/prover/device/device.js";
 import type { DeviceConfig } from "../../server/prover/device/device.js";
 import type { Layout } from "./layouts.js";
@@ -6,6 +7,26 @@ import { coreList } from "./topology.js";
 
 /** A device with the keys that differ from the defaults. */
 export type WrittenDevice = Readonly<Record<string, unknown>> & { readonly id: string };
+
+/** What `tune` chooses for each device. */
+const CHOSEN: readonly string[] = ["id", "cores", "threads"];
+
+/**
+ * The first device that is unlike the first of all, beside what `tune` chooses, and the keys by which
+ * it is; undefined where all are alike.
+ */
+export function unlike([first, ...others]: readonly DeviceConfig[]):
+  { id: string; keys: string[] } | undefined {
+  for (const other of others) {
+    const all = new Set([...Object.keys(first ?? {}), ...Object.keys(other)]) as Set<
+      keyof DeviceConfig
+    >;
+    const keys = [...all].filter((key) => !isDeepStrictEqual(first?.[key], other[key]));
+    const odd = keys.filter((key) => !CHOSEN.includes(key));
+    if (odd.length > 0) return { id: other.id, keys: odd };
+  }
+  return undefined;
+}
 
 /** @param base its prover or backend, niceness, environment and user are those of each device */
 export function devicesOf({ cores, threads }: Layout, base: DeviceConfig): WrittenDevice[] {

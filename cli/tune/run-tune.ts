@@ -3,11 +3,12 @@ import { cpus } from "node:os";
 import { readMachine } from "../../server/machine/machine.js";
 import { readText } from "../../server/machine/control-group.js";
 import { limits } from "../../server/limits.js";
+import type { DeviceConfig } from "../../server/prover/device/device.js";
 import type { Prover } from "../../server/prover/prover.js";
 import type { CommandModules } from "../io/command.js";
 import { CommandError, exitCodes, usageError } from "../io/command.js";
 import { Progress } from "../io/progress.js";
-import { devicesOf } from "./devices.js";
+import { devicesOf, unlike } from "./devices.js";
 import type { Goal } from "./goal.js";
 import { bestFor } from "./goal.js";
 import type { TuneInputs } from "./inputs.js";
@@ -50,8 +51,7 @@ export async function runTune(
   modules: CommandModules,
 ): Promise<number> {
   const { terminal } = modules;
-  const [base] = config.devices;
-  if (base === undefined) throw usageError("--devices names no device", "name one");
+  const base = baseOf(config);
   const host = hostOf(config);
   const layouts = chosenLayouts(host, options);
   const existing = options.write === undefined ? {} : mergedSettings(options.write);
@@ -215,6 +215,19 @@ interface Host {
   processor: string;
   cores: number;
   memoryBytes: number;
+}
+
+/** The device whose copies are measured and written. Throws `CommandError` where another is unlike it. */
+function baseOf({ devices }: TuneSettings): DeviceConfig {
+  const [base] = devices;
+  if (base === undefined) throw usageError("--devices names no device", "name one");
+  const odd = unlike(devices);
+  if (odd === undefined) return base;
+  const keys = odd.keys.map((key) => `"${key}"`).join(", ");
+  throw usageError(
+    `devices ${base.id} and ${odd.id} differ in ${keys}, and tune makes all devices alike`,
+    "tune each with a settings file of its own, and join the lists that it writes",
+  );
 }
 
 function hostOf({ devices }: TuneSettings): Host {

@@ -85,3 +85,34 @@ test("settings of serve and prove are taken in a file, a misspelt one is an erro
   expect(ran.stderr).toContain('devises is ["cpu"]: there is no such setting');
   expect(ran.stderr).toContain("1 error");
 });
+
+test.each([
+  [{ env: { CUDA_VISIBLE_DEVICES: "0" } }, { env: { CUDA_VISIBLE_DEVICES: "1" } }, '"env"'],
+  [{}, { prover: "lean_multisig", nice: 5 }, '"nice", "prover"'],
+])("devices that differ, as %j and %j, are refused, and the file stays", async (one, two, keys) => {
+  const file = join(temporaryFolder(), "settings.json");
+  const devices = [
+    { id: "gpu0", cores: "0", ...one },
+    { id: "gpu1", cores: "1", threads: 1, ...two },
+  ];
+  const text = JSON.stringify({ devices });
+  writeFileSync(file, text);
+  const flags = ["--quick", "--raws", "1", "--config", file, "--write", file];
+  const ran = await commandInProcess([...fake, ...flags]);
+  expect(ran).toMatchObject({ code: 2, stdout: "" });
+  expect(ran.stderr).toContain(
+    `devices gpu0 and gpu1 differ in ${keys}, and tune makes all devices alike; tune each `,
+  );
+  expect(readFileSync(file, "utf8")).toBe(text);
+});
+
+test("devices that differ in name, cores and threads alone are tuned", async () => {
+  const devices = [
+    { id: "a", cores: "0", nice: 5 },
+    { id: "b", cores: "1", threads: 1, nice: 5 },
+  ];
+  const flags = ["--quick", "--raws", "1", "--devices", JSON.stringify(devices)];
+  const ran = await commandInProcess([...fake, ...flags]);
+  expect(ran).toMatchObject({ code: 0 });
+  expect(parseConfig({ devices: ran.stdout.trim() }).devices).toMatchObject([{ nice: 5 }]);
+}, 30_000);
