@@ -82,9 +82,11 @@ export class MachineWatch {
     });
   }
 
+  /** What provers may take is in it only where there are devices to share the memory. */
   private memoryLine() {
     const { standbyBytesMax: standbyBytes, residentBytesMax } = this.laneOptions;
     const mb = (bytes: number) => Math.round(bytes / 1e6);
+    if (this.config.devices.length === 0) return { memoryMb: mb(this.memoryBytes) };
     const standbyMemoryMb = standbyBytes === Infinity ? "any" : mb(standbyBytes);
     const proverMemoryMb = mb(residentBytesMax);
     return { memoryMb: mb(this.memoryBytes), standbyMemoryMb, proverMemoryMb };

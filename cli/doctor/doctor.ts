@@ -138,7 +138,10 @@ function machineChecks(config: Config, machine: Machine, nodeRange: string): Che
   ];
 }
 
-/** Checks what provers need. No checks for the fake prover, which has no addon, backend or lock. */
+/**
+ * Checks what provers need. No checks for the fake prover, which has no addon, backend or lock; those
+ * of the service alone where it has no devices.
+ */
 async function proverChecks(
   config: Config,
   machine: Machine,
@@ -148,6 +151,12 @@ async function proverChecks(
   if (prover === "fake") return [];
   const { platform } = process;
   const facts = folderFacts(env);
+  const addon: Check = ["native addon", checkAddon()];
+  const state: Check = [
+    "state folder",
+    checkStateFolder(stateFolderOf(stateDir, facts), facts.uid),
+  ];
+  if (devices.length === 0) return [addon, state];
   const runtime = runtimeFolderOf(runtimeDir, facts);
   const modules = {
     readBackend: (name?: BackendName) => readBackendFile(packageRoot, name),
@@ -175,11 +184,11 @@ async function proverChecks(
   const room = standbyBytesMax({ ...config, standby: "auto" }, machine.memoryBytes);
   const wanted = standbyBytesMax(config, machine.memoryBytes);
   return [
-    ["native addon", checkAddon()],
+    addon,
     ...(usesLeanPq(config) ? [["backend", checkBackend(packageRoot)] satisfies Check] : []),
     ["confinement", checkConfinement({ platform, uid: process.getuid?.(), devices })],
     ["runtime folder", runtimeFolder],
-    ["state folder", checkStateFolder(stateFolderOf(stateDir, facts), facts.uid)],
+    state,
     ...checks,
     ...(systems === undefined ? [] : [["proof system", systems] satisfies Check]),
     ["verification", checkVerification(wanted, room, setupBytes)],

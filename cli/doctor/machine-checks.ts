@@ -47,7 +47,7 @@ export interface Cores {
   allowedList: string | undefined;
   /** The control group's CPU quota in cores; Infinity without one. */
   quotaCores: number;
-  /** Threads of a prover of each device, such as `cpu: 2`. */
+  /** Threads of a prover of each device, such as `cpu: 2`; empty without devices. */
   threads: string;
   /** Which device names cores that this process cannot use; undefined if none does. */
   missing: string | undefined;
@@ -59,7 +59,8 @@ export function checkCores(cores: Cores): Finding {
   const which = allowedList === undefined ? "" : ` (${allowedList})`;
   const isSlower = quotaCores < allowed;
   const quota = isSlower ? `, with a CPU quota of ${Number(quotaCores.toFixed(2))} cores` : "";
-  const text = `may run on ${allowed} of ${machine} cores${which}${quota}; prover threads: ${threads}`;
+  const provers = threads === "" ? "" : `; prover threads: ${threads}`;
+  const text = `may run on ${allowed} of ${machine} cores${which}${quota}${provers}`;
   if (isSlower) {
     return warn(
       `${text}: proofs take longer; raise CPUQuota= or the container's CPU limit to use the cores`,

@@ -6,6 +6,7 @@ import { checkEngine } from "../../cli/doctor/engine-checks.js";
 import { parseConfig } from "../../server/config/config.js";
 import { startNats } from "../../tools/harness/processes/nats.js";
 import type { Nats, NatsOptions } from "../../tools/harness/processes/nats.js";
+import { commandInProcess } from "../helpers/command-line.js";
 import { temporaryFolder } from "../helpers/temporary-folder.js";
 import { Authority } from "../../tools/harness/processes/authority.js";
 import { filesOf } from "./certificates.js";
@@ -51,6 +52,17 @@ test("no server at all is a failure where nothing else proves", async () => {
   const settings = { engine: "nats://localhost:1" };
   expect(await findings(settings, door)).toEqual([expect.stringMatching(/^engine warn /)]);
   expect(await findings(settings, host)).toEqual([expect.stringMatching(/^engine fail /)]);
+});
+
+test("a door without devices is not asked for what provers need", async () => {
+  const flags = ["--devices", "none", "--engine", await start({}), "--runtime-dir", "/dev/null/a"];
+  const folder = temporaryFolder();
+  const listeners = ["listen", "admin"].flatMap((of) => [`--${of}`, `unix:${join(folder, of)}`]);
+  const others = [...listeners, "--probes", "off", "--state-dir", join(folder, "state")];
+  const { code, stdout } = await commandInProcess(["doctor", ...flags, ...others]);
+  expect(code, stdout).toBe(0);
+  expect(stdout).toMatch(/^ok +state folder /m);
+  expect(stdout).not.toMatch(/runtime folder|confinement|verification|standby|threads/);
 });
 
 test("a server that takes only small messages cannot be used, and its setting is named", async () => {

@@ -76,3 +76,16 @@ test("the threads of each device are logged by name", () => {
   const config = { ...parseConfig(), devices };
   expect(threadsText(config, { ...testMachine, cores: 4, quotaCores: 2 })).toBe("a: 1, b: 2");
 });
+
+test("a service without devices logs its memory, and no share of it for a prover", () => {
+  const lines: object[] = [];
+  const info = (fields: object) => lines.push(fields);
+  const quiet: Logger = Object.assign(Object.create(log), { info });
+  const modules = { clock: systemClock, readMachine: () => testMachine, log: quiet };
+  const config = parseConfig({ devices: "none", engine: "nats://localhost:1" });
+  new MachineWatch(config, modules).close();
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatchObject({ memoryMb: testMachine.memoryBytes / 1e6 });
+  expect(lines[0]).not.toHaveProperty("proverMemoryMb");
+  expect(lines[0]).not.toHaveProperty("standbyMemoryMb");
+});
