@@ -6,7 +6,8 @@ import { TOKEN_BYTES, tokenHash, tokenOf } from "../server/access/token.js";
 import { fileReason } from "../server/files/file-reason.js";
 import { createFile } from "../server/files/write-file.js";
 import type { CommandModules, Terminal } from "./io/command.js";
-import { addCommand, ending, exitCodes, usageError } from "./io/command.js";
+import { addCommand, CommandError, ending, exitCodes, usageError } from "./io/command.js";
+import { ReaderGone } from "./io/standard-output.js";
 
 const help = `
 Prints a new random token, and an entry for "tokens" in the policy file. The
@@ -22,6 +23,7 @@ Examples:
 
 Exit codes:
   0  done
+  1  the entry could not be written, or nobody read it: there is no file of --out
   2  a flag is wrong, or the file of --out exists or cannot be written
 `;
 
@@ -42,7 +44,7 @@ export function addTokenCommand(
 
 export async function tokenCommand(
   { out }: TokenOptions,
-  terminal: Pick<Terminal, "out">,
+  terminal: Pick<Terminal, "out" | "outUntil">,
 ): Promise<number> {
   const token = tokenOf(randomBytes(TOKEN_BYTES));
   const entry = `${JSON.stringify({ sha256: tokenHash(token).toString("hex") })}\n`;
@@ -52,10 +54,13 @@ export async function tokenCommand(
   }
   await writeNew(out, token);
   try {
-    terminal.out(entry);
+    // Unlike `out`, it rejects where the reader has gone.
+    await terminal.outUntil(entry, new AbortController().signal);
   } catch (error) {
     await rm(out); // nobody saw the entry that makes this token valid
-    throw error;
+    if (!(error instanceof ReaderGone)) throw error;
+    const problem = `nobody read the entry for the policy file, so --out ${out} is removed`;
+    throw new CommandError(problem, "keep the output, and run it again", { cause: error });
   }
   return exitCodes.ok;
 }

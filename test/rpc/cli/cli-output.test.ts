@@ -125,6 +125,19 @@ test("token --out on a full disk leaves no file", async () => {
   expect([code, readdirSync(dirname(file))]).toEqual([2, []]);
 });
 
+test("token --out whose entry nobody reads leaves no file, and does not end with 0", async () => {
+  const file = freshPath("token");
+  // It starts once the reader has gone.
+  const readerGone = 'trap "" PIPE; while printf x; do :; done 2>/dev/null';
+  const script = `{ ${readerGone}; exec "$0" "$@"; } | true; exit "\${PIPESTATUS[0]}"`;
+  const { code, stderr } = await inShell(script, ["token", "--out", file]);
+  expect(stderr).toBe(
+    `lean-aggregator: nobody read the entry for the policy file, so --out ${file} is removed; ` +
+      "keep the output, and run it again\n",
+  );
+  expect([code, readdirSync(dirname(file))]).toEqual([1, []]);
+});
+
 describe("submit --out", () => {
   const submit = (out: string) => inShell('exec "$0" "$@"', ["submit", snapshotFile, "--out", out]);
 
