@@ -244,10 +244,7 @@ export const limits = {
    * again would cost others a lane.
    */
   takeoversPerMinuteMax: 6,
-  /**
-   * How often within a minute a prover is killed because the one node that waited for its proof has cancelled,
-   * or has started again. A new prover takes seconds: as many keep a lane down. An honest node cancels less.
-   */
+  /** Provers that a node has killed within a minute by cancels and new runs: each next one takes seconds. */
   killsPerMinuteMax: 6,
   /**
    * Highest quota of calls in a policy: more than one event loop can answer. Without a quota, calls
