@@ -16,8 +16,8 @@ export class PerMinute {
   ) {}
 
   /**
-   * Takes so many, and returns 0, where one is left; they may be more than are. Returns the milliseconds until
-   * the next is free where none is.
+   * Takes so many, and returns 0, while one is left; they may be more than that. Else returns the milliseconds
+   * until one is left again.
    */
   take(count = 1): number {
     const nowMs = this.nowMs();
