@@ -8,6 +8,7 @@ import type { LaneChangedSchema } from "../../proto/gen/lean/aggregator/admin/v1
 import { DeviceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { ActivityLog } from "../activity.js";
 import type { Clock } from "../clock.js";
+import { uint32Of } from "../uint32.js";
 import { phaseDetail } from "./lane-messages.js";
 import type { FromLink, LaneLink, LaneListener, ReportedPhase } from "./lane-messages.js";
 
@@ -72,7 +73,7 @@ function isSame(a: ReportedPhase, b: ReportedPhase): boolean {
 /** The attempt and the proof; `atMs` is when the proof started, where one runs. */
 function provingOf(phase: ReportedPhase) {
   if (phase.kind !== "proving") return {};
-  const attempt = phase.attempt ?? 0;
+  const attempt = uint32Of(phase.attempt ?? 0);
   if (phase.proof === null) return { attempt };
   const { startedAtMs, shape } = phase.proof;
   const { raws, children, messages = 0 } = shape;

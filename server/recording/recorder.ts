@@ -2,7 +2,7 @@
  * Records requests, the ends of their groups and what the live page is shown in a folder, for
  * `lean-aggregator replay` and `page`, and for the judge of the schedule. A call only puts its record into a queue; it is encoded and written after
  * the call has been answered. Bounded in bytes: the oldest file goes. A record for which
- * there is no room, or that the reader would refuse, is left out and counted. What cannot be written
+ * there is no room, that cannot be encoded, or that the reader would refuse, is left out and counted. What cannot be written
  * ends the recording with one line in the log, and never a call.
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -235,10 +235,7 @@ export class Recorder {
       for (;;) {
         const entry = this.nextEntry();
         if (entry === undefined) break;
-        const body = entry.body?.();
-        const line = body === undefined ? entry.line : { ...entry.line, bytes: body.length };
-        const isRead = safeParse(recordSchema, line).success;
-        if (!isRead || !(await this.files.append(encodeLine(line), body))) this.lose(line);
+        if (!(await this.write(entry))) this.lose(entry.line);
         this.heldBytes -= entry.heldBytes;
       }
     } catch (error) {
@@ -248,11 +245,26 @@ export class Recorder {
     }
   }
 
+  /** False for an entry that is left out. Rejects when nothing can be written. */
+  private async write(entry: Entry): Promise<boolean> {
+    let body: Uint8Array | undefined;
+    try {
+      body = entry.body?.();
+    } catch (error) {
+      this.rareLog.warn("encode", { err: error }, "a record of the recording cannot be encoded");
+      return false;
+    }
+    const line = body === undefined ? entry.line : { ...entry.line, bytes: body.length };
+    if (!safeParse(recordSchema, line).success) return false;
+    return this.files.append(encodeLine(line), body);
+  }
+
   private nextEntry(): Entry | undefined {
     const { lost, modules } = this;
     if (lost === nothingLost) return this.queue.shift();
     this.lost = nothingLost;
-    const text = "records came too fast, or are too large; they are left out of the recording";
+    const text =
+      "records came too fast, are too large or cannot be encoded; they are left out of the recording";
     this.rareLog.warn("lost", { ...lost }, text);
     const atMs = this.instant(modules.clock.nowMs());
     return { line: { kind: "lost", atMs, ...lost }, heldBytes: 0 };

@@ -19,6 +19,7 @@ import { invalid, quoted } from "../errors.js";
 import { ID_EXPECTED, idPattern } from "../id.js";
 import { skipReasonOnWire } from "../admission/skip-reason.js";
 import { limits } from "../limits.js";
+import { uint32Of } from "../uint32.js";
 import { priorityNames } from "../work/priority.js";
 import { offeredRates } from "../work/prover-description.js";
 import type { ProverDescription } from "../work/prover-description.js";
@@ -134,7 +135,8 @@ export function checkRate(asked: ProofSystem | undefined, has: ProverDescription
 function submitResponse(answer: SubmitAnswer, { serviceId }: HandlersOptions) {
   if (answer.kind === "accepted") {
     const $typeName = "lean.aggregator.v1.Accepted";
-    const value = { ...answer.accepted, serviceId, $typeName } as const;
+    const predictedFinishMs = uint32Of(answer.accepted.predictedFinishMs);
+    const value = { ...answer.accepted, predictedFinishMs, serviceId, $typeName } as const;
     return create(SubmitSnapshotResponseSchema, { result: { case: "accepted", value } });
   }
   const { reason, detail, inFlightRequestId = "", predictedFinishMs } = answer;
@@ -143,7 +145,7 @@ function submitResponse(answer: SubmitAnswer, { serviceId }: HandlersOptions) {
     reason: skipReasonOnWire[reason],
     detail,
     inFlightRequestId,
-    ...(predictedFinishMs === undefined ? {} : { predictedFinishMs }),
+    ...(predictedFinishMs !== undefined && { predictedFinishMs: uint32Of(predictedFinishMs) }),
   } as const;
   return create(SubmitSnapshotResponseSchema, { result: { case: "skipped", value } });
 }

@@ -3,6 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LearnedCostSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { ProofKind } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { LaneReport } from "../../lane/lane-messages.js";
+import { uint32Of } from "../../uint32.js";
 import { optimisticMs, pessimisticMs, predictMs } from "../../work/costs/cost-model.js";
 import type { Costs } from "../../work/costs/costs.js";
 import { modelOf } from "../../work/costs/costs.js";
@@ -45,8 +46,8 @@ function learnedCost(costs: Costs, shape: Shape): MessageInitShape<typeof Learne
     rawSignatures: shape.raws,
     children: shape.children,
     messages: messages ?? 1,
-    proveMs: Math.round(predictMs(model, shape)),
-    proveMsLow: Math.round(optimisticMs(model, shape)),
-    proveMsHigh: Math.round(pessimisticMs(model, shape)),
+    proveMs: uint32Of(predictMs(model, shape)),
+    proveMsLow: uint32Of(optimisticMs(model, shape)),
+    proveMsHigh: uint32Of(pessimisticMs(model, shape)),
   };
 }

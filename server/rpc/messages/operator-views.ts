@@ -23,6 +23,7 @@ import { laneDetail } from "../../lane/lane-messages.js";
 import type { GroupState as SessionGroup } from "../../session/session-state.js";
 import type { Session } from "../../session/session.js";
 import { deviceStateOnWire } from "../../lane/lane-activity.js";
+import { uint32Of } from "../../uint32.js";
 
 const roleOnWire = { active: ProverRole.ACTIVE, standby: ProverRole.STANDBY } as const;
 
@@ -39,9 +40,9 @@ export function sessionView(
     nodeId,
     slot,
     priority,
-    ageMs: whole(nowMs - receivedAtMs),
-    deadlineLeftMs: whole(deadlineAtMs - nowMs),
-    fenceLeftMs: whole(fenceAtMs - nowMs),
+    ageMs: uint32Of(nowMs - receivedAtMs),
+    deadlineLeftMs: uint32Of(deadlineAtMs - nowMs),
+    fenceLeftMs: uint32Of(fenceAtMs - nowMs),
     votes: submission.groups.reduce((sum, { votes }) => sum + votes, 0),
     votesProved: [...request.outcomes.values()].reduce(
       (sum, { votes }) => sum + provedOf(votes),
@@ -90,7 +91,7 @@ export function deviceView(
 ): MessageInitShape<typeof DeviceStatusSchema> {
   const { phase, isDrained, isRestartDue, lease, provers, costs, standbyCause } = report;
   const { description } = report;
-  const failed = phase.kind === "failed" ? { retryInMs: whole(phase.retryAtMs - nowMs) } : {};
+  const failed = phase.kind === "failed" ? { retryInMs: uint32Of(phase.retryAtMs - nowMs) } : {};
   const running =
     phase.kind === "proving"
       ? { running: attemptView(phase, costs, { sessions, wholeOf }, nowMs) }
@@ -102,7 +103,7 @@ export function deviceView(
     standbyCause,
     drained: isDrained,
     restartDue: isRestartDue,
-    lease,
+    lease: uint32Of(lease),
     provers: provers.map(({ role, pid, isReady, residentBytes }) => ({
       role: roleOnWire[role],
       ...(pid === undefined ? {} : { pid }),
@@ -127,7 +128,7 @@ function attemptView(
   const isIts = (group: SessionGroup) => group.kind === "running" && group.attempt === ofGroup;
   const session = sessions.find(({ state }) => state.groups.some(isIts));
   return {
-    attempt: attempt ?? 0,
+    attempt: uint32Of(attempt ?? 0),
     sessionId: session?.id ?? "",
     groupIndex: session?.state.groups.findIndex(isIts) ?? 0,
     ...(proof === null
@@ -136,8 +137,8 @@ function attemptView(
           proof: {
             rawSignatures: proof.shape.raws,
             children: proof.shape.children,
-            runningMs: whole(nowMs - proof.startedAtMs),
-            predictedMs: whole(predictMs(modelOf(costs, proof.shape), proof.shape)),
+            runningMs: uint32Of(nowMs - proof.startedAtMs),
+            predictedMs: uint32Of(predictMs(modelOf(costs, proof.shape), proof.shape)),
           },
         }),
   };
@@ -160,7 +161,7 @@ export function fleetView(
     engine: { up: isUp, detail, cell },
     hosts: hosts.map(({ id, state, run, cause, heardAtMs, offsetMs, deviceIds, attempts }) => ({
       ...{ hostId: id, state: hostStateOnWire[state], run, cause, attempts },
-      heardAgoMs: whole(nowMs - heardAtMs),
+      heardAgoMs: uint32Of(nowMs - heardAtMs),
       ...(offsetMs === undefined ? {} : { clockOffsetMs: offsetMs }),
       deviceIds: [...deviceIds],
     })),
@@ -171,9 +172,4 @@ export function fleetView(
       attemptsGone: BigInt(attemptsGone),
     },
   };
-}
-
-/** Whole milliseconds for a message; 0 for an instant that has passed. */
-function whole(ms: number): number {
-  return Math.max(0, Math.round(ms));
 }

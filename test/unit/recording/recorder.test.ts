@@ -143,6 +143,22 @@ test("what cannot be written ends the recording with one line in the log", async
   expect(lines).toMatchObject([{ level: "error", folder, requests: 2, msg }]);
 });
 
+test("a record that cannot be encoded is left out and counted, and the recording goes on", async () => {
+  const folder = join(temporaryFolder(), "recording");
+  const { recorder, lines } = recorderIn(folder);
+  await recorder.seen({ nowMs: 0, groupsWaiting: 2 ** 40 });
+  expect(recorder.isOpen).toBe(true);
+  await recorder.seen({ nowMs: 0, groupsWaiting: 2 });
+  await recorder.close();
+  const [, lost, record] = [...readRecording(folder)];
+  expect(lost).toMatchObject({ kind: "lost", requests: 0, outcomes: 0, answers: 1 });
+  expect(record).toMatchObject({ kind: "activity", answer: { groupsWaiting: 2 } });
+  expect(lines).toMatchObject([
+    { level: "warn", msg: "a record of the recording cannot be encoded" },
+    { level: "warn", answers: 1 },
+  ]);
+});
+
 test("what the live page is shown is kept with its instant, in shapes as well", async () => {
   const folder = join(temporaryFolder(), "recording");
   const { recorder } = recorderIn(folder, "shapes");
