@@ -9,6 +9,7 @@ import { DeviceState } from "../../proto/gen/lean/aggregator/v1/aggregator_pb.js
 import type { ActivityLog } from "../activity.js";
 import type { Clock } from "../clock.js";
 import { uint32Of } from "../uint32.js";
+import type { Shape } from "../work/shape.js";
 import { phaseDetail } from "./lane-messages.js";
 import type { FromLink, LaneLink, LaneListener, ReportedPhase } from "./lane-messages.js";
 
@@ -19,6 +20,12 @@ export const deviceStateOnWire = {
   stopping: DeviceState.STOPPING,
   failed: DeviceState.FAILED,
 } as const;
+
+/**
+ * By so many milliseconds the starts of one proof may differ that two announcements say, when their lane is
+ * elsewhere: each start is computed anew, from a duration of the host and when its message arrived.
+ */
+const START_TOLERANCE_MS = 100;
 
 export interface LaneActivityModules {
   clock: Clock;
@@ -67,7 +74,17 @@ export class LaneActivity implements LaneListener {
 function isSame(a: ReportedPhase, b: ReportedPhase): boolean {
   if (a.kind !== b.kind) return false;
   if (a.kind !== "proving" || b.kind !== "proving") return phaseDetail(a) === phaseDetail(b);
-  return a.attempt === b.attempt && a.proof?.startedAtMs === b.proof?.startedAtMs;
+  if (a.attempt !== b.attempt) return false;
+  if (a.proof === null || b.proof === null) return a.proof === b.proof;
+  if (!isSameShape(a.proof.shape, b.proof.shape)) return false;
+  // An attempt has one proof. Without its number it may be the next one of the same shape.
+  const apartMs = Math.abs(a.proof.startedAtMs - b.proof.startedAtMs);
+  return a.attempt !== null || apartMs <= START_TOLERANCE_MS;
+}
+
+function isSameShape(a: Shape, b: Shape): boolean {
+  const isSameSize = a.raws === b.raws && a.children === b.children;
+  return isSameSize && a.messages === b.messages && a.logInvRate === b.logInvRate;
 }
 
 /** The attempt and the proof; `atMs` is when the proof started, where one runs. */
