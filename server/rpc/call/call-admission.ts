@@ -4,7 +4,7 @@
  * call's memory, also that of its answer, is released when the call ends, however it ends.
  */
 import type { Message } from "@bufbuild/protobuf";
-import type { HandlerContext } from "@connectrpc/connect";
+import type { ConnectError, HandlerContext } from "@connectrpc/connect";
 import { createContextKey, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
@@ -13,6 +13,7 @@ import type { Access } from "../../access/access.js";
 import { TIMER_MS_MAX } from "../../clock.js";
 import type { Clock } from "../../clock.js";
 import { invalid, quoted, Refusal } from "../../errors.js";
+import { watchedAnswer } from "./answer-error.js";
 import { HeldAnswer } from "./held-answer.js";
 import { limits } from "../../limits.js";
 import type { Logger } from "../../log/log.js";
@@ -147,7 +148,15 @@ export class CallAdmission {
       signal: ended.signal,
       contextValues: createContextValues().set(callKey, call),
     });
-    await writeAnswer(answer, response);
+    const watched = watchedAnswer(answer, (error) => this.noteFailed(path, call, error));
+    await writeAnswer(watched, response);
+  }
+
+  /** Notes an error that no handler has thrown: the answer could not be encoded. */
+  private noteFailed(path: string, call: AdmittedCall, error: ConnectError): void {
+    if (call.code !== undefined && call.code !== "ok") return;
+    call.code = codeNameOf(error);
+    this.modules.log.error({ err: error, path }, "call failed: its answer cannot be encoded");
   }
 
   private callOf(

@@ -1,7 +1,13 @@
 /** Every call is counted once, by its method and how it ended, in every protocol. */
 import { request as httpRequest } from "node:http";
+import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  GetServerInfoResponseSchema,
+  StreamResultsResponseSchema,
+} from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { parsePolicy } from "../../../server/access/policy-file.js";
 import type { Service } from "../../../server/service.js";
 import { startBareServer } from "../../../tools/harness/wire/bare-server.js";
@@ -103,6 +109,43 @@ describe.each(protocolNames)("over %s", (protocol) => {
     // Whichever comes first: the service's clock, or the client that has given up.
     await expect.poll(ended).toHaveLength(1);
     expect((await ended())[0]).toMatch(/deadline_exceeded|canceled/);
+  });
+
+  test("an answer that cannot be encoded is internal, and logged once", async () => {
+    const lines: { level: number; path: string; msg: string }[] = [];
+    const write = (line: string) => void lines.push(JSON.parse(line) as (typeof lines)[number]);
+    // JSON has no range, but a field of numbers takes no text.
+    const wrong = protocol.includes("JSON") ? ("text" as unknown as number) : 2 ** 32;
+    const bare = await startBareServer({
+      log: pino({ level: "info" }, { write }),
+      calls: {
+        getServerInfo: () => create(GetServerInfoResponseSchema, { defaultDeadlineMs: wrong }),
+        async *streamResults() {
+          const event = { case: "sending", value: { bytes: 1 } } as const;
+          yield await Promise.resolve(create(StreamResultsResponseSchema, { event }));
+          const bad = { ...event, value: { bytes: wrong } };
+          yield create(StreamResultsResponseSchema, { event: bad });
+        },
+      },
+    });
+    const direct = clientOver({ addresses: [bare.address] }, protocol);
+    expect(await codeOf(direct.getServerInfo({}))).toBe(Code.Internal);
+    const read = async () => {
+      for await (const { event } of direct.streamResults({ node }))
+        expect(event.case).toBe("sending");
+    };
+    expect(await codeOf(read())).toBe(Code.Internal);
+    for (const method of ["GetServerInfo", "StreamResults"]) {
+      const labels = { method, code: "internal" };
+      await expect.poll(() => metricValue(bare.metrics.registry, CALLS, labels)).toBe(1);
+    }
+    const path = (method: string) => `/lean.aggregator.v1.AggregatorService/${method}`;
+    const line = { level: 50, msg: "call failed: its answer cannot be encoded" };
+    expect(lines).toMatchObject([
+      { ...line, path: path("GetServerInfo") },
+      { ...line, path: path("StreamResults") },
+    ]);
+    await bare.close();
   });
 });
 

@@ -53,7 +53,7 @@ export const protocolNames = Object.keys(protocols);
  * @param tls the certificates that a client over TLS trusts and shows; default: plain text
  */
 export function clientOver(
-  { addresses: [address] }: Service,
+  { addresses: [address] }: Pick<Service, "addresses">,
   name: string,
   tls?: SecureContextOptions,
 ): AggregatorClient {
