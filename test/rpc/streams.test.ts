@@ -19,6 +19,7 @@ import { fakeSignature, startFakeProver } from "../../server/prover/fake/fake.js
 import { startBareServer } from "../../tools/harness/wire/bare-server.js";
 import { frame, RawClient } from "../../tools/harness/wire/raw-grpc.js";
 import type { RawCall } from "../../tools/harness/wire/raw-grpc.js";
+import { inventedData } from "../../tools/harness/wire/contract.js";
 import { startTestService } from "../helpers/start-service.js";
 import { dataOf, groupsOfSlot, publicKey, rootOf, snapshot } from "../../tools/harness/vectors.js";
 
@@ -129,6 +130,40 @@ describe("a stream", () => {
     // A warning is emitted with the next tick.
     await new Promise((resolve) => setImmediate(resolve));
     expect(warnings.map(({ message }) => message)).toEqual([]);
+  });
+
+  test("an outcome that names many inputs is announced without a proof, a small one is not", async () => {
+    const service = await startTestService(() =>
+      startFakeProver({ proveMs: () => 1, sleep: () => Promise.resolve() }),
+    );
+    closers.push(() => service.close());
+    const [address = ""] = service.addresses;
+    const client = createClient(
+      AggregatorService,
+      createGrpcTransport({ baseUrl: `http://${address}` }),
+    );
+    const node = { nodeId: "unknown-keys" };
+    const groups = [1000, 1].map((count, at) => ({
+      data: inventedData(at),
+      rawSignatures: Array.from({ length: count }, (_, validator) => ({
+        validatorIndex: 1000 + validator,
+        signature: new Uint8Array(64).fill(validator),
+      })),
+    }));
+    const { result } = await client.submitSnapshot({ node, snapshot: snapshot(100, groups) });
+    if (result.case !== "accepted") throw new Error("skipped");
+    const { requestId } = result.value;
+    const events = [];
+    const request = { node, awaited: [{ requestId }], awaitedOnly: true };
+    for await (const response of client.streamResults(request)) events.push(response);
+    const cases = events.map(({ event }) => event.case).filter((each) => each !== "heartbeat");
+    expect(cases).toEqual(["opened", "sending", "outcome", "outcome", "summary"]);
+    const outcome = events.find(({ event }) => event.case === "outcome");
+    expect(outcome?.event.value).toMatchObject({ groupIndex: 0, proof: new Uint8Array() });
+    const bytes = outcome && toBinary(StreamResultsResponseSchema, outcome).length;
+    expect(bytes).toBeGreaterThan(32 * 1024);
+    const sending = events.find(({ event }) => event.case === "sending");
+    expect(sending?.event.value).toMatchObject({ bytes });
   });
 
   test("on drain a slow reader gets all that is logged, what still ran included", async () => {
