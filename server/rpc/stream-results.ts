@@ -225,6 +225,8 @@ class ResultStream {
     const bytes = toBinary(StreamResultsResponseSchema, message).length;
     if (event.outcome.proof.length > 0 || bytes > UNANNOUNCED_BYTES_MAX) {
       yield { case: "sending", value: create(SendingSchema, { bytes }) };
+      // The caller may have left, or may no longer read.
+      if (this.isOver) return;
       if (this.record.get(requestId) !== request) throw behind();
     }
     yield value;

@@ -1,94 +1,16 @@
 /** A result stream on an injected clock: what was missed, what comes, and when it ends. */
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { StreamResultsResponse } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
-  OutcomeSchema,
   RequestState,
   ServiceState,
   StatusSchema,
-  StreamResultsRequestSchema,
   StreamResultsResponseSchema,
-  SummarySchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
-import { Changes } from "../../../server/changes.js";
 import { limits } from "../../../server/limits.js";
-import { resultsOf } from "../../../server/rpc/stream-results.js";
-import { NodeRecord } from "../../../server/session/node-record.js";
-import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
-
-const FENCE_MS = 60_000;
-const PROOF = new Uint8Array(1000).fill(7);
-
-function start({ eventsMax = 100, requestsMax = 50 } = {}) {
-  const clock = new VirtualClock();
-  const record = new NodeRecord({ eventsMax, requestsMax }, () => clock.nowMs());
-  const changes = new Changes();
-  const ready = create(StatusSchema, { state: ServiceState.READY });
-  const status = { current: ready, changes };
-  const draining = new AbortController();
-  const never = new AbortController().signal;
-  const add = (requestId: string, nodeEpoch = 0n) =>
-    record.add({
-      requestId,
-      sessionId: `session-${requestId}`,
-      nodeEpoch,
-      contentDigest: "",
-      receivedAtMs: 0,
-      fenceAtMs: FENCE_MS,
-      groups: 3,
-      accepted: { deadlineMs: 1, fenceMs: FENCE_MS, deadlineSource: 1, predictedFinishMs: 1 },
-    });
-  const outcome = (requestId: string, groupIndex: number, proof = new Uint8Array()) =>
-    record.append(requestId, {
-      kind: "outcome",
-      outcome: create(OutcomeSchema, { requestId, groupIndex, proof }),
-    });
-  const end = (requestId: string) =>
-    record.append(requestId, { kind: "summary", summary: create(SummarySchema, { requestId }) });
-  const open = (request: Request = {}) => {
-    const whole = create(StreamResultsRequestSchema, request);
-    const reader = { signal: never, revoked: never, draining: draining.signal };
-    const names = { serviceId: "service", run: "run" };
-    return resultsOf(record, whole, reader, { clock, status, ...names });
-  };
-  return { clock, record, status, draining, add, outcome, end, open };
-}
-
-type Request = Exclude<MessageInitShape<typeof StreamResultsRequestSchema>, { $typeName: string }>;
-type Stream = AsyncGenerator<StreamResultsResponse>;
-
-async function take(stream: Stream): Promise<StreamResultsResponse["event"]> {
-  const { value } = await stream.next();
-  if (value === undefined) throw new Error("the stream has ended");
-  return value.event;
-}
-
-/** A line for each event. */
-function lineOf(event: StreamResultsResponse["event"]): string {
-  if (event.case === "outcome") return `${event.value.requestId}/${event.value.groupIndex}`;
-  return event.case === "summary" ? `${event.value.requestId} ended` : String(event.case);
-}
-
-async function lines(stream: Stream, count = Infinity): Promise<string[]> {
-  const found: string[] = [];
-  while (found.length < count) {
-    const { value } = await stream.next();
-    if (value === undefined) break;
-    found.push(lineOf(value.event));
-  }
-  return found;
-}
-
-const awaits = (...requestIds: string[]) => ({
-  awaited: requestIds.map((requestId) => awaited(requestId)),
-});
-const awaited = (requestId: string, receivedGroups: number[] = []) => ({
-  requestId,
-  receivedGroups,
-});
+import type { Request } from "./result-streams.js";
+import { awaited, awaits, FENCE_MS, lineOf, lines, PROOF, start, take } from "./result-streams.js";
 
 test("`opened` has an entry for each awaited request, in the order of the request", async () => {
   const { add, end, open } = start();
@@ -279,6 +201,23 @@ test("a stream of an epoch has its own requests only, and ends when a later run 
   await ended;
   expect(record.streams.size).toBe(0);
 });
+
+test.each(["missed", "live"])(
+  "no %s proof follows once its reader may read no more",
+  async (kind) => {
+    const { record, add, outcome, open } = start();
+    const revoked = new AbortController();
+    add("a");
+    if (kind === "missed") outcome("a", 0, PROOF);
+    const stream = open(awaits("a"), revoked.signal);
+    expect(await lines(stream, 1)).toEqual(["opened"]);
+    if (kind === "live") outcome("a", 0, PROOF);
+    expect(await lines(stream, 1)).toEqual(["sending"]);
+    revoked.abort();
+    expect(await lines(stream)).toEqual([]);
+    expect(record.streams.size).toBe(0);
+  },
+);
 
 test("a reader that is too slow is ended as behind, and a new stream has what it missed", async () => {
   const { record, add, outcome, end, open } = start({ eventsMax: 5 });
