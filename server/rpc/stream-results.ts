@@ -111,7 +111,12 @@ interface Missed {
 }
 
 class ResultStream {
-  private readonly asked: Pick<Asked, "received" | "states">;
+  private readonly states: Asked["states"];
+  /**
+   * The groups that the caller has of the sessions that were known when it asked: a later session of the same
+   * request id has other outcomes.
+   */
+  private readonly received: ReadonlyMap<string, Uint8Array | undefined>;
   /** Fixed when the stream begins: what comes later has a number above `seq`. */
   private readonly missing: readonly Missed[];
   /** Ids of the awaited requests whose summary is not sent yet. */
@@ -130,7 +135,10 @@ class ResultStream {
     private readonly modules: ResultsModules,
   ) {
     const { known, ...asked } = askedOf(request, record);
-    this.asked = asked;
+    this.states = asked.states;
+    this.received = new Map(
+      known.map(({ sessionId, requestId }) => [sessionId, asked.received.get(requestId)]),
+    );
     this.missing = known.flatMap((each) =>
       missingOf(each, asked).map((event) => ({
         requestId: each.requestId,
@@ -233,7 +241,7 @@ class ResultStream {
   }
 
   private isWanted({ request, event }: NumberedEvent): boolean {
-    const received = this.asked.received.get(request.requestId);
+    const received = this.received.get(request.sessionId);
     const isReceived =
       event.kind === "outcome" &&
       received !== undefined &&
@@ -253,8 +261,7 @@ class ResultStream {
 
   private opened(): Event {
     const { serviceId, run } = this.modules;
-    const { status } = this;
-    const awaited = this.asked.states;
+    const { status, states: awaited } = this;
     const opened = { serviceId, run, status, limits: limitsView(), awaited };
     return { case: "opened", value: create(OpenedSchema, opened) };
   }

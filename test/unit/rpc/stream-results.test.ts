@@ -51,6 +51,19 @@ test("missing outcomes come by group index, then the summary, then what happens"
   expect(await lines(stream, rest.length)).toEqual(rest);
 });
 
+test("groups that a reader has of an unknown request are not those of a later one of that id", async () => {
+  const { add, outcome, end, open } = start({ requestsMax: 1 });
+  add("known");
+  outcome("known", 0);
+  const stream = open({ awaited: [awaited("a", [0]), awaited("known", [0, 1])] });
+  expect(await lines(stream, 1)).toEqual(["opened"]);
+  outcome("known", 1);
+  end("known");
+  add("a");
+  outcome("a", 0);
+  expect(await lines(stream, 2)).toEqual(["known ended", "a/0"]);
+});
+
 test("a stream that awaits nothing has only what happens; `retained` adds all there is", async () => {
   const { add, outcome, end, open } = start();
   add("a");
