@@ -43,6 +43,7 @@ export function submitSnapshot(
   const principal = access.check(call.credential, ask);
   const { snapshot } = request;
   checkRequestId(request.requestId);
+  checkPolicies(request);
   const { digest: contentDigest, bytes } = contentOf(request);
   const identity = { nodeId, requestId: request.requestId, contentDigest };
   const budgets = budgetsOf(request, call, options);
@@ -111,6 +112,16 @@ function priorityOf({ priority }: SubmitSnapshotRequest): KnownPriority {
   if (priority === Priority.UNSPECIFIED) return Priority.AGGREGATION;
   if (Priority[priority] === undefined) throw invalid("priority", `${String(priority)} is unknown`);
   return priority;
+}
+
+/** Throws a `Refusal` for a policy that the contract does not name: the default is not what was asked for. */
+function checkPolicies({ busyPolicy, partialPolicy }: SubmitSnapshotRequest): void {
+  if (BusyPolicy[busyPolicy] === undefined) {
+    throw invalid("busy_policy", `is ${String(busyPolicy)}, expected SKIP or REPLACE`);
+  }
+  if (PartialPolicy[partialPolicy] === undefined) {
+    throw invalid("partial_policy", `is ${String(partialPolicy)}, expected ALLOW or FORBID`);
+  }
 }
 
 function decodeGroups(

@@ -2,10 +2,13 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
+import type {
+  BusyPolicy,
+  KeyRole,
+  PartialPolicy,
   Priority,
-  SubmitSnapshotRequestSchema,
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
+import { SubmitSnapshotRequestSchema } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import type { Service } from "../../../server/service.js";
 import {
@@ -143,6 +146,28 @@ describe.each(protocolNames)("over %s", (protocol) => {
       "a priority of no name",
       { node, snapshot: snapshot(100, [inventedGroup(0)]), priority: 99 as Priority },
       /priority/,
+    ],
+    [
+      "a busy policy of no name",
+      { node, snapshot: snapshot(100, [inventedGroup(0)]), busyPolicy: 3 as BusyPolicy },
+      /^busy_?[pP]olicy: is 3, expected .*SKIP or .*REPLACE$/,
+    ],
+    [
+      "a partial policy of no name",
+      { node, snapshot: snapshot(100, [inventedGroup(0)]), partialPolicy: 99 as PartialPolicy },
+      /^partial_?[pP]olicy: is 99, expected .*ALLOW or .*FORBID$/,
+    ],
+    [
+      "a key of no role",
+      {
+        node,
+        snapshot: snapshot(
+          100,
+          [inventedGroup(0)],
+          [{ validatorIndex: 0, publicKey: publicKey(0), role: 9 as KeyRole }],
+        ),
+      },
+      /^snapshot\.keys\[0\]\.role: is 9, expected .*ATTESTATION or .*PROPOSAL$/,
     ],
     [
       "an odd request id",
