@@ -109,6 +109,7 @@ export class Collector {
   }
 }
 
+/** The status alone decides: spans of a 2xx are not sent again, whatever its body is. */
 async function answerOf(response: IncomingMessage): Promise<Sent> {
   const { statusCode = 0, headers } = response;
   const body = await bodyOf(response);
@@ -119,14 +120,18 @@ async function answerOf(response: IncomingMessage): Promise<Sent> {
   return { kind: "failed", reason, ...(seconds > 0 && { afterMs: seconds * MS_PER_S }) };
 }
 
-/** The body. Rejects, and cuts the connection, when it is too long. */
-async function bodyOf(response: IncomingMessage): Promise<Buffer> {
+/** The body; empty where it is too long, for which the connection is cut, or breaks off. Never rejects. */
+async function bodyOf(response: IncomingMessage): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > ANSWER_BYTES_MAX) throw new Error(`an answer of over ${ANSWER_BYTES_MAX} bytes`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > ANSWER_BYTES_MAX) return new Uint8Array();
+      chunks.push(chunk);
+    }
+  } catch {
+    return new Uint8Array();
   }
   return Buffer.concat(chunks);
 }

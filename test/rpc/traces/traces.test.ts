@@ -170,6 +170,16 @@ test("what a drain ends is exported before the service has ended", async () => {
   expect(group.status).toMatchObject({ code: StatusCode.ERROR, message: "stopped: draining" });
 });
 
+test("a collector that takes spans with a long answer gets each of them once", async () => {
+  collector.answer = (response) => void response.writeHead(200).end(Buffer.alloc(100 * 1024));
+  await post("r1", traceparent);
+  await expect.poll(() => collector.requests.length).toBeGreaterThan(0);
+  await service.close();
+  const ids = spansIn(collector).map(({ spanId }) => spanId);
+  expect(ids.length).toBeGreaterThan(1);
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
 test("no span has a key, a signature, a proof or a root", async () => {
   const secrets: Uint8Array[] = [];
   const snapshot = fakeSnapshot(1);
