@@ -119,7 +119,7 @@ export class Admission {
     const { metrics, log, activity, clock, audit } = this.modules;
     const { nodeId, slot } = envelope;
     auditSkip(audit, envelope, reason);
-    this.slots.skipped(envelope);
+    this.slots.skipped(envelope, reason);
     metrics.skips.inc({ reason });
     log.debug({ node: nodeId, slot: String(slot), reason, detail }, "snapshot skipped");
     this.nodeSnapshots.count(nodeId, "skipped");

@@ -5,6 +5,7 @@
  * nothing says when a proof helps the slot.
  */
 import { limits } from "../limits.js";
+import type { SkipReason } from "../reasons.js";
 import { AGGREGATION } from "../work/priority.js";
 import type { Envelope } from "../work/submission.js";
 import type { Session } from "./session.js";
@@ -35,9 +36,15 @@ export class SlotAggregates {
   /** @param count counts a slot */
   constructor(private readonly count: (ready: string) => void) {}
 
-  /** The node's snapshot was skipped. */
-  skipped(envelope: Envelope): void {
-    if (envelope.isLookup !== true) this.note(envelope, NEVER);
+  /**
+   * The node's snapshot was skipped. As `in_flight` it says nothing while a session of its slot is open: the
+   * end of that session does.
+   */
+  skipped(envelope: Envelope, reason: SkipReason): void {
+    const { nodeId, slot, isLookup } = envelope;
+    const open = this.nodes.get(nodeId)?.get(slot)?.open.size ?? 0;
+    const isLeftToOpen = reason === "in_flight" && open > 0;
+    if (isLookup !== true && !isLeftToOpen) this.note(envelope, NEVER);
   }
 
   /** The node's snapshot was accepted; `ended` follows. */

@@ -46,7 +46,7 @@ function counting() {
 
 test("a slot has the earliest proof of all that its node asked for, counted at the fence", () => {
   const { slots, counted } = counting();
-  slots.skipped(submissionOf());
+  slots.skipped(submissionOf(), "predicted_miss");
   slots.ended(ended(2));
   slots.ended(ended(1));
   slots.expire(899);
@@ -99,7 +99,7 @@ test("a session that its node cancels holds its slot up until then, and takes no
     slots.opened(each.submission);
     slots.ended(each);
   }
-  slots.skipped(submissionOf({ slot: 300n }));
+  slots.skipped(submissionOf({ slot: 300n }), "predicted_miss");
   slots.expire(902);
   expect(counted).toEqual(["1", "never"]);
 });
@@ -108,7 +108,7 @@ test("a proof after the last step before the fence is late; none at all is never
   const { slots, counted } = counting();
   slots.ended(ended(2));
   slots.ended(ended(undefined, ["not_started: deadline"], { nodeId: "b" }));
-  slots.skipped(submissionOf({ nodeId: "c" }));
+  slots.skipped(submissionOf({ nodeId: "c" }), "predicted_miss");
   slots.expire(900);
   expect(counted).toEqual(["late", "never", "never"]);
 });
@@ -132,9 +132,9 @@ test("what the node ended itself, bad inputs, lookups, merges, backlog and no ea
   slots.ended(ended(undefined, ["bad_signature", "covered"]));
   slots.ended(ended(undefined, ["other_system"], { nodeId: "b" }));
   slots.ended(ended(undefined, ["not_started: min_inputs", "covered"], { nodeId: "c" }));
-  slots.skipped({ ...submissionOf(), isLookup: true });
-  slots.skipped(submissionOf({ priority: BACKLOG }));
-  slots.skipped(submissionOf({ isMerge: true }));
+  slots.skipped({ ...submissionOf(), isLookup: true }, "predicted_miss");
+  slots.skipped(submissionOf({ priority: BACKLOG }), "predicted_miss");
+  slots.skipped(submissionOf({ isMerge: true }), "predicted_miss");
   slots.ended(ended(0, [], { isMerge: true }));
   slots.ended(ended(0, [], { steps: [] }));
   slots.ended(ended(0, [], { steps: steps.slice(2) }));
@@ -142,11 +142,37 @@ test("what the node ended itself, bad inputs, lookups, merges, backlog and no ea
   expect(counted).toEqual([]);
 });
 
+test("a snapshot skipped beside a session of its slot says nothing: that session says it", () => {
+  const { slots, counted } = counting();
+  for (const [nodeId, why] of [
+    ["a", "stopped: cancelled"],
+    ["b", "stopped: fence"],
+  ] as const) {
+    const session = ended(undefined, [why], { nodeId });
+    slots.opened(session.submission);
+    slots.skipped(submissionOf({ nodeId }), "in_flight");
+    slots.ended(session);
+  }
+  slots.expire(900);
+  expect(counted).toEqual(["never"]);
+});
+
+test("a snapshot skipped for a session of another slot, or for another reason, is never", () => {
+  const { slots, counted } = counting();
+  const session = ended(undefined, ["stopped: cancelled"]);
+  slots.opened(session.submission);
+  slots.skipped(submissionOf({ slot: 2n }), "in_flight");
+  slots.skipped(submissionOf(), "overloaded");
+  slots.ended(session);
+  slots.expire(900);
+  expect(counted).toEqual(["never", "never"]);
+});
+
 test("a node that names many slots takes no place of another", () => {
   const { slots, counted } = counting();
-  slots.skipped(submissionOf({ nodeId: "quiet" }));
+  slots.skipped(submissionOf({ nodeId: "quiet" }), "predicted_miss");
   for (let slot = 0n; slot < 10_000n; slot++)
-    slots.skipped(submissionOf({ nodeId: "loud", slot, fenceAtMs: 2000 }));
+    slots.skipped(submissionOf({ nodeId: "loud", slot, fenceAtMs: 2000 }), "predicted_miss");
   slots.ended(ended(0, [], { nodeId: "quiet" }));
   slots.expire(900);
   expect(counted).toEqual(["1"]);
