@@ -22,6 +22,8 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, ...(process.env["LONG"] === "0" ? LONG : [])],
     testTimeout: 120_000,
     hookTimeout: 60_000,
+    // A poll ends as soon as it holds: the limit is for a loaded machine, not for what is tested.
+    expect: { poll: { timeout: 20_000 } },
     // Many tests start processes and watch real time. On a machine that others use too, one of some
     // thousand fails now and then: CI tries it once more, and the run's last lines name it.
     retry: process.env["CI"] === "true" ? 1 : 0,

@@ -50,9 +50,10 @@ let client: AggregatorClient;
 beforeAll(async () => {
   service = await startTestService(startProver, settings);
   client = clientOver(service, "gRPC");
-  await vi.waitFor(async () => {
-    expect((await client.getServerInfo({})).status?.offers).toHaveLength(3);
-  });
+  await vi.waitFor(
+    async () => expect((await client.getServerInfo({})).status?.offers).toHaveLength(3),
+    { timeout: 20_000 },
+  );
 });
 afterAll(() => service.close());
 

@@ -124,10 +124,13 @@ test("a worker's merge is handed over when it has ended", async () => {
   expect(merger.startMerge(ask)).toBe("started");
   expect(merger.takeMerged()).toEqual([]);
   end({ proof: new Uint8Array([4]), proveMs: 12 });
-  const [merged] = await vi.waitUntil(() => {
-    const taken = merger.takeMerged();
-    return taken.length > 0 && taken;
-  });
+  const [merged] = await vi.waitUntil(
+    () => {
+      const taken = merger.takeMerged();
+      return taken.length > 0 && taken;
+    },
+    { timeout: 20_000 },
+  );
   const rest = { proveMs: 12, detail: "", bad: [] };
   expect(merged).toEqual({ ask, end: "proved", proof: new Uint8Array([4]), ...rest });
 });
