@@ -1,6 +1,9 @@
 /** The devnet's ways to aggregate, over fake provers: what is skipped, dropped and handed over. */
+import { fromBinary } from "@bufbuild/protobuf";
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { AggregatorClient } from "../../../../client/index.js";
+import { SubmitSnapshotRequestSchema } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import type { Service } from "../../../../server/service.js";
 import { fakeSignature, startFakeProver } from "../../../../server/prover/fake/fake.js";
 import { messageOf, participantsOf } from "../../../../tools/devnet/chain/containers.js";
@@ -19,6 +22,10 @@ import { listenTestService, startTestService } from "../../../helpers/start-serv
 import { dataOf, keyTable, publicKey } from "../../../../tools/harness/vectors.js";
 
 const SLOT_MS = 12_000;
+const WAIT = { timeout: 20_000 };
+
+/** The deadline of this slot's votes, which is before that of its backlog. */
+const DEADLINE_MS = 5000;
 
 /** Two groups: votes of slot 6, and votes of slot 5 beside a proof of others. */
 function twoGroups(): VoteGroup[] {
@@ -36,7 +43,10 @@ const submittedBacklog = { ...submitted, priority: "backlog" };
 const closing = { close: () => Promise.resolve() };
 
 beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "performance"] }));
-afterEach(() => vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 test("inline has its proofs at once, and starts no group after the deadline", () => {
   const proveBlocking = (group: VoteGroup) => {
@@ -156,7 +166,7 @@ function serve(slot: number, service: Service) {
       endpoint,
       nodeId: "devnet-test",
       time: { genesisUnixMs: Date.now() - slot * SLOT_MS, slotMs: SLOT_MS, intervals: 5 },
-      deadlineMs: 50,
+      deadlineMs: DEADLINE_MS,
       keys,
       proposalKeys: PROPOSAL_KEYS,
     },
@@ -178,7 +188,7 @@ function serve(slot: number, service: Service) {
       vi.waitUntil(() => {
         taken.push(...aggregator.take(slot));
         return taken.length >= count ? taken : undefined;
-      }),
+      }, WAIT),
     close: async () => {
       await aggregator.close();
       await service.close();
@@ -216,6 +226,7 @@ test("through the service, participants and data come back as they were sent", a
 
 test("through the service, votes of earlier slots are backlog with longer to start", async () => {
   vi.useRealTimers();
+  const sending = vi.spyOn(AggregatorClient.prototype, "submitEncoded");
   const { aggregator, news, untilTaken, close } = await startServed(9, 100);
   try {
     const groups = [groupOf(1, 9), groupOf(0, 7), groupOf(0, 6), groupOf(0, 5)];
@@ -226,6 +237,11 @@ test("through the service, votes of earlier slots are backlog with longer to sta
     ]);
     const taken = await untilTaken(4);
     expect(taken.map(({ data: { slot } }) => slot)).toEqual([9, 7, 6, 5]);
+    const deadlinesMs = sending.mock.calls.map(
+      ([bytes]) => fromBinary(SubmitSnapshotRequestSchema, bytes).deadlineMs ?? 0,
+    );
+    expect(deadlinesMs[0]).toBeLessThanOrEqual(DEADLINE_MS);
+    expect(deadlinesMs[1]).toBeGreaterThan(DEADLINE_MS);
     expect(news).toEqual([]);
   } finally {
     await close();
@@ -242,7 +258,7 @@ test("a session that is skipped after its submission is said with its priority",
   try {
     const groups = [groupOf(1, 9), groupOf(0, 7)];
     expect(aggregator.submit(9, () => groups)).toEqual([submitted, submittedBacklog]);
-    await vi.waitUntil(() => skipped.length === 2);
+    await vi.waitUntil(() => skipped.length === 2, WAIT);
     expect(skipped).toEqual([
       { slot: 9, priority: "aggregation", reason: "no_prover" },
       { slot: 9, priority: "backlog", reason: "no_prover" },
@@ -266,7 +282,7 @@ test("through the service a body and the spec's block proof are merged beside th
       vi.waitUntil(() => {
         const [merged] = aggregator.takeMerged(9);
         return merged;
-      });
+      }, WAIT);
     const ahead = { slot: 10, body, signed: null };
     expect(aggregator.startMerge(ahead)).toBe("started");
     const made = await untilMerged();
