@@ -111,7 +111,7 @@ test.each([
 });
 
 test("a proved group whose bytes are erased at the fence says so, in session and stream", async () => {
-  const requestId = await submit(1n, 400, 1);
+  const requestId = await submit(1n, 3000, 1);
   const [fresh] = await outcomesOf(requestId);
   expect(fresh).toMatchObject({ status: OutcomeStatus.PROVED, proofErased: false });
   expect(fresh?.proof.length).toBeGreaterThan(0);

@@ -111,7 +111,7 @@ test("the sums are the counters' after proofs, a kill, a fence, false work and a
   a.send({ kind: "kill", device: "cpu", lease, attempt: 3, reason: "cancelled" });
   await a.until(() => a.report("cpu").lease > lease);
   await a.untilPhase("cpu", "idle");
-  a.assign("cpu", 4, workOf(4), 150);
+  a.assign("cpu", 4, workOf(4), 1500);
   await a.untilPhase("cpu", "proving");
   await a.untilPhase("cpu", "idle");
   const wrong = { ...workOf(5), raws: { ...workOf(5).raws, signatures: new Uint8Array(63) } };

@@ -1,6 +1,6 @@
 /** A lane host over the engine in memory, with the fake prover and doors that a test drives. */
 import { createHash } from "node:crypto";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import type { KeyClaim } from "../../server/prover/prover.js";
 import { concat } from "../../server/bytes.js";
 import { systemClock } from "../../server/clock.js";
@@ -118,10 +118,10 @@ test("work that does not come along is fetched, and work that is another is not 
 });
 
 test("the host kills a proof at its fence while the engine is gone", async () => {
-  a.assign("cpu", 1, workOf(1), 150);
+  a.assign("cpu", 1, workOf(1), 1500);
   await prover.untilProofs(1);
   engine.cut();
-  await vi.waitFor(() => expect(lanes.lanes[0]?.phase.kind).not.toBe("proving"));
+  await expect.poll(() => lanes.lanes[0]?.phase.kind).not.toBe("proving");
   engine.restore();
   await a.until(() => a.report("cpu").lease === 2);
   expect(a.ended).toEqual([]);

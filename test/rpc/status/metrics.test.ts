@@ -116,7 +116,7 @@ describe("the votes of a group", () => {
   });
 
   test("are stopped with its proof at the fence", async () => {
-    const requestId = await submit(group, 1, 50);
+    const requestId = await submit(group, 1, 1500);
     expect((await ended(requestId))[0]?.status).toBe(OutcomeStatus.STOPPED);
     expect(await series("stopped", "fence")).toBe(2);
     expect(await counted()).toHaveLength(1);
