@@ -11,7 +11,8 @@ import {
 import { fakeSignature } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import { GatedProver } from "./gated-prover.js";
-import { startTestService } from "../../helpers/start-service.js";
+import { listenTestService } from "../../helpers/start-service.js";
+import { StandingClock } from "../../../tools/harness/standing-clock.js";
 import { bits, dataOf, publicKey, rootOf, snapshot } from "../../../tools/harness/vectors.js";
 
 /** By the cost table a proof of 64 raws takes over 2 s, and optimistically 0.4 s. */
@@ -20,16 +21,22 @@ const RAWS = 64;
 let service: Service;
 let client: Client<typeof AggregatorService>;
 let prover: GatedProver;
+/** Stands still, so that a running proof has as long to go as when it began. */
+let clock: StandingClock;
 
 beforeEach(async () => {
   prover = new GatedProver();
-  service = await startTestService(prover.start);
+  clock = new StandingClock();
+  service = await listenTestService(prover.start, {}, { clock });
+  await service.ready();
+  clock.stand();
   client = createClient(
     AggregatorService,
     createGrpcTransport({ baseUrl: `http://${service.addresses[0]}` }),
   );
 });
 afterEach(async () => {
+  clock.run();
   prover.endProofs();
   await service.close();
 });
