@@ -1,9 +1,10 @@
 /** One contract over every protocol: retries, busy nodes, new epochs, cancelling. */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Accepted } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import {
   BusyPolicy,
+  DeviceState,
   OutcomeReason,
   OutcomeStatus,
   RequestState,
@@ -26,10 +27,22 @@ import { snapshot } from "../../../tools/harness/vectors.js";
 
 const gate = new Gate();
 let service: Service;
+let observer: AggregatorClient;
 beforeAll(async () => {
   service = await startTestService(gate.startProver);
+  observer = clientOver(service, "gRPC");
 });
-afterEach(() => gate.open());
+/** Whether no session is in flight, and the device can begin the next proof at once. */
+async function isIdle(): Promise<boolean> {
+  const [inFlight] = (await service.metrics.sessionsInFlight.get()).values;
+  const { devices } = await observer.getServerInfo({});
+  return inFlight?.value === 0 && devices[0]?.state === DeviceState.IDLE;
+}
+
+afterEach(async () => {
+  gate.open();
+  await vi.waitUntil(isIdle, { timeout: 20_000 });
+});
 afterAll(() => service.close());
 
 describe.each(protocolNames)("over %s", (protocol) => {
