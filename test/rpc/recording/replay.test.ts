@@ -138,7 +138,7 @@ test("Ctrl-C after the last submission ends a replay at once", async () => {
     ...{ code: 1, stdout: "" },
     stderr: "lean-aggregator: interrupted; replay again for the whole table\n",
   });
-  expect(performance.now() - startedMs).toBeLessThan(2000);
+  expect(performance.now() - startedMs).toBeLessThan(5000);
   openGate();
   await slow.close();
 });

@@ -228,7 +228,7 @@ it("closes within its bound when the name of the service never resolves", async 
   expect(aggregator.submitOrSkip(5, GATES, snapshot)).toMatchObject({ submitted: true });
   const startMs = performance.now();
   await aggregator.close({ drainMs: 50 });
-  expect(performance.now() - startMs).toBeLessThan(1000);
+  expect(performance.now() - startMs).toBeLessThan(5000);
   expect(aggregator.takeResults(5)).toEqual([]);
 });
 

@@ -92,7 +92,7 @@ describe("bytes", () => {
     const long = `{"a": "${"x".repeat(300_000)}", "b": ?}`;
     const startMs = performance.now();
     expect(problemOf(() => parseJsonBytes(bytes(long)))).toMatch(/^is not JSON: unexpected token/);
-    expect(performance.now() - startMs).toBeLessThan(1000);
+    expect(performance.now() - startMs).toBeLessThan(5000);
     expect(problemOf(() => parseJsonText(long))).toMatch(/^is not JSON at line 1 column 300016: /);
   });
 });
