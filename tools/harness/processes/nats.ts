@@ -5,11 +5,12 @@
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { accessSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { endWithProcess } from "./end-with-process.js";
+import { freePorts } from "./free-ports.js";
 import { processFolder } from "./process-folder.js";
 
 /** The installed program. */
@@ -58,18 +59,18 @@ export interface Nats {
   close(): Promise<void>;
 }
 
-const portsFile = z.object({
-  nats: z.array(z.string()),
-  monitoring: z.array(z.string()),
-  cluster: z.array(z.string()).default([]),
-});
 const routes = z.object({ routes: z.array(z.object({ remote_id: z.string() })).default([]) });
 
 interface Ports {
   readonly client: number;
   readonly monitoring: number;
-  /** 0 for a single server. */
+  /** Unused by a single server. */
   readonly cluster: number;
+}
+
+async function portsOf(): Promise<Ports> {
+  const [client = 0, monitoring = 0, cluster = 0] = await freePorts(3);
+  return { client, monitoring, cluster };
 }
 
 /** Starts the servers; resolves when each knows all others. Rejects with what a server printed. */
@@ -134,7 +135,7 @@ function installNats(): void {
 class NatsServer {
   /** Undefined while it does not run. */
   process: ChildProcess | undefined;
-  /** Undefined until it has started once. */
+  /** Undefined until it is started. */
   ports: Ports | undefined;
   #isFrozen = false;
   #output = "";
@@ -166,8 +167,9 @@ class NatsServer {
 
   async start(clusterPorts: readonly number[]): Promise<void> {
     if (this.process !== undefined) throw new Error(`${this.name} has not ended`);
+    this.ports ??= await portsOf();
     const file = join(this.folder, "nats.conf");
-    writeFileSync(file, this.#config(clusterPorts));
+    writeFileSync(file, this.#config(this.ports, clusterPorts));
     const child = spawn(NATS_SERVER, ["-c", file], {
       stdio: ["ignore", "ignore", "pipe"],
       detached: this.options.hasOwnSession === true,
@@ -182,13 +184,9 @@ class NatsServer {
       if (this.process === child) this.process = undefined;
     });
     await once(child, "spawn");
-    const ports = await this.#eventually(async () => {
-      const text = readFileSync(join(this.folder, `nats-server_${child.pid ?? 0}.ports`), "utf8");
-      return portsFile.parse(JSON.parse(text));
-    });
-    const port = ([url]: readonly string[]) => Number(url?.split(":").at(-1) ?? 0);
-    const { nats, monitoring, cluster } = ports;
-    this.ports = { client: port(nats), monitoring: port(monitoring), cluster: port(cluster) };
+    await this.#eventually(async () =>
+      accessSync(join(this.folder, `nats-server_${child.pid ?? 0}.ports`)),
+    );
   }
 
   /** Resolves when this server has a route to as many others. */
@@ -224,9 +222,8 @@ class NatsServer {
     }
   }
 
-  #config(clusterPorts: readonly number[]): string {
+  #config(ports: Ports, clusterPorts: readonly number[]): string {
     const { tls, include, config = "" } = this.options;
-    const ports = this.ports ?? { client: -1, monitoring: -1, cluster: -1 };
     const quote = (text: string) => JSON.stringify(text);
     const peers = clusterPorts.map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
     return [
