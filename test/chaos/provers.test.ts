@@ -185,8 +185,9 @@ describe("real provers", () => {
     });
 
     test("proof past its fence: its bytes are gone from session and stream", async () => {
-      const fenceAtMs = performance.now() + 4000;
-      const submitted = await oracle.submit([group(8)], { fenceMs: 4000 });
+      const fenceMs = 30_000;
+      const fenceAtMs = performance.now() + fenceMs;
+      const submitted = await oracle.submit([group(8)], { fenceMs });
       const [outcome] = await oracle.expectProved(submitted);
       const requestId = outcome?.requestId ?? "";
       expect(await oracle.retainedProofBytes(requestId)).toBeGreaterThan(0);
