@@ -25,16 +25,21 @@ async function startFleet(options: FleetOptions, hosts?: number): Promise<Fleet>
   return fleet;
 }
 
+const streamsOf = async (door: ServiceProcess) =>
+  Number(/^\S*_streams_open (\d+)/m.exec(await door.metrics())?.[1] ?? NaN);
+
 /** A node with so many groups a slot, whose streams are up. */
 async function startNode(doors: readonly ServiceProcess[], id: number, groups: number) {
   const addresses = await Promise.all(doors.map(async (door) => (await door.listening()).nodes));
+  const before = await Promise.all(doors.map(streamsOf));
   const node = new VotesNode({
     ...{ id: `node-${id}`, doors: addresses, slotMs: 2500, votesOfGroup: VOTES },
     ...{ deadlineMs: 5000, fenceMs: 8000 },
     snapshot: (slot) => madeUp(id, slot, groups, VOTES),
   });
   closers.push(() => node.stop());
-  await pause(1000); // the adapter connects
+  for (const [at, door] of doors.entries())
+    await until(async () => (await streamsOf(door)) > (before[at] ?? 0));
   node.start();
   return node;
 }
