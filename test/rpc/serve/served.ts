@@ -49,11 +49,11 @@ export class ServedPlace {
   }
 }
 
-/** Whether a process has a handler for SIGHUP. */
-export function takesSignals(pid: number): boolean {
+/** Whether a process has a handler for the signal. */
+export function catches(pid: number, signal: NodeJS.Signals): boolean {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const caught = BigInt(`0x${/^SigCgt:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
-  return (caught & (1n << BigInt(constants.signals.SIGHUP - 1))) !== 0n;
+  return (caught & (1n << BigInt(constants.signals[signal] - 1))) !== 0n;
 }
 
 /** Resolves once `isSo`; rejects after `WAIT_MS_MAX`. */

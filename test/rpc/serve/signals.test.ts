@@ -10,7 +10,7 @@ import { ServiceProcess } from "../../../tools/harness/processes/service-process
 import { MAIN } from "../../helpers/command-line.js";
 import { Authority } from "../../../tools/harness/processes/authority.js";
 import { filesOf } from "../../transport/certificates.js";
-import { ServedPlace, takesSignals, until } from "./served.js";
+import { ServedPlace, catches, until } from "./served.js";
 
 const started: ServiceProcess[] = [];
 afterEach(async () => {
@@ -25,6 +25,10 @@ function serve(place: ServedPlace, ...more: string[]): ServiceProcess {
 
 const hasLogged = (service: ServiceProcess, msg: string) => () =>
   service.log.some((line) => line.msg.startsWith(msg));
+
+/** The last line with this message: others come when they like, such as that a standby is ready. */
+const lastLine = (service: ServiceProcess, msg: string) =>
+  service.log.findLast((line) => line.msg.startsWith(msg));
 
 describe.each(["SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR2"] as const)("%s", (signal) => {
   test("drains the service: exit code 0", async () => {
@@ -41,7 +45,7 @@ describe.each(["SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR2"] as const)("%s", (signa
   test("does the same before the service listens", async () => {
     const service = serve(new ServedPlace());
     // As soon as signals are taken, which is long before the rest of the program is loaded.
-    await until("signals are taken", () => takesSignals(service.pid));
+    await until("signals are taken", () => catches(service.pid, "SIGHUP"));
     service.signal(signal);
     expect(await service.exited).toEqual({ code: 0, signal: null });
   });
@@ -51,7 +55,7 @@ describe.each(["SIGHUP", "SIGUSR1", "SIGPIPE", "SIGWINCH", "SIGCONT"] as const)(
   test("never ends the service, also not before it listens, and opens no debugger", async () => {
     const place = new ServedPlace();
     const service = serve(place);
-    await until("signals are taken", () => takesSignals(service.pid));
+    await until("signals are taken", () => catches(service.pid, "SIGHUP"));
     service.signal(signal);
     await place.ready();
     service.signal(signal);
@@ -94,13 +98,16 @@ describe("SIGHUP", () => {
 
     service.signal("SIGHUP");
     await until("it has reloaded", hasLogged(service, "reloaded"));
-    expect(service.log.at(-1)).toMatchObject({ reloaded: ["policy", "settings"] });
+    expect(lastLine(service, "reloaded")).toMatchObject({ reloaded: ["policy", "settings"] });
 
     write(policy, "{");
     write(config, { logLevel: "loud" });
     service.signal("SIGHUP");
     await until("it has failed", hasLogged(service, "not all reloaded"));
-    expect(service.log.at(-1)).toMatchObject({ reloaded: [], failed: ["policy", "settings"] });
+    expect(lastLine(service, "not all reloaded")).toMatchObject({
+      reloaded: [],
+      failed: ["policy", "settings"],
+    });
     expect(service.log.map(({ msg }) => msg)).toEqual(
       expect.arrayContaining([
         "new policy rejected; the current one stays in force",
@@ -112,7 +119,8 @@ describe("SIGHUP", () => {
     write(config, { logLevel: "warn", deadlineMs: 600 });
     service.signal("SIGHUP");
     await until("it warns", hasLogged(service, "changed settings need a restart"));
-    expect(service.log.at(-1)).toMatchObject({ level: "warn", settings: ["deadlineMs"] });
+    const warning = lastLine(service, "changed settings need a restart");
+    expect(warning).toMatchObject({ level: "warn", settings: ["deadlineMs"] });
     const { length } = service.log;
     service.signal("SIGUSR1");
     expect((await service.stop()).code).toBe(0);
@@ -148,13 +156,16 @@ test("SIGHUP reads the certificate at once; a wrong one is named, and the curren
   writeFileSync(files.key, second.key);
   service.signal("SIGHUP");
   await until("it has reloaded", hasLogged(service, "reloaded"));
-  expect(service.log.at(-1)).toMatchObject({ reloaded: ["certificates"] });
+  expect(lastLine(service, "reloaded")).toMatchObject({ reloaded: ["certificates"] });
   expect(await shownAt(address)).toBe("CN=second");
 
   writeFileSync(files.key, first.key);
   service.signal("SIGHUP");
   await until("it has failed", hasLogged(service, "not all reloaded"));
-  expect(service.log.at(-1)).toMatchObject({ reloaded: [], failed: ["certificates"] });
+  expect(lastLine(service, "not all reloaded")).toMatchObject({
+    reloaded: [],
+    failed: ["certificates"],
+  });
   expect(await shownAt(address)).toBe("CN=second");
 });
 
