@@ -3,15 +3,16 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, constants } from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { startFakeProver } from "../../../server/prover/fake/fake.js";
 import type { Service } from "../../../server/service.js";
 import { MAIN } from "../../helpers/command-line.js";
 import { fullPipe } from "../../helpers/full-pipe.js";
 import { jsonFile, submitSnapshotJson } from "../../helpers/interop-json.js";
+import { metricValue } from "../../helpers/metric-value.js";
 import { startTestService } from "../../helpers/start-service.js";
 import { temporaryFolder } from "../../helpers/temporary-folder.js";
+import { catches, until } from "../serve/served.js";
 
 let service: Service;
 beforeAll(async () => {
@@ -38,8 +39,16 @@ function startStuck(fd: 1 | 2, args: readonly string[]) {
   return { child, exited: once(child, "exit") };
 }
 
-const submit = ["submit", jsonFile(submitSnapshotJson("stuck"))];
-const watch = ["watch", "--node", "stuck"];
+/** What the service counts of a command before that has something to print. */
+const counted = {
+  submit: "lean_aggregator_server_accepted_total",
+  watch: "lean_aggregator_server_streams_open",
+};
+const count = async (command: keyof typeof counted) =>
+  (await metricValue(service.metrics.registry, counted[command])) ?? 0;
+
+const submit = ["submit", jsonFile(submitSnapshotJson("stuck"))] as const;
+const watch = ["watch", "--node", "stuck"] as const;
 
 test.each([
   [submit, "SIGINT", [null, "SIGINT"]],
@@ -47,8 +56,13 @@ test.each([
   [watch, "SIGINT", [0, null]],
   [watch, "SIGTERM", [null, "SIGTERM"]],
 ] as const)("%j whose output nobody reads ends at one %s", async (args, signal, ended) => {
+  await until("earlier streams have ended", async () => (await count("watch")) === 0);
+  const [command] = args;
+  const before = await count(command);
   const { child, exited } = startStuck(1, args);
-  await delay(1500);
+  await until("it has something to print", async () => (await count(command)) > before);
+  // Only there: `submit` takes no signal before it has printed that it was accepted.
+  if (command === "watch") expect(catches(child.pid ?? 0, "SIGINT")).toBe(true);
   expect(child.exitCode).toBeNull();
   child.kill(signal);
   expect(await exited).toEqual(ended);
