@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -31,8 +32,30 @@ type Server struct {
 
 // Listen serves on a free port of the loopback address; over TLS, if tlsConfig is not nil.
 func Listen(handler http.Handler, tlsConfig *tls.Config) (*Server, error) {
-	s := &Server{handler: handler, address: "127.0.0.1:0", TLS: tlsConfig}
+	address, err := FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{handler: handler, address: address, TLS: tlsConfig}
 	return s, s.Serve()
+}
+
+// Ports below those that systems give to who asks for any: no other process gets one between two runs
+// of a server: from 32768 on Linux, 49152 elsewhere.
+const firstPort, endPort, portTries = 20_000, 32_768, 100
+
+// FreeAddress is a loopback address with a port on which nobody listens now. It fails when none of
+// portTries ports is free.
+func FreeAddress() (string, error) {
+	var err error
+	for range portTries {
+		port := firstPort + rand.IntN(endPort-firstPort)
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			return listener.Addr().String(), listener.Close()
+		}
+	}
+	return "", fmt.Errorf("no port is free: %w", err)
 }
 
 // Address is the server's host:port, which it keeps.

@@ -1,6 +1,8 @@
 //! The header is what cbindgen makes, compiles as C and as C++, and programs in C run under the address
 //! sanitizer: against nobody, and against a served project where `LEANAGG_SERVICE` names it.
 
+#[path = "../../tests/support/ports.rs"]
+mod ports;
 #[path = "../../tests/support/served.rs"]
 #[allow(dead_code)]
 mod served;

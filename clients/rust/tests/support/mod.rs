@@ -7,6 +7,8 @@ pub mod json;
 #[cfg(feature = "client")]
 pub mod node;
 #[cfg(feature = "client")]
+pub mod ports;
+#[cfg(feature = "client")]
 pub mod scripted;
 pub mod served;
 #[cfg(feature = "tls")]

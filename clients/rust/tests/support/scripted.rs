@@ -21,6 +21,8 @@ use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 use tower::{service_fn, Service};
 
+use super::ports::free_address;
+
 type Events = Result<proto::StreamResultsResponse, Status>;
 
 /// A `StreamResults` call.
@@ -93,9 +95,8 @@ pub struct Scripted {
 impl Scripted {
     /// Chooses a port. Nobody listens there yet.
     pub fn new() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         Scripted {
-            address: listener.local_addr().unwrap(),
+            address: free_address(),
             calls: Arc::default(),
             running: None,
         }

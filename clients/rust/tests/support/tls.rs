@@ -1,7 +1,6 @@
 //! Certificates of one authority, and a service that speaks TLS with them.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
 };
 
+use super::ports::free_address;
 use super::served::Service;
 
 /// The name in the node's certificate.
@@ -128,9 +128,4 @@ fn make_token(program: &Path, file: &Path) -> (String, String) {
         .expect("the command prints a hash");
     let token = fs::read_to_string(file).unwrap().trim().to_owned();
     (token, hash.to_owned())
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
 }
