@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
+
 	leanagg "github.com/lean-aggregator/lean-aggregator/clients/go"
+	aggregatorv1 "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1"
+	rpc "github.com/lean-aggregator/lean-aggregator/clients/go/gen/lean/aggregator/v1/aggregatorv1connect"
+	"github.com/lean-aggregator/lean-aggregator/clients/go/internal/faultnet"
 )
 
 // served is a process of the project's service, with the fake prover.
@@ -38,15 +43,14 @@ func serveWith(t *testing.T, name string, prover ...string) *served {
 	if program == "" {
 		t.Skip("skipped: LEANAGG_SERVICE does not name the service's dist/cli/main.js")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := faultnet.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &served{
 		t: t, program: program, folder: filepath.Join(t.TempDir(), name),
-		address: listener.Addr().String(), prover: prover,
+		address: address, prover: prover,
 	}
-	_ = listener.Close() // only its port was wanted
 	s.start()
 	t.Cleanup(s.kill)
 	return s
@@ -97,11 +101,39 @@ func awaitServed(t *testing.T, node *leanagg.Aggregator, endpoint int, state str
 	t.Fatalf("endpoint %d is not %s: %+v", endpoint, state, node.Stats())
 }
 
+// untilProving waits until a device of the service has begun a proof.
+func (s *served) untilProving() {
+	s.t.Helper()
+	client := rpc.NewAggregatorServiceClient(h2c(), "http://"+s.address, connect.WithGRPC())
+	for range 1500 {
+		ctx, end := context.WithTimeout(context.Background(), 10*time.Second)
+		info, err := client.GetServerInfo(ctx, connect.NewRequest(&aggregatorv1.GetServerInfoRequest{}))
+		end()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, device := range info.Msg.GetDevices() {
+			if device.GetState() == aggregatorv1.DeviceState_DEVICE_STATE_PROVING {
+				return
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.t.Fatalf("%s proves nothing", s.address)
+}
+
+// h2c is a client of HTTP/2 in clear text.
+func h2c() *http.Client {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Client{Transport: &http.Transport{Protocols: protocols}}
+}
+
 func TestServedProofsComeBack(t *testing.T) {
 	service := serve(t, "a", "100")
 	node := start(t, leanagg.Options{Endpoints: []string{service.address}})
 	awaitServed(t, node, 0, "ready")
-	submit(t, node, leanagg.SubmitOptions{}, 4, 8)
+	submit(t, node, leanagg.SubmitOptions{Priority: leanagg.Proposal}, 4, 8)
 	checkProofs(t, take(t, node, 2), service.address)
 	awaitInFlight(t, node, 0)
 	if err := node.Close(context.Background()); err != nil {
@@ -120,7 +152,7 @@ func TestServedMergeHasItsClaims(t *testing.T) {
 		ValidatorIndex: 2, PublicKey: bytes.Repeat([]byte{77}, 32), Role: leanagg.ProposalKey,
 	})
 	group := of.Groups[0]
-	root := &leanagg.SignedRoot{Root: bytes.Repeat([]byte{5}, 32), Slot: 6}
+	root := &leanagg.SignedRoot{Root: bytes.Repeat([]byte{5}, 32), Slot: 5}
 	raw := func(validator uint32) []*leanagg.RawSignature {
 		signature := group.RawSignatures[0].Signature
 		return []*leanagg.RawSignature{{ValidatorIndex: validator, Signature: signature}}
@@ -129,10 +161,10 @@ func TestServedMergeHasItsClaims(t *testing.T) {
 		{Data: group.Data, Signatures: group.RawSignatures},
 		{Root: root, Role: leanagg.ProposalKey, Signatures: raw(2)},
 	}
-	submit(t, node, leanagg.SubmitOptions{}, 4)
+	submit(t, node, leanagg.SubmitOptions{Priority: leanagg.Proposal}, 4)
 	answer := node.MergeOrSkip(5, leanagg.Gates{HasState: true},
 		func() (*leanagg.Merge, error) { return merge, nil },
-		leanagg.MergeOptions{Fence: 10 * time.Second})
+		leanagg.MergeOptions{Priority: leanagg.Proposal, Fence: 10 * time.Second})
 	if !answer.Submitted() {
 		t.Fatalf("skipped: %s", answer.Skipped)
 	}
@@ -152,7 +184,7 @@ func TestServedMergeHasItsClaims(t *testing.T) {
 	merge.Components[1].Signatures = raw(3) // without a proposal key
 	node.MergeOrSkip(5, leanagg.Gates{HasState: true},
 		func() (*leanagg.Merge, error) { return merge, nil },
-		leanagg.MergeOptions{Fence: 10 * time.Second})
+		leanagg.MergeOptions{Priority: leanagg.Proposal, Fence: 10 * time.Second})
 	left := takeSlowly(t, node, 1)[0].Outcome.GetLeftOut()
 	if len(left) != 1 || left[0].GetComponentIndex() != 1 {
 		t.Errorf("left out: %v", left)
@@ -160,11 +192,11 @@ func TestServedMergeHasItsClaims(t *testing.T) {
 }
 
 func TestServedKillInAProofAndRestart(t *testing.T) {
-	service := serve(t, "a", "700")
+	service := serve(t, "a", "3000")
 	node := start(t, leanagg.Options{Endpoints: []string{service.address}})
 	awaitServed(t, node, 0, "ready")
-	submit(t, node, leanagg.SubmitOptions{Fence: 30 * time.Second}, 4)
-	time.Sleep(300 * time.Millisecond)
+	submit(t, node, leanagg.SubmitOptions{Deadline: 20 * time.Second, Fence: 30 * time.Second}, 4)
+	service.untilProving()
 	service.kill()
 	service.start()
 	checkProofs(t, takeSlowly(t, node, 1), service.address)
@@ -203,15 +235,15 @@ func TestServedFreezeOneOfTwo(t *testing.T) {
 
 // servedFault lets the first of two services fail in a proof. No votes are lost.
 func servedFault(t *testing.T, fault func(*served)) {
-	first, second := serve(t, "a", "700"), serve(t, "b", "200")
+	first, second := serve(t, "a", "3000"), serve(t, "b", "200")
 	node := start(t, leanagg.Options{Endpoints: []string{first.address, second.address}})
 	awaitServed(t, node, 0, "ready")
 	awaitServed(t, node, 1, "ready")
-	submit(t, node, leanagg.SubmitOptions{Fence: 8 * time.Second}, 4, 4)
-	time.Sleep(300 * time.Millisecond)
+	submit(t, node, leanagg.SubmitOptions{Deadline: 20 * time.Second, Fence: 30 * time.Second}, 4, 4)
+	first.untilProving()
 	begin := time.Now()
 	fault(first)
-	for node.Stats().Resubmitted == 0 && time.Since(begin) < 8*time.Second {
+	for node.Stats().Resubmitted == 0 && time.Since(begin) < 20*time.Second {
 		time.Sleep(time.Millisecond)
 	}
 	noticed := time.Since(begin)

@@ -28,6 +28,25 @@ const FAKE: [&str; 6] = [
     "600",
 ];
 
+/// Proofs that last until a test has done something to their service.
+const SLOW: [&str; 6] = [
+    "--prover",
+    "fake",
+    "--fake-accepts",
+    "any",
+    "--fake-time",
+    "3000",
+];
+
+/// Submits, and waits until this service has accepted the votes and begun their proof.
+fn submit_and_begin(adapter: &Aggregator, slot: u64, service: &Service) {
+    let (begun, answered) = (service.begun(), service.answered());
+    submit(adapter, slot, &options(30)).unwrap();
+    wait_until("the proof begins", Duration::from_secs(15), || {
+        service.begun() > begun && service.answered() > answered
+    });
+}
+
 fn adapter(services: &[&Service]) -> Aggregator {
     let mut builder = Aggregator::builder()
         .node_id("rust-node")
@@ -42,11 +61,10 @@ fn adapter(services: &[&Service]) -> Aggregator {
 #[test]
 fn a_request_survives_the_death_of_its_only_service() {
     let Some(program) = program() else { return };
-    let mut service = Service::start(&program, &FAKE);
+    let mut service = Service::start(&program, &SLOW);
     let adapter = adapter(&[&service]);
     warm_up(&adapter);
-    submit(&adapter, 2, &options(30)).unwrap();
-    sleep(Duration::from_millis(250));
+    submit_and_begin(&adapter, 2, &service);
     service.kill();
     service.start_again();
     let results = take(&adapter, 2, Duration::from_secs(29));
@@ -143,34 +161,34 @@ fn a_merge_has_its_claims_and_names_a_bad_component() {
 #[test]
 fn of_two_services_either_may_die_or_freeze() {
     let Some(program) = program() else { return };
-    let mut first = Service::start(&program, &FAKE);
+    let mut first = Service::start(&program, &SLOW);
     let second = Service::start(&program, &FAKE);
     let adapter = adapter(&[&first, &second]);
     warm_up(&adapter);
-    submit(&adapter, 2, &options(8)).unwrap();
-    sleep(Duration::from_millis(250));
+    submit_and_begin(&adapter, 2, &first);
     first.kill();
-    let results = take(&adapter, 2, Duration::from_secs(7));
+    let results = take(&adapter, 2, Duration::from_secs(29));
     assert!(results[0].proof().is_some(), "{results:?}");
     assert_eq!(results[0].endpoint.as_deref(), Some(&*second.endpoint()));
 
     first.start_again();
-    wait_until("the first again", Duration::from_secs(20), || {
-        submit(&adapter, 3, &options(8)).unwrap();
-        let results = take(&adapter, 3, Duration::from_secs(7));
+    wait_until("the first again", Duration::from_secs(60), || {
+        submit(&adapter, 3, &options(30)).unwrap();
+        let results = take(&adapter, 3, Duration::from_secs(29));
         results[0].endpoint.as_deref() == Some(&*first.endpoint())
     });
-    submit(&adapter, 4, &options(8)).unwrap();
-    sleep(Duration::from_millis(100));
+    submit_and_begin(&adapter, 4, &first);
     first.signal("-STOP");
     let frozen_at = Instant::now();
-    let results = take(&adapter, 4, Duration::from_secs(7));
+    let results = take(&adapter, 4, Duration::from_secs(29));
     println!("proved {:?} after the freeze", frozen_at.elapsed());
     assert!(results[0].proof().is_some(), "{results:?}");
     assert_eq!(results[0].endpoint.as_deref(), Some(&*second.endpoint()));
     // From now on the frozen one is known: nothing waits for it.
-    submit(&adapter, 5, &options(8)).unwrap();
-    let results = take(&adapter, 5, Duration::from_secs(3));
+    let resubmitted = adapter.stats().resubmitted;
+    submit(&adapter, 5, &options(30)).unwrap();
+    let results = take(&adapter, 5, Duration::from_secs(29));
+    assert_eq!(adapter.stats().resubmitted, resubmitted);
     assert_eq!(results[0].endpoint.as_deref(), Some(&*second.endpoint()));
     first.signal("-CONT");
     assert_eq!(adapter.stats().lost_groups, 0);
@@ -180,10 +198,7 @@ fn of_two_services_either_may_die_or_freeze() {
 #[test]
 fn closing_cancels_what_is_in_flight() {
     let Some(program) = program() else { return };
-    // A proof takes longer than a submission and a close.
-    let mut fake = FAKE;
-    fake[5] = "2000";
-    let service = Service::start(&program, &fake);
+    let service = Service::start(&program, &SLOW);
     // By the service.
     let skips = Arc::new(Mutex::new(Vec::new()));
     let adapter = || {
@@ -204,8 +219,7 @@ fn closing_cancels_what_is_in_flight() {
     };
     let first = adapter();
     warm_up(&first);
-    submit(&first, 2, &options(30)).unwrap();
-    sleep(Duration::from_millis(250));
+    submit_and_begin(&first, 2, &service);
     let start = Instant::now();
     first.close(Duration::ZERO);
     assert!(start.elapsed() < Duration::from_secs(2));
@@ -216,9 +230,11 @@ fn closing_cancels_what_is_in_flight() {
         "{results:?}"
     );
     assert!(submit(&first, 3, &options(30)).is_err());
+    // Of the start, when the service was not ready yet.
+    skips.lock().unwrap().clear();
     // The service would skip the next submission of the node if the first were still in flight.
     let second = adapter();
-    wait_until("the next proof", Duration::from_secs(19), || {
+    wait_until("the next proof", Duration::from_secs(60), || {
         // Again, where the service has no prover for a moment.
         let _ = submit(&second, 3, &options(30));
         let skips = skips.lock().unwrap();

@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use lean_aggregator_client::machine::Gates;
+use lean_aggregator_client::machine::{Gates, SkipReason};
 use lean_aggregator_client::{proto, Aggregator, SubmitOptions, TickResult};
 
 pub fn wait_until(what: &str, limit: Duration, mut is_true: impl FnMut() -> bool) -> Duration {
@@ -15,24 +15,29 @@ pub fn wait_until(what: &str, limit: Duration, mut is_true: impl FnMut() -> bool
     start.elapsed()
 }
 
-/// Waits until the first service takes submissions.
+/// Waits until the first service takes submissions, and nothing is in flight.
 pub fn warm_up(adapter: &Aggregator) {
-    wait_until("the first proof", Duration::from_secs(40), || {
-        let options = SubmitOptions {
-            deadline: Some(Duration::from_secs(5)),
-            ..options(10)
-        };
-        if submit(adapter, 1, &options).is_err() {
+    wait_until("the first proof", Duration::from_secs(90), || {
+        if submit(adapter, 1, &options(30)).is_ok() {
+            wait_until_idle(adapter);
+        }
+        let results = adapter.take_results(1);
+        let is_proved = results.iter().any(|result| result.proof().is_some());
+        if !is_proved {
             sleep(Duration::from_millis(200));
-            return false;
         }
-        let mut results = Vec::new();
-        let start = Instant::now();
-        while results.is_empty() && start.elapsed() < Duration::from_secs(5) {
-            results = adapter.take_results(1);
-            sleep(Duration::from_millis(20));
-        }
-        results.iter().any(|result| result.proof().is_some())
+        is_proved
+    });
+}
+
+/// Waits until a service is reachable and no votes are in flight, which a summary says after the last
+/// outcome.
+fn wait_until_idle(adapter: &Aggregator) {
+    wait_until("nothing in flight", Duration::from_secs(60), || {
+        // It is asked for a snapshot only then.
+        let nothing = || Ok::<_, String>(None);
+        let skip = adapter.submit_or_skip(1, Gates::OPEN, nothing, &options(30));
+        skip.is_err_and(|skip| skip.reason == SkipReason::NothingToSubmit)
     });
 }
 
@@ -93,11 +98,13 @@ pub fn snapshot(slot: u64) -> proto::Snapshot {
     }
 }
 
+/// Takes until there is a result, then waits until nothing is in flight.
 pub fn take(adapter: &Aggregator, slot: u64, limit: Duration) -> Vec<TickResult> {
     let mut results = Vec::new();
     wait_until("a result", limit, || {
         results.extend(adapter.take_results(slot));
         !results.is_empty()
     });
+    wait_until_idle(adapter);
     results
 }

@@ -55,6 +55,7 @@ impl Service {
         let child = Command::new("node")
             .arg(&self.program)
             .args(["serve", "--admin", "off", "--probes", "off"])
+            .args(["--log-level", "debug"])
             .args(["--listen", &self.endpoint()])
             .args([
                 std::ffi::OsStr::new("--runtime-dir"),
@@ -87,6 +88,18 @@ impl Service {
         let id = self.child.as_ref().unwrap().id().to_string();
         let status = Command::new("kill").args([signal, &id]).status();
         assert!(status.unwrap().success());
+    }
+
+    /// Number of groups whose proof this run has begun.
+    pub fn begun(&self) -> usize {
+        self.log().matches("group started").count()
+    }
+
+    /// Number of submissions that this run has answered.
+    pub fn answered(&self) -> usize {
+        let log = self.log();
+        let ended = log.lines().filter(|line| line.contains("call ended"));
+        ended.filter(|line| line.contains("SubmitSnapshot")).count()
     }
 
     pub fn log(&self) -> String {
