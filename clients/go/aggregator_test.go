@@ -81,6 +81,9 @@ func submit(
 	if options.Fence == 0 {
 		options.Fence = 10 * time.Second
 	}
+	if options.Deadline == 0 {
+		options.Deadline = 10 * time.Second // the default is too short for a loaded machine
+	}
 	answer := node.SubmitOrSkip(5, open, func() (*leanagg.Snapshot, error) { return votes(groups...), nil }, options)
 	if !answer.Submitted() {
 		t.Fatalf("skipped: %s; %+v", answer.Skipped, node.Stats())
@@ -261,10 +264,10 @@ func TestNoVerificationBeginsAfterClose(t *testing.T) {
 		},
 	})
 	submit(t, node, leanagg.SubmitOptions{}, 1, 1, 1, 1, 1, 1)
-	for end := time.Now().Add(5 * time.Second); calls.Load() < sideBySide && time.Now().Before(end); {
+	for end := time.Now().Add(20 * time.Second); calls.Load() < sideBySide && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
-	time.Sleep(50 * time.Millisecond) // the other two come
+	awaitInFlight(t, node, 0) // the summary follows the outcomes: the other two wait for their turn
 	cutOff(node)
 	close(release)
 	time.Sleep(100 * time.Millisecond)
@@ -298,7 +301,7 @@ func TestBitlistsWithALengthBit(t *testing.T) {
 
 func awaitInFlight(t *testing.T, node *leanagg.Aggregator, count int) {
 	t.Helper()
-	for range 5000 {
+	for range 20_000 {
 		if node.Stats().InFlight == count {
 			return
 		}

@@ -36,7 +36,7 @@ pub fn started() -> Scripted {
 pub fn wait(mut is_true: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_true() {
-        assert!(start.elapsed() < Duration::from_secs(5), "did not come");
+        assert!(start.elapsed() < Duration::from_secs(20), "did not come");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
