@@ -5,6 +5,7 @@ import {
   OutcomeStatus,
 } from "../../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../../server/limits.js";
+import { heldOnceEnded } from "../../../helpers/held-bytes.js";
 import { groupOfRaws, provedResult, TestScheduler } from "../../../helpers/scheduler.js";
 import { groupOf, TreeLanes } from "../../../helpers/tree-lanes.js";
 
@@ -77,7 +78,8 @@ describe("an attempt that its only node has cancelled", () => {
     expect(lanes.admission.listSessions()).toEqual([]);
     lanes.proved(attempt);
     expect(lanes.outcomes("loop").at(-1)).toMatchObject(LEFT);
-    expect(lanes.memory.heldBytes).toBe(0);
+    const ended = limits.killsPerMinuteMax + 1;
+    expect(lanes.memory.heldBytes).toBe(heldOnceEnded(ended, ended));
   });
 
   test("is charged to the node for as long as it runs", async () => {
@@ -166,14 +168,14 @@ describe("a tree of jobs that is left", () => {
     return lanes;
   }
 
-  test("starts no other job, and holds nothing", () => {
+  test("starts no other job, and holds nothing but its outcome", () => {
     const lanes = leftTree();
-    expect(lanes.memory.heldBytes).toBe(0);
+    expect(lanes.memory.heldBytes).toBe(heldOnceEnded(1, 1));
     expect(lanes.open).toHaveLength(3);
     lanes.endAll();
     expect(lanes.assignments).toHaveLength(3);
     expect(lanes.outcomes("loop")).toMatchObject([LEFT]);
-    expect(lanes.memory.heldBytes).toBe(0);
+    expect(lanes.memory.heldBytes).toBe(heldOnceEnded(1, 1));
   });
 
   test("counts a kill for each of its jobs on lanes", () => {
