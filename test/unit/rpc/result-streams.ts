@@ -13,6 +13,7 @@ import { Changes } from "../../../server/changes.js";
 import { resultsOf } from "../../../server/rpc/stream-results.js";
 import { NodeRecord } from "../../../server/session/node-record.js";
 import { VirtualClock } from "../../../tools/sim/virtual-clock.js";
+import { askedOf } from "../../helpers/request-record.js";
 
 export const FENCE_MS = 60_000;
 export const PROOF = new Uint8Array(1000).fill(7);
@@ -27,16 +28,7 @@ export function start({ eventsMax = 100, requestsMax = 50 } = {}) {
   const draining = new AbortController();
   const never = new AbortController().signal;
   const add = (requestId: string, nodeEpoch = 0n) =>
-    record.add({
-      requestId,
-      sessionId: `session-${requestId}`,
-      nodeEpoch,
-      contentDigest: "",
-      receivedAtMs: 0,
-      fenceAtMs: FENCE_MS,
-      groups: 3,
-      accepted: { deadlineMs: 1, fenceMs: FENCE_MS, deadlineSource: 1, predictedFinishMs: 1 },
-    });
+    record.add(askedOf(requestId, { nodeEpoch, fenceAtMs: FENCE_MS, groups: 3 }));
   const outcome = (requestId: string, groupIndex: number, proof = new Uint8Array()) =>
     record.append(requestId, {
       kind: "outcome",

@@ -7,6 +7,7 @@ import {
 } from "../../../proto/gen/lean/aggregator/v1/aggregator_pb.js";
 import { limits } from "../../../server/limits.js";
 import { NodeRecord } from "../../../server/session/node-record.js";
+import { askedOf } from "../../helpers/request-record.js";
 
 const FENCE_MS = 100;
 
@@ -14,16 +15,7 @@ function recordOf(bounds: { requestsMax?: number; eventsMax?: number } = {}) {
   const time = { nowMs: 0 };
   const record = new NodeRecord({ requestsMax: 10, eventsMax: 100, ...bounds }, () => time.nowMs);
   const add = (requestId: string, nodeEpoch = 0n) =>
-    record.add({
-      requestId,
-      sessionId: `session-${requestId}`,
-      nodeEpoch,
-      contentDigest: "",
-      receivedAtMs: 0,
-      fenceAtMs: FENCE_MS,
-      groups: 2,
-      accepted: { deadlineMs: 1, fenceMs: FENCE_MS, deadlineSource: 1, predictedFinishMs: 1 },
-    });
+    record.add(askedOf(requestId, { nodeEpoch, fenceAtMs: FENCE_MS, groups: 2 }));
   const prove = (requestId: string, groupIndex: number, proof = new Uint8Array(3)) => {
     const outcome = create(OutcomeSchema, { requestId, groupIndex, proof });
     record.append(requestId, { kind: "outcome", outcome });
