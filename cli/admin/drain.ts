@@ -64,16 +64,16 @@ export function addDrainCommands(admin: Command, modules: AdminModules): void {
 }
 
 /** What still runs on a device in this state; other states: nothing. */
-const work: ReadonlyMap<DeviceState | undefined, string> = new Map([
+const running: ReadonlyMap<DeviceState | undefined, string> = new Map([
   [DeviceState.STARTING, "its prover is still being set up"],
   [DeviceState.PROVING, "a proof still runs"],
   [DeviceState.STOPPING, "a killed prover has not yet ended"],
 ]);
 
 function isBusy(device: DeviceStatus | undefined): boolean {
-  return work.has(device?.state);
+  return running.has(device?.state);
 }
 
 function workText(device: DeviceStatus | undefined): string {
-  return work.get(device?.state) ?? "nothing runs on it";
+  return running.get(device?.state) ?? "nothing runs on it";
 }

@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { CommandError } from "../io/command.js";
 import { packageRoot } from "../io/package-root.js";
-import { probePage } from "../io/probe-page.js";
+import { probePage } from "../doctor/probe-page.js";
 
 /** How often the log and the probe are looked at, in milliseconds. */
 const LOOK_MS = 100;

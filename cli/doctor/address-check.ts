@@ -12,7 +12,7 @@ import { bind, ListenError } from "../../server/net/bind.js";
 import { isStaleSocket } from "../../server/net/unix-socket.js";
 import { limits } from "../../server/limits.js";
 import { readFileWithin } from "../../server/files/read-file.js";
-import { probePage } from "../io/probe-page.js";
+import { probePage } from "./probe-page.js";
 import { holderOf } from "../run/port-holder.js";
 import type { Finding } from "./finding.js";
 import { fail, ok, warn } from "./finding.js";
