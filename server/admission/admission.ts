@@ -196,6 +196,7 @@ export class Admission {
   /** For the operator: ends a session of any node. Returns false if no such one is in flight. */
   endSession(sessionId: string): boolean {
     const session = this.sessions.get(sessionId);
+    session?.node.forgetKills();
     if (session !== undefined) this.cancelGroups(session, []);
     return session !== undefined;
   }

@@ -231,6 +231,11 @@ export class NodeRecord {
     return this.kills.take(count) === 0;
   }
 
+  /** Counts anew: the operator ends a session of the node, and wants its lane. */
+  forgetKills(): void {
+    this.kills.clear();
+  }
+
   private countTakeover(epoch: bigint): void {
     const waitMs = this.takeovers.take();
     if (waitMs === 0) return;

@@ -15,6 +15,11 @@ export class PerMinute {
     private readonly nowMs: () => number,
   ) {}
 
+  /** Forgets what was taken. */
+  clear(): void {
+    this.takenAtMs = [];
+  }
+
   /**
    * Takes so many, and returns 0, while one is left; they may be more than that. Else returns the milliseconds
    * until one is left again.

@@ -1,6 +1,6 @@
 /**
- * What docs/operate/fleet.md tells operators to type works: certificates, secrets, values, names. So do the
- * commands of docs/operate/upgrade.md, in their order.
+ * The commands of docs/operate/fleet.md work as they stand there: certificates, secrets, values, names. So do
+ * those of docs/operate/upgrade.md, in their order.
  */
 import { X509Certificate } from "node:crypto";
 import { execFileSync } from "node:child_process";

@@ -102,6 +102,16 @@ describe("an attempt that its only node has cancelled", () => {
   });
 });
 
+test("the operator's end of a session kills its prover all the same", () => {
+  const lanes = new Lanes();
+  lanes.useUp("loop");
+  lanes.submit("loop", groupOfRaws("work", 1));
+  lanes.proving();
+  const [session] = lanes.admission.listSessions();
+  lanes.admission.endSession(session?.id ?? "");
+  expect(lanes.kills).toBe(limits.killsPerMinuteMax + 1);
+});
+
 describe("an attempt that is left", () => {
   test("is preempted like backlog, for votes that would lose by waiting", () => {
     const killsFor = (ms: number) => {
