@@ -1,4 +1,4 @@
-/** What a node's record is told of an accepted request. */
+/** Requests as a node's record takes them in. */
 import type { NodeRecord } from "../../server/session/node-record.js";
 
 type Asked = Parameters<NodeRecord["add"]>[0];
