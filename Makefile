@@ -36,7 +36,7 @@ check: build
 	npx vitest run --fileParallelism --maxWorkers=2 --exclude "test/rpc/cli/**" \
 	  --exclude test/rpc/limits/load.test.ts test/unit test/rpc
 
-# With the real prover, 13 min on two idle cores. Which suites are left out: vitest.config.ts.
+# With the real prover, 23 min on two idle cores. Which suites are left out: vitest.config.ts.
 test: build
 	LONG=0 npx vitest run
 
